@@ -1,0 +1,144 @@
+//! The seam between formats and everything that moves arrays: who reads, who writes.
+//!
+//! Formats implement these traits; the rechunk planner and its transforms know only them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use dataflow::error::Result;
+
+use crate::buffer::ArrayBuffer;
+use crate::chunk::Chunk;
+use crate::dataset::Dataset;
+use crate::dtype::DType;
+use crate::grid::ChunkGrid;
+use crate::region::Region;
+use crate::scalar::Scalar;
+
+/// What a planner must know of a source before it reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFacts {
+    /// The type of the elements.
+    pub dtype: DType,
+    /// The units in which the source is read whole: its chunks.
+    pub grid: ChunkGrid,
+    /// Whether any region costs only its own bytes: nothing is compressed, nothing in shards.
+    pub is_random_access: bool,
+    /// Codecs, in the order of encoding, by the names of the format.
+    pub codecs: Vec<String>,
+    /// What an element is that was never written.
+    pub fill: Scalar,
+}
+
+/// Where the elements of a region go.
+#[derive(Debug)]
+pub struct Placement<'a> {
+    /// The buffer that takes them; its type is that of the source.
+    pub into: &'a mut ArrayBuffer,
+    /// Where the region begins in the buffer.
+    pub at: Vec<u64>,
+}
+
+/// An array that can be read, in two steps: fetching waits for a store, decoding computes.
+///
+/// What must hold: reading the same region twice gives the same elements; elements arrive little
+/// endian; many threads may read at once.
+pub trait ArraySource: fmt::Debug + Send + Sync {
+    /// What is known before reading.
+    fn facts(&self) -> &SourceFacts;
+
+    /// Starts to fetch what the regions need, together, in few requests, and does not wait.
+    ///
+    /// Memory: the encoded chunks that meet the regions, until they are decoded.
+    ///
+    /// # Errors
+    /// A region outside of the array.
+    fn fetch(&self, regions: &[Region]) -> Result<Box<dyn Fetched>>;
+}
+
+/// Bytes that are on their way, and how to decode them.
+pub trait Fetched: Send {
+    /// Waits for the bytes and decodes every region into its place; one place for each region.
+    ///
+    /// Memory: one decoded chunk at a time, besides the buffers.
+    ///
+    /// # Errors
+    /// Bytes that cannot be fetched or decoded. Buffers are then in an unspecified state.
+    fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()>;
+}
+
+impl dyn ArraySource {
+    /// Reads one region, waiting for it.
+    ///
+    /// # Errors
+    /// As [`ArraySource::fetch`] and [`Fetched::decode`].
+    pub fn read(&self, region: &Region) -> Result<Chunk> {
+        let mut into = ArrayBuffer::zeroed(self.facts().dtype, &region.shape());
+        let at = vec![0; region.rank()];
+        let fetched = self.fetch(std::slice::from_ref(region))?;
+        fetched.decode(&mut [Placement { into: &mut into, at }])?;
+        into.freeze()
+    }
+}
+
+/// An opened file or store: what it holds, and its arrays.
+pub trait DatasetSource: fmt::Debug + Send + Sync {
+    /// Dimensions, variables and attributes.
+    fn dataset(&self) -> &Dataset;
+
+    /// The array of a variable.
+    ///
+    /// # Errors
+    /// No such variable, or one that this reader cannot read; the error says which feature.
+    fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>>;
+}
+
+/// What a planner must know of a sink before it writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkFacts {
+    /// The type of the elements.
+    pub dtype: DType,
+    /// The shape of the array.
+    pub shape: Vec<u64>,
+    /// Shape of a chunk, as readers fetch it.
+    pub chunk_shape: Vec<u64>,
+    /// The units in which the sink is written whole: its shards, or its chunks.
+    pub units: ChunkGrid,
+    /// What an element is that was never written.
+    pub fill: Scalar,
+}
+
+/// What a sink says of a unit that it has written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WrittenUnit {
+    /// Bytes of the object.
+    pub encoded_bytes: u64,
+    /// CRC-32C of the object.
+    pub crc32c: u32,
+}
+
+/// An array that can be written, one whole unit at a time.
+///
+/// What must hold: writing a unit twice leaves the same object; equal elements give equal bytes;
+/// a unit is visible whole or not at all; many threads may write different units at once.
+pub trait ArraySink: fmt::Debug + Send + Sync {
+    /// What is known before writing.
+    fn facts(&self) -> &SinkFacts;
+
+    /// Encodes the unit at `index` and starts to write it; `elements` has the shape of its region.
+    ///
+    /// Memory: the encoded unit, until it is written.
+    ///
+    /// # Errors
+    /// Elements of another type or shape.
+    fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>>;
+}
+
+/// A unit that is on its way to the store.
+pub trait Writing: Send {
+    /// Waits until the unit is in the store.
+    ///
+    /// # Errors
+    /// A store that fails.
+    fn wait(self: Box<Self>) -> Result<WrittenUnit>;
+}

@@ -1,0 +1,148 @@
+//! The table of error codes: what each means, and the exit code of a process that ends with it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A stable number for one way to fail; its meaning never changes.
+///
+/// The hundreds are the family: 1 recipe and plan, 2 input data, 3 code of the recipe, 4 store,
+/// 5 launcher, 6 configuration and credentials, 7 verification, 9 a bug of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ErrorCode(u16);
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal;)+) => {
+        impl ErrorCode {
+            $($(#[doc = $doc])+ pub const $name: Self = Self($number);)+
+
+            /// Every code with the first line of its meaning, ascending.
+            pub const ALL: &'static [(Self, &'static str)] =
+                &[$((Self::$name, concat!($($doc),+))),+];
+        }
+    };
+}
+
+codes! {
+    /// The recipe or an argument is not valid.
+    INVALID_RECIPE = 100;
+    /// Two transforms have one name.
+    DUPLICATE_NAME = 101;
+    /// The coder of a grouping key is not deterministic.
+    KEY_NOT_DETERMINISTIC = 102;
+    /// A side input or an output is used that was not declared.
+    NOT_DECLARED = 103;
+    /// The runner cannot run this plan.
+    RUNNER_CANNOT = 104;
+    /// The memory that was allowed does not suffice.
+    MEMORY_TOO_SMALL = 105;
+    /// The destination exists.
+    DESTINATION_EXISTS = 106;
+    /// A dimension is not known.
+    UNKNOWN_DIMENSION = 107;
+    /// A variable is not known.
+    UNKNOWN_VARIABLE = 108;
+    /// A chunk or shard shape is not valid.
+    INVALID_CHUNKS = 109;
+    /// A pattern matches no file.
+    NOTHING_MATCHES = 110;
+    /// A result was asked for that the run does not hold.
+    NO_RESULT = 111;
+    /// A side input does not have the shape that its view needs.
+    VIEW_MISMATCH = 112;
+    /// A driver and a worker were built from different pipelines.
+    FINGERPRINT = 113;
+
+    /// An input cannot be read.
+    CANNOT_READ = 201;
+    /// An input is damaged or cut short.
+    CORRUPT = 202;
+    /// An input has a format that is not known.
+    UNKNOWN_FORMAT = 203;
+    /// An input uses a feature that is not supported.
+    UNSUPPORTED_FEATURE = 204;
+    /// Inputs have different grids or shapes.
+    GRIDS_DIFFER = 205;
+    /// Inputs have different calendars or units that cannot be joined.
+    TIMES_DIFFER = 206;
+    /// Inputs pack their values differently.
+    PACKINGS_DIFFER = 207;
+    /// A variable is missing in some of the inputs.
+    VARIABLE_MISSING = 208;
+    /// Inputs overlap, repeat each other or run backwards.
+    NOT_ASCENDING = 209;
+    /// A variable without the concat dimension is not the same in all inputs.
+    STATIC_DIFFERS = 210;
+    /// A value cannot be decoded, or cannot be encoded without loss.
+    NOT_REPRESENTABLE = 211;
+    /// Encoded bytes do not decode to the element type.
+    CODER = 212;
+
+    /// A function of the recipe returned an error.
+    USER_ERROR = 301;
+    /// A function of the recipe panicked.
+    USER_PANIC = 302;
+
+    /// The store failed.
+    STORE_FAILED = 401;
+    /// The store has no such object.
+    STORE_NOT_FOUND = 402;
+    /// The store refused access.
+    STORE_DENIED = 403;
+    /// The store is full.
+    STORE_FULL = 404;
+    /// The run was stopped.
+    CANCELLED = 501;
+
+    /// A setting is not valid.
+    CONFIGURATION = 601;
+    /// Credentials are missing or were refused.
+    CREDENTIALS = 602;
+
+    /// A chunk that must exist is missing.
+    CHUNK_MISSING = 701;
+    /// A chunk does not decode, or is not the one that was written.
+    CHUNK_CORRUPT = 702;
+    /// Metadata is missing or contradicts itself.
+    METADATA_BROKEN = 703;
+
+    /// A bug in Levain.
+    ENGINE_BUG = 901;
+}
+
+impl ErrorCode {
+    /// The number of three digits.
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The exit code of a process that ends with this error.
+    pub const fn exit_code(self) -> u8 {
+        match self.0 / 100 {
+            1 => 4,
+            4 => 6,
+            5 => 9,
+            6 => 5,
+            7 => 7,
+            9 => 101,
+            _ => 1,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "E{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_ascend_and_never_repeat() {
+        assert!(ErrorCode::ALL.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+}

@@ -1,0 +1,5 @@
+//! What tests of all crates need; behind the feature `testing`.
+
+mod shared;
+
+pub use shared::shared_file;
