@@ -1,0 +1,123 @@
+//! What does the engine cost a whole program? Counts words beside a program written by hand.
+//!
+//! Both count the same text in memory, split into the same pieces, on all cores. The size is
+//! 32 MB of text; `zipf` has 60 000 distinct words as prose has, `distinct` nearly as many as words.
+
+use std::collections::HashMap;
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::Arc;
+
+use basic::{Count, FlatMap};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use dataflow::prelude::{Create, DoFn, PCollection, Pipeline, ProcessContext, ParDo, Result};
+use direct::DirectRunner;
+use rayon::prelude::*;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const TEXT_BYTES: usize = 32 << 20;
+const PIECE_BYTES: usize = 1 << 20;
+
+/// A text of lines, the same at every run.
+fn text(distinct_words: u64) -> Arc<String> {
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let mut text = String::with_capacity(TEXT_BYTES + 32);
+    while text.len() < TEXT_BYTES {
+        for _ in 0..12 {
+            // Rank 1/u of a uniform u is Zipf's law cut off at the number of words.
+            let uniform = (random() >> 11) as f64 / (1u64 << 53) as f64;
+            let rank = ((distinct_words as f64).powf(uniform) as u64).wrapping_mul(2_654_435_761);
+            text.push_str(&format!("{:x} ", rank & 0xff_ffff_ffff));
+        }
+        text.push('\n');
+    }
+    Arc::new(text)
+}
+
+/// Pieces of about one size that end where lines end.
+fn pieces(text: &str) -> Vec<Range<usize>> {
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    while start < text.len() {
+        let wanted = (start + PIECE_BYTES).min(text.len());
+        let end = text[wanted..].find('\n').map_or(text.len(), |more| wanted + more + 1);
+        pieces.push(start..end);
+        start = end;
+    }
+    pieces
+}
+
+/// Puts out the lines of a piece.
+#[derive(Clone)]
+struct ReadLines(Arc<String>);
+
+impl DoFn for ReadLines {
+    type In = (u64, u64);
+    type Out = String;
+
+    fn process(&mut self, piece: (u64, u64), ctx: &mut ProcessContext<'_, String>) -> Result<()> {
+        let piece = &self.0[piece.0 as usize..piece.1 as usize];
+        piece.lines().try_for_each(|line| ctx.output(line.to_owned()))
+    }
+}
+
+fn with_levain(text: &Arc<String>) -> usize {
+    let pipeline = Pipeline::new();
+    let ranges = pieces(text).into_iter().map(|piece| (piece.start as u64, piece.end as u64));
+    let lines: PCollection<String> =
+        pipeline.apply(Create::of(ranges)).apply(ParDo::of(ReadLines(Arc::clone(text))));
+    let words = lines.apply(FlatMap::of(|line: String| {
+        line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+    }));
+    let counts = words.apply(Count::per_element()).collect();
+    let report = pipeline.run(&DirectRunner::new()).expect("runs");
+    report.get(&counts).expect("asked for").len() as usize
+}
+
+fn by_hand(text: &str) -> usize {
+    let count = |piece: Range<usize>| {
+        let mut counts: HashMap<String, u64> = HashMap::new();
+        for line in text[piece].lines() {
+            for word in line.split_whitespace() {
+                *counts.entry(word.to_owned()).or_default() += 1;
+            }
+        }
+        counts
+    };
+    let merge = |mut left: HashMap<String, u64>, right: HashMap<String, u64>| {
+        if left.len() < right.len() {
+            return right.into_iter().fold(left, |mut all, (word, count)| {
+                *all.entry(word).or_default() += count;
+                all
+            });
+        }
+        for (word, count) in right {
+            *left.entry(word).or_default() += count;
+        }
+        left
+    };
+    pieces(text).into_par_iter().map(count).reduce(HashMap::new, merge).len()
+}
+
+fn wordcount(criterion: &mut Criterion) {
+    for (name, distinct_words) in [("zipf", 60_000), ("distinct", 1 << 40)] {
+        let text = text(distinct_words);
+        assert_eq!(with_levain(&text), by_hand(&text), "both count the same words");
+        let mut group = criterion.benchmark_group(format!("wordcount/{name}"));
+        group.sample_size(10).throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function("levain", |bench| bench.iter(|| black_box(with_levain(&text))));
+        group.bench_function("by_hand", |bench| bench.iter(|| black_box(by_hand(&text))));
+        group.finish();
+    }
+}
+
+criterion_group!(benches, wordcount);
+criterion_main!(benches);

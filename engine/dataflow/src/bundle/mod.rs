@@ -1,0 +1,147 @@
+//! Runs one bundle of a stage: links its transforms into a chain, feeds it, and commits.
+//!
+//! `bundle/README.md` tells the life of a bundle. A bundle commits whole or not at all: what it
+//! wrote is invisible until it has ended without an error, and running it again does no harm.
+
+mod guard;
+mod link;
+mod results;
+mod setting;
+
+use crate::error::{Error, Result};
+use crate::graph::{Env, Groups, Operation};
+use crate::metrics::Metrics;
+use crate::plan::{Root, Stage, StageGraph};
+use crate::shuffle::EdgeId;
+
+pub use results::Results;
+pub use setting::Setting;
+
+/// The main input of one bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BundleInput {
+    /// The one empty element of an impulse.
+    Impulse,
+    /// The elements or groups of one partition of an edge.
+    Partition {
+        /// The edge.
+        edge: EdgeId,
+        /// The partition.
+        partition: usize,
+    },
+}
+
+/// What a bundle that has committed says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct BundleReport {
+    /// Its numbers, which count now.
+    pub metrics: Metrics,
+    /// Elements or groups that were read.
+    pub read_count: u64,
+}
+
+/// Runs bundles of one stage. Shared by all threads.
+#[derive(Debug, Clone, Copy)]
+pub struct BundleProcessor<'a> {
+    graph: &'a StageGraph,
+    stage: &'a Stage,
+    setting: &'a Setting,
+}
+
+impl<'a> BundleProcessor<'a> {
+    /// The processor of a stage within the setting of a run.
+    pub fn new(graph: &'a StageGraph, stage: &'a Stage, setting: &'a Setting) -> Self {
+        Self { graph, stage, setting }
+    }
+
+    /// Reads the side inputs and lists the bundles of the stage; all it waits for must be done.
+    ///
+    /// # Errors
+    /// Side inputs that do not have the shape of their view.
+    pub fn prepare(&self) -> Result<Vec<BundleInput>> {
+        for edge in &self.stage.outputs {
+            let purpose = self.graph.edge(*edge).purpose;
+            self.setting.store.declare(*edge, purpose.order(), self.setting.partition_count);
+        }
+        self.load_views()?;
+        if let Root::Impulse(_) = self.stage.root {
+            return Ok(vec![BundleInput::Impulse]);
+        }
+        let partitions = self.stage.inputs.iter().flat_map(|&edge| {
+            let filled = self.setting.store.filled_partitions(edge);
+            filled.into_iter().map(move |partition| BundleInput::Partition { edge, partition })
+        });
+        Ok(partitions.collect())
+    }
+
+    /// Runs one bundle and commits it.
+    ///
+    /// # Errors
+    /// Whatever fails in the transforms or in the shuffle, with step, recipe line and element;
+    /// panics in code of the recipe too. Nothing of the bundle is seen then.
+    pub fn run(&self, input: BundleInput) -> Result<BundleReport> {
+        let env = self.setting.env(self.graph);
+        let outcome = guard::catch(&env, || self.feed(input, &env, Sinks::Store));
+        if let Err(error) = outcome {
+            return Err(self.name_element(input, &env, error));
+        }
+        let (metrics, prepared) = env.take_outcome();
+        for records in prepared {
+            records.commit()?;
+        }
+        Ok(BundleReport { metrics, read_count: env.progress().done })
+    }
+
+    /// Reads the input anew from where it failed, and notes elements, to name the one that fails.
+    fn name_element(&self, input: BundleInput, env: &Env, error: Error) -> Error {
+        if !guard::wants_element(&error) {
+            return error;
+        }
+        let again = env.fresh().noting(env.progress());
+        match guard::catch(&again, || self.feed(input, &again, Sinks::Discard)) {
+            Err(named) if named.code() == error.code() => match named.place("element") {
+                Some(element) => error.at("element", element),
+                None => error,
+            },
+            _ => error,
+        }
+    }
+
+    /// Pushes all of `input` through the chain, in as many bundles as the options ask for.
+    fn feed(&self, input: BundleInput, env: &Env, sinks: Sinks) -> Result<()> {
+        let limit = self.setting.bundle_elements;
+        let graph = self.graph.graph();
+        let BundleInput::Partition { edge, partition } = input else {
+            let (entry, chain) = self.link(env, sinks)?;
+            return graph.collection(entry).elements.push_impulse(chain, env);
+        };
+        let mut records = self.setting.store.records(edge, partition)?;
+        let Root::Group(node) = self.stage.root else {
+            loop {
+                let (entry, chain) = self.link(env, sinks)?;
+                let elements = &graph.collection(entry).elements;
+                if !elements.read(records.as_mut(), limit, chain, env)? {
+                    return env.fault.check();
+                }
+            }
+        };
+        let Operation::Group(grouping) = &graph.node(node).operation else {
+            return Err(Error::internal("the root of a stage is no grouping"));
+        };
+        let is_lifted = self.graph.is_lifted(edge);
+        let mut groups = Groups::new(records.as_mut());
+        loop {
+            let (_, chain) = self.link(env, sinks)?;
+            if !grouping.read(node, &mut groups, is_lifted, limit, chain, env)? {
+                return env.fault.check();
+            }
+        }
+    }
+}
+
+/// Where the elements of outgoing edges go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sinks {
+    Store,
+    Discard,
+}

@@ -1,0 +1,90 @@
+//! What all bundles of a run share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cancel::CancelToken;
+use crate::graph::{Env, Views};
+use crate::memory::MemoryBudget;
+use crate::options::RunOptions;
+use crate::plan::StageGraph;
+use crate::shuffle::{InProcessShuffle, ShuffleStore};
+use crate::view::ViewId;
+
+/// Where the bundles of a run keep their records and what they may use.
+#[derive(Clone)]
+pub struct Setting {
+    pub(super) store: Arc<dyn ShuffleStore>,
+    pub(super) budget: MemoryBudget,
+    pub(super) partition_count: usize,
+    pub(super) bundle_elements: usize,
+    pub(super) views: Views,
+    pub(super) cancel: CancelToken,
+    scratch_folder: Option<PathBuf>,
+}
+
+impl Setting {
+    /// A setting in this process, and its shuffle; `partition_count` is used where the options
+    /// leave it open.
+    pub fn in_process(
+        options: &RunOptions,
+        budget: MemoryBudget,
+        partition_count: usize,
+    ) -> (Self, InProcessShuffle) {
+        let scratch_folder = options.scratch_folder.clone();
+        let store = InProcessShuffle::new(budget.clone(), scratch_folder.clone());
+        let setting = Self {
+            store: Arc::new(store.clone()),
+            budget,
+            partition_count: options.partition_count.map_or(partition_count, usize::from),
+            bundle_elements: options.bundle_elements.map_or(usize::MAX, usize::from),
+            views: Views::default(),
+            cancel: CancelToken::default(),
+            scratch_folder,
+        };
+        (setting, store)
+    }
+
+    /// Lets the run be stopped by this token.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: &CancelToken) -> Self {
+        self.cancel = cancel.child();
+        self
+    }
+
+    /// The budget.
+    pub fn budget(&self) -> &MemoryBudget {
+        &self.budget
+    }
+
+    /// The shuffle.
+    pub fn store(&self) -> &dyn ShuffleStore {
+        self.store.as_ref()
+    }
+
+    /// Forgets a side input that no stage reads any more.
+    pub fn release_view(&self, view: ViewId) {
+        self.views.release(view);
+    }
+
+    /// Stops all bundles of this run between two batches.
+    pub fn stop(&self) {
+        self.cancel.cancel();
+    }
+
+    /// What the receivers of one new bundle share.
+    pub(super) fn env(&self, graph: &StageGraph) -> Env {
+        let steps = Arc::clone(graph.steps());
+        let env = Env::new(steps, self.budget.clone(), self.views.clone());
+        env.within(self.scratch_folder.clone(), self.cancel.clone())
+    }
+}
+
+impl std::fmt::Debug for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Setting")
+            .field("partition_count", &self.partition_count)
+            .field("bundle_elements", &self.bundle_elements)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,140 @@
+//! What can be done with the elements of a collection without knowing their type.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+
+use crate::coder::Coder as _;
+use crate::element::Element;
+use crate::error::Result;
+use crate::graph::Env;
+use crate::graph::feed::Feed;
+use crate::receiver::{AnyReceiver, Batch, Discard, Joint, Receiver, Tee};
+use crate::shuffle::{Record, RecordSink, Records};
+
+/// What can be done with the elements of a collection.
+pub trait AnyElements: Send + Sync + fmt::Debug {
+    /// One receiver that gives every element to all of `next`.
+    fn tee(&self, next: Vec<AnyReceiver>) -> AnyReceiver;
+
+    /// So many ways into one receiver.
+    fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver>;
+
+    /// A receiver that encodes every element into a sink without keys.
+    fn write(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver;
+
+    /// Decodes records and pushes them into `next`, at most `limit` of them; whether more may come.
+    ///
+    /// # Errors
+    /// Records that do not decode, or whatever fails downstream.
+    fn read(
+        &self,
+        records: &mut dyn Records,
+        limit: usize,
+        next: AnyReceiver,
+        env: &Env,
+    ) -> Result<bool>;
+
+    /// Pushes the one element of an impulse, for collections of bytes.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn push_impulse(&self, next: AnyReceiver, env: &Env) -> Result<()>;
+}
+
+/// [`AnyElements`] of elements of type `T`.
+pub struct ElementsOf<T>(PhantomData<fn() -> T>);
+
+impl<T> ElementsOf<T> {
+    /// The operations on elements of this type.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Default for ElementsOf<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> fmt::Debug for ElementsOf<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ElementsOf")
+    }
+}
+
+impl<T: Element> AnyElements for ElementsOf<T> {
+    fn tee(&self, mut next: Vec<AnyReceiver>) -> AnyReceiver {
+        match (next.len(), next.pop()) {
+            (1, Some(only)) => only,
+            (_, Some(last)) => {
+                next.push(last);
+                AnyReceiver::new::<T>(Tee(next.into_iter().map(AnyReceiver::typed).collect()))
+            }
+            (_, None) => AnyReceiver::new::<T>(Discard),
+        }
+    }
+
+    fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver> {
+        Joint::ways_into(next.typed::<T>(), count).into_iter().map(AnyReceiver::new).collect()
+    }
+
+    fn write(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver {
+        let (coder, head) = (T::coder(), Vec::new());
+        AnyReceiver::new::<T>(WriteElements::<T> { coder, head, sink, env: env.clone() })
+    }
+
+    fn read(
+        &self,
+        records: &mut dyn Records,
+        limit: usize,
+        next: AnyReceiver,
+        env: &Env,
+    ) -> Result<bool> {
+        let mut feed = Feed::new(next.typed::<T>(), env);
+        let coder = T::coder();
+        for _ in 0..env.skip() {
+            records.advance()?;
+        }
+        for _ in 0..limit.min(env.span_limit()) {
+            if !records.advance()? {
+                feed.finish()?;
+                return Ok(false);
+            }
+            let Record { head, tail, .. } = records.record();
+            feed.push(coder.decode_shared(head, tail.clone())?)?;
+        }
+        feed.finish()?;
+        Ok(!env.notes_elements)
+    }
+
+    fn push_impulse(&self, next: AnyReceiver, env: &Env) -> Result<()> {
+        let mut feed = Feed::new(next.typed::<T>(), env);
+        feed.push(T::coder().decode_shared(&[], Bytes::new())?)?;
+        feed.finish()
+    }
+}
+
+struct WriteElements<T: Element> {
+    coder: T::Coder,
+    head: Vec<u8>,
+    sink: Box<dyn RecordSink>,
+    env: Env,
+}
+
+impl<T: Element> Receiver<T> for WriteElements<T> {
+    fn push(&mut self, batch: &mut Batch<T>) -> Result<()> {
+        for element in batch.values.drain(..) {
+            self.head.clear();
+            let tail = self.coder.encode_shared(&element, &mut self.head)?;
+            self.sink.put(Record { key: &[], head: &self.head, tail: &tail })?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.env.finish_sink(self.sink)
+    }
+}

@@ -1,0 +1,257 @@
+//! GroupByKey, and what all groupings have in common.
+//!
+//! A grouping has two sides: the writing side encodes pairs into a sink, the reading side gets
+//! them back sorted by key. Keys are compared as encoded bytes, so that every runner groups alike.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use bytes::Bytes;
+
+use crate::coder::{Coder, Context, Preview, decode_all};
+use crate::element::Element;
+use crate::error::Result;
+use crate::graph::feed::Feed;
+use crate::graph::{Env, NodeId};
+use crate::receiver::{AnyReceiver, Batch, Receiver};
+use crate::shuffle::{Iterable, Record, RecordSink, Records};
+
+/// A grouping whose types the graph has forgotten.
+pub trait Grouping: Send + Sync {
+    /// What is known of it.
+    fn facts(&self) -> GroupFacts;
+
+    /// The receiver of its input, which writes into `sink`; lifted, it combines before it writes.
+    fn write(
+        &self,
+        node: NodeId,
+        sink: Box<dyn RecordSink>,
+        is_lifted: bool,
+        env: &Env,
+    ) -> AnyReceiver;
+
+    /// Reads at most `limit` groups and pushes what they give; whether more may come.
+    ///
+    /// # Errors
+    /// Records that do not decode, or whatever fails downstream.
+    fn read(
+        &self,
+        node: NodeId,
+        groups: &mut Groups<'_>,
+        is_lifted: bool,
+        limit: usize,
+        next: AnyReceiver,
+        env: &Env,
+    ) -> Result<bool>;
+
+    /// One part of a lifted combine, for runners that shuffle themselves; `None` where nothing
+    /// is combined.
+    fn part(
+        &self,
+        part: CombinePart,
+        node: NodeId,
+        next: AnyReceiver,
+        env: &Env,
+    ) -> Option<AnyReceiver>;
+}
+
+/// The parts of a lifted combine: before the grouping, after it, and the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CombinePart {
+    /// `(K, In)` to `(K, Acc)`, any number of times a key.
+    Precombine,
+    /// `(K, Iterable<Acc>)` to `(K, Acc)`.
+    Merge,
+    /// `(K, Acc)` to `(K, Out)`.
+    Extract,
+}
+
+/// What is known of a [`Grouping`] before it runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// Whether values are combined, so that combining can be lifted before the shuffle.
+    pub is_combining: bool,
+    /// Arguments that change the result.
+    pub parameters: String,
+    /// The declared version of the code.
+    pub version: u32,
+}
+
+/// Sorted records, seen as groups of equal keys.
+pub struct Groups<'a> {
+    records: &'a mut dyn Records,
+    key: Vec<u8>,
+    has_group: bool,
+    has_record: bool,
+}
+
+impl<'a> Groups<'a> {
+    /// The groups of these records.
+    pub fn new(records: &'a mut dyn Records) -> Self {
+        Self { records, key: Vec::new(), has_group: false, has_record: false }
+    }
+
+    /// Moves to the next group, past what is left of this one; false means that there is none.
+    ///
+    /// # Errors
+    /// Records that cannot be read.
+    pub fn next_group(&mut self) -> Result<bool> {
+        while self.has_group {
+            self.next_value()?;
+        }
+        if !self.has_record {
+            self.has_record = self.records.advance()?;
+        }
+        self.has_group = self.has_record;
+        if self.has_record {
+            self.key.clear();
+            self.key.extend_from_slice(self.records.record().key);
+        }
+        Ok(self.has_group)
+    }
+
+    /// The encoded key of the group.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// The next value of the group, head and tail.
+    ///
+    /// # Errors
+    /// Records that cannot be read.
+    pub fn next_value(&mut self) -> Result<Option<(&[u8], &Bytes)>> {
+        if self.has_group && !self.has_record {
+            self.has_record = self.records.advance()?;
+            self.has_group = self.has_record && self.records.record().key == self.key;
+        }
+        if !self.has_group {
+            return Ok(None);
+        }
+        self.has_record = false;
+        let Record { head, tail, .. } = self.records.record();
+        Ok(Some((head, tail)))
+    }
+}
+
+impl fmt::Debug for Groups<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Groups").field("has_group", &self.has_group).finish_non_exhaustive()
+    }
+}
+
+/// Decodes the key of a group, noting it where elements are noted.
+pub(super) fn read_key<K: Element>(
+    coder: &K::Coder,
+    key: &[u8],
+    node: NodeId,
+    env: &Env,
+) -> Result<K> {
+    let key = decode_all(coder, key)?;
+    if env.notes_elements {
+        let mut preview = Preview::default();
+        coder.preview(&key, &mut preview);
+        env.note_element(node, preview.finish());
+    }
+    Ok(key)
+}
+
+/// GroupByKey of pairs of `K` and `V`.
+pub struct GroupBy<K, V>(PhantomData<fn() -> (K, V)>);
+
+impl<K, V> GroupBy<K, V> {
+    /// The grouping of these types.
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<K, V> Default for GroupBy<K, V> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K, V> fmt::Debug for GroupBy<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GroupBy")
+    }
+}
+
+impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
+    fn facts(&self) -> GroupFacts {
+        GroupFacts::default()
+    }
+
+    fn write(&self, _: NodeId, sink: Box<dyn RecordSink>, _: bool, env: &Env) -> AnyReceiver {
+        AnyReceiver::new::<(K, V)>(WritePairs::<K, V>::new(sink, env))
+    }
+
+    fn read(
+        &self,
+        node: NodeId,
+        groups: &mut Groups<'_>,
+        _: bool,
+        limit: usize,
+        next: AnyReceiver,
+        env: &Env,
+    ) -> Result<bool> {
+        let mut feed = Feed::new(next.typed::<(K, Iterable<V>)>(), env);
+        let coder = K::coder();
+        for _ in 0..env.skip() {
+            groups.next_group()?;
+        }
+        for _ in 0..limit.min(env.span_limit()) {
+            if !groups.next_group()? {
+                feed.finish()?;
+                return Ok(false);
+            }
+            let key = read_key::<K>(&coder, groups.key(), node, env)?;
+            let mut values = env.group_builder();
+            while let Some((head, tail)) = groups.next_value()? {
+                values.push(head, tail)?;
+            }
+            feed.push((key, Iterable::new(values.finish()?, env.fault.clone())))?;
+        }
+        feed.finish()?;
+        Ok(!env.notes_elements)
+    }
+
+    fn part(&self, _: CombinePart, _: NodeId, _: AnyReceiver, _: &Env) -> Option<AnyReceiver> {
+        None
+    }
+}
+
+/// Encodes pairs into a sink, key by key.
+pub(super) struct WritePairs<K: Element, V: Element> {
+    key_coder: K::Coder,
+    value_coder: V::Coder,
+    key: Vec<u8>,
+    head: Vec<u8>,
+    sink: Box<dyn RecordSink>,
+    env: Env,
+}
+
+impl<K: Element, V: Element> WritePairs<K, V> {
+    pub(super) fn new(sink: Box<dyn RecordSink>, env: &Env) -> Self {
+        let (key, head) = (Vec::new(), Vec::new());
+        let (key_coder, value_coder) = (K::coder(), V::coder());
+        Self { key_coder, value_coder, key, head, sink, env: env.clone() }
+    }
+}
+
+impl<K: Element, V: Element> Receiver<(K, V)> for WritePairs<K, V> {
+    fn push(&mut self, batch: &mut Batch<(K, V)>) -> Result<()> {
+        for (key, value) in batch.values.drain(..) {
+            self.key.clear();
+            self.head.clear();
+            self.key_coder.encode(&key, Context::Outer, &mut self.key)?;
+            let tail = self.value_coder.encode_shared(&value, &mut self.head)?;
+            self.sink.put(Record { key: &self.key, head: &self.head, tail: &tail })?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.env.finish_sink(self.sink)
+    }
+}

@@ -1,0 +1,208 @@
+//! ParDo: links a DoFn into a chain of receivers.
+
+use std::fmt;
+
+use crate::coder::{Coder, Preview};
+use crate::dofn::{DoFn, DoFnFacts, ProcessContext, SideInputs, Tag, TaggedBuffers};
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::graph::{Env, NodeId};
+use crate::metrics::StepMetrics;
+use crate::receiver::{AnyBuffer, AnyReceiver, Batch, OutputBuffer, Receiver};
+use crate::view::ViewId;
+
+/// A DoFn whose types the graph has forgotten.
+pub trait Elementwise: Send + Sync {
+    /// What is known of it.
+    fn facts(&self) -> ElementwiseFacts;
+
+    /// The receiver of its input; `outputs` are the receivers of its outputs, the main one first.
+    ///
+    /// # Errors
+    /// A `setup` or `start_bundle` that fails.
+    fn link(
+        &self,
+        node: NodeId,
+        sides: &[ViewId],
+        outputs: Vec<AnyReceiver>,
+        env: &Env,
+    ) -> Result<AnyReceiver>;
+}
+
+/// What is known of an [`Elementwise`] before it runs.
+#[derive(Debug, Clone, Default)]
+pub struct ElementwiseFacts {
+    /// What the DoFn says of itself.
+    pub dofn: DoFnFacts,
+    /// The names of its additional outputs, in order.
+    pub tags: Vec<&'static str>,
+}
+
+/// Makes the buffer of an additional output from its receiver.
+type LinkTag = fn(AnyReceiver) -> Box<dyn AnyBuffer>;
+
+/// A DoFn and its additional outputs.
+#[derive(Clone)]
+pub struct RunParDo<F> {
+    dofn: F,
+    tags: Vec<(&'static str, LinkTag)>,
+}
+
+impl<F> RunParDo<F> {
+    /// A DoFn with a main output only.
+    pub fn new(dofn: F) -> Self {
+        Self { dofn, tags: Vec::new() }
+    }
+
+    /// Adds the output of a tag.
+    #[must_use]
+    pub fn with_tag<T: Element>(mut self, tag: &Tag<T>) -> Self {
+        let link: LinkTag = |next| Box::new(OutputBuffer::new(next.typed::<T>()));
+        self.tags.push((tag.name(), link));
+        self
+    }
+}
+
+impl<F> fmt::Debug for RunParDo<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let tags: Vec<&str> = self.tags.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("RunParDo").field("tags", &tags).finish_non_exhaustive()
+    }
+}
+
+impl<F: DoFn> Elementwise for RunParDo<F> {
+    fn facts(&self) -> ElementwiseFacts {
+        let tags = self.tags.iter().map(|(name, _)| *name).collect();
+        ElementwiseFacts { dofn: self.dofn.facts(), tags }
+    }
+
+    fn link(
+        &self,
+        node: NodeId,
+        sides: &[ViewId],
+        outputs: Vec<AnyReceiver>,
+        env: &Env,
+    ) -> Result<AnyReceiver> {
+        let mut outputs = outputs.into_iter();
+        let main = outputs.next().expect("a ParDo has a main output").typed::<F::Out>();
+        let pairs = self.tags.iter().zip(outputs);
+        let mut receiver = Chained {
+            node,
+            alive: Alive(Some(self.dofn.clone())),
+            main: OutputBuffer::new(main),
+            tagged: pairs.map(|((name, link), next)| (*name, link(next))).collect(),
+            sides: env.sides(sides),
+            metrics: StepMetrics::default(),
+            env: env.clone(),
+        };
+        receiver.begin()?;
+        Ok(AnyReceiver::new::<F::In>(receiver))
+    }
+}
+
+/// A DoFn that was set up: it is torn down when it is dropped, whatever has happened.
+struct Alive<F: DoFn>(Option<F>);
+
+impl<F: DoFn> Alive<F> {
+    fn get(&mut self) -> &mut F {
+        self.0.as_mut().expect("a DoFn lives until it is dropped")
+    }
+}
+
+impl<F: DoFn> Drop for Alive<F> {
+    fn drop(&mut self) {
+        if let Some(mut dofn) = self.0.take() {
+            // A second panic while one unwinds would stop the process: the first is the one to
+            // report, so a panic in teardown is let go only when it is the first.
+            let torn_down = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                dofn.teardown();
+            }));
+            if let Err(panic) = torn_down
+                && !std::thread::panicking()
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// A DoFn within a chain.
+struct Chained<F: DoFn> {
+    node: NodeId,
+    alive: Alive<F>,
+    main: OutputBuffer<F::Out>,
+    tagged: TaggedBuffers,
+    sides: SideInputs,
+    metrics: StepMetrics,
+    env: Env,
+}
+
+impl<F: DoFn> Chained<F> {
+    fn begin(&mut self) -> Result<()> {
+        let before = self.env.enter(self.node);
+        let begun = self.alive.get().setup().and_then(|()| self.alive.get().start_bundle());
+        self.env.enter(before);
+        begun.map_err(|error| self.blame(error))
+    }
+
+    /// Runs `work` as code of this step.
+    fn run(
+        &mut self,
+        work: impl FnOnce(&mut F, &mut ProcessContext<'_, F::Out>) -> Result<()>,
+    ) -> Result<()> {
+        let mut ctx = ProcessContext {
+            main: &mut self.main,
+            tagged: &mut self.tagged,
+            sides: &self.sides,
+            metrics: &mut self.metrics,
+            cancel: &self.env.cancel,
+        };
+        work(self.alive.0.as_mut().expect("a DoFn lives until it is dropped"), &mut ctx)
+    }
+
+    fn process_all(&mut self, values: &mut Vec<F::In>) -> Result<()> {
+        if !self.env.notes_elements {
+            return self.run(|dofn, ctx| {
+                values.drain(..).try_for_each(|element| dofn.process(element, ctx))
+            });
+        }
+        let coder = F::In::coder();
+        values.drain(..).try_for_each(|element| {
+            let mut preview = Preview::default();
+            coder.preview(&element, &mut preview);
+            self.env.note_element(self.node, preview.finish());
+            self.run(|dofn, ctx| dofn.process(element, ctx))
+        })
+    }
+
+    fn blame(&self, error: Error) -> Error {
+        self.env.blame(self.node, error)
+    }
+}
+
+impl<F: DoFn> Receiver<F::In> for Chained<F> {
+    fn push(&mut self, batch: &mut Batch<F::In>) -> Result<()> {
+        self.env.cancel.check()?;
+        let before = self.env.enter(self.node);
+        let mut values = std::mem::take(&mut batch.values);
+        let processed = self.process_all(&mut values);
+        batch.values = values;
+        processed.map_err(|error| self.blame(error))?;
+        self.env.enter(before);
+        // Nothing stays behind: what fails from here on was made of this batch.
+        self.main.flush()?;
+        self.tagged.iter_mut().try_for_each(|(_, buffer)| buffer.flush())
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        let before = self.env.enter(self.node);
+        let finished = self.run(|dofn, ctx| dofn.finish_bundle(ctx));
+        finished.map_err(|error| self.blame(error))?;
+        self.env.enter(before);
+        let Self { node, alive, main, tagged, metrics, env, .. } = *self;
+        drop(alive);
+        env.add_metrics(&metrics.of_step(&env.step(node).name));
+        main.finish()?;
+        tagged.into_iter().try_for_each(|(_, buffer)| buffer.finish())
+    }
+}

@@ -1,0 +1,159 @@
+//! Handles of collections: owned, nameable, cheap to clone.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::element::Element;
+use crate::graph::{CollectionId, IterableLoader, MapLoader, SingletonLoader};
+use crate::pipeline::{Name, Pipeline};
+use crate::ptransform::PTransform;
+use crate::shuffle::Iterable;
+use crate::view::{MapView, PCollectionView};
+
+/// A collection of elements of type `T`, still to be computed.
+///
+/// The handle holds its pipeline; it has no lifetime, so that anything can keep it.
+pub struct PCollection<T> {
+    pipeline: Pipeline,
+    id: CollectionId,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> PCollection<T> {
+    pub(crate) fn new(pipeline: Pipeline, id: CollectionId) -> Self {
+        Self { pipeline, id, of: PhantomData }
+    }
+
+    /// The id within the graph.
+    pub fn id(&self) -> CollectionId {
+        self.id
+    }
+
+    /// The pipeline that this collection is of.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Applies a transform under its own name.
+    #[track_caller]
+    pub fn apply<X: PTransform<Self>>(&self, transform: X) -> X::Output {
+        let name = Name::Own(transform.name());
+        self.pipeline.expand(name, Location::caller(), || transform.expand(self.clone()))
+    }
+
+    /// Applies a transform under a name that must be new.
+    #[track_caller]
+    pub fn apply_named<X: PTransform<Self>>(&self, name: &str, transform: X) -> X::Output {
+        let name = Name::Given(name.to_owned());
+        self.pipeline.expand(name, Location::caller(), || transform.expand(self.clone()))
+    }
+}
+
+impl<T: Element> PCollection<T> {
+    /// Asks for the elements when the run is over.
+    pub fn collect(&self) -> Collected<T> {
+        self.pipeline.ask_for(self.id);
+        Collected { id: self.id, of: PhantomData }
+    }
+
+    /// A side input that is the only element of this collection.
+    pub fn as_singleton_view(&self) -> PCollectionView<T> {
+        self.pipeline.add_view(self.id, Arc::new(SingletonLoader::<T>::new(None)))
+    }
+
+    /// A side input that is the only element, or `default` where there is none.
+    pub fn as_singleton_view_or(&self, default: T) -> PCollectionView<T> {
+        self.pipeline.add_view(self.id, Arc::new(SingletonLoader::new(Some(default))))
+    }
+
+    /// A side input of all elements, in no order.
+    pub fn as_iterable_view(&self) -> PCollectionView<Iterable<T>> {
+        self.pipeline.add_view(self.id, Arc::new(IterableLoader::<T>::new()))
+    }
+}
+
+impl<K: Element, V: Element> PCollection<(K, V)> {
+    /// A side input that is looked up by key; each key may occur once.
+    pub fn as_map_view(&self) -> PCollectionView<MapView<K, V>> {
+        self.pipeline.add_view(self.id, Arc::new(MapLoader::<K, V>::new()))
+    }
+}
+
+impl<T> Clone for PCollection<T> {
+    fn clone(&self) -> Self {
+        Self::new(self.pipeline.clone(), self.id)
+    }
+}
+
+impl<T> fmt::Debug for PCollection<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PCollection({})", self.id.0)
+    }
+}
+
+/// A collection that was asked for: what a finished run is asked with.
+pub struct Collected<T> {
+    id: CollectionId,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T> Collected<T> {
+    /// The collection.
+    pub fn id(&self) -> CollectionId {
+        self.id
+    }
+}
+
+impl<T> Clone for Collected<T> {
+    fn clone(&self) -> Self {
+        Self { id: self.id, of: PhantomData }
+    }
+}
+
+impl<T> fmt::Debug for Collected<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Collected({})", self.id.0)
+    }
+}
+
+/// Several collections of one type, to be flattened.
+#[derive(Debug, Clone)]
+pub struct PCollectionList<T> {
+    pipeline: Pipeline,
+    collections: Vec<PCollection<T>>,
+}
+
+impl<T> PCollectionList<T> {
+    /// A list of no collection.
+    pub fn empty(pipeline: &Pipeline) -> Self {
+        Self { pipeline: pipeline.clone(), collections: Vec::new() }
+    }
+
+    /// A list of these collections; the same one may stand in it twice.
+    pub fn of(first: &PCollection<T>, others: impl IntoIterator<Item = PCollection<T>>) -> Self {
+        let collections = std::iter::once(first.clone()).chain(others).collect();
+        Self { pipeline: first.pipeline.clone(), collections }
+    }
+
+    /// The collections.
+    pub fn collections(&self) -> &[PCollection<T>] {
+        &self.collections
+    }
+
+    /// The pipeline.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// Applies a transform of lists under its own name.
+    #[track_caller]
+    pub fn apply<X: PTransform<Self>>(&self, transform: X) -> X::Output
+    where
+        T: Element,
+    {
+        let name = Name::Own(transform.name());
+        self.pipeline.expand(name, Location::caller(), || transform.expand(self.clone()))
+    }
+}

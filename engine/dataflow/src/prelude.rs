@@ -1,0 +1,16 @@
+//! What authors of pipelines use.
+
+pub use crate::coder::Cbor;
+pub use crate::combine::CombineFn;
+pub use crate::dofn::{DoFn, ProcessContext, Tag};
+pub use crate::element::Element;
+pub use crate::error::{Error, ErrorCode, ErrorKind, Result};
+pub use crate::pcollection::{Collected, PCollection, PCollectionList};
+pub use crate::pipeline::Pipeline;
+pub use crate::primitives::{
+    CombineGlobally, CombinePerKey, Create, Flatten, GroupByKey, Impulse, ParDo, Reshuffle,
+};
+pub use crate::ptransform::PTransform;
+pub use crate::shuffle::Iterable;
+pub use crate::view::{MapView, PCollectionView};
+pub use derive::Element;

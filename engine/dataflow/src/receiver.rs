@@ -1,0 +1,231 @@
+//! The chain that elements run through inside of a bundle: one virtual call a batch and step.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::element::Element;
+use crate::error::Result;
+use crate::window::Times;
+
+/// Elements that travel together, and where they stand in time.
+#[derive(Debug, Clone)]
+pub struct Batch<T> {
+    /// The elements.
+    pub values: Vec<T>,
+    /// Their times and windows.
+    pub times: Times,
+}
+
+impl<T> Default for Batch<T> {
+    fn default() -> Self {
+        Self { values: Vec::new(), times: Times::Global }
+    }
+}
+
+/// What comes next for the elements of a collection.
+///
+/// What must hold: a pushed batch is empty afterwards; after an error nothing more is pushed.
+pub trait Receiver<T>: Send {
+    /// Takes all elements of `batch`.
+    ///
+    /// # Errors
+    /// Whatever fails from here on.
+    fn push(&mut self, batch: &mut Batch<T>) -> Result<()>;
+
+    /// Ends the bundle: nothing is pushed any more.
+    ///
+    /// # Errors
+    /// Whatever fails from here on.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// A receiver whose element type the graph has forgotten.
+pub struct AnyReceiver(Box<dyn Any + Send>);
+
+impl AnyReceiver {
+    /// Forgets the type of the elements.
+    pub fn new<T: Element>(receiver: impl Receiver<T> + 'static) -> Self {
+        let receiver: Box<dyn Receiver<T>> = Box::new(receiver);
+        Self(Box::new(receiver))
+    }
+
+    /// Remembers the type of the elements.
+    ///
+    /// # Panics
+    /// If it is another type: edges are typed when they are built, so this is a bug.
+    pub fn typed<T: Element>(self) -> Box<dyn Receiver<T>> {
+        let receiver = self.0.downcast::<Box<dyn Receiver<T>>>();
+        *receiver.expect("both ends of an edge have the type of its collection")
+    }
+}
+
+impl fmt::Debug for AnyReceiver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnyReceiver")
+    }
+}
+
+/// Elements on their way to a receiver: handed over when there are many or when they are large.
+pub struct OutputBuffer<T> {
+    batch: Batch<T>,
+    heap_bytes: usize,
+    next: Box<dyn Receiver<T>>,
+}
+
+/// The most elements of a batch.
+pub const BATCH_ELEMENTS: usize = 1024;
+/// Bytes that the elements of a batch may own before it is handed over.
+pub const BATCH_BYTES: usize = 256 << 10;
+
+impl<T: Element> OutputBuffer<T> {
+    /// An empty buffer in front of `next`.
+    pub fn new(next: Box<dyn Receiver<T>>) -> Self {
+        Self { batch: Batch::default(), heap_bytes: 0, next }
+    }
+
+    /// Adds an element.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    #[inline]
+    pub fn push(&mut self, value: T) -> Result<()> {
+        self.heap_bytes += value.heap_bytes();
+        self.batch.values.push(value);
+        if self.batch.values.len() >= BATCH_ELEMENTS || self.heap_bytes >= BATCH_BYTES {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    /// Hands over what is there.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.batch.values.is_empty() {
+            return Ok(());
+        }
+        self.heap_bytes = 0;
+        self.next.push(&mut self.batch)
+    }
+
+    /// Hands over what is there and ends the bundle.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        self.next.finish()
+    }
+}
+
+/// An [`OutputBuffer`] of an output whose type is known by its tag.
+pub trait AnyBuffer: Send {
+    /// The buffer itself.
+    fn as_any(&mut self) -> &mut dyn Any;
+
+    /// Hands over what is there.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn flush(&mut self) -> Result<()>;
+
+    /// Hands over what is there and ends the bundle.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+impl<T: Element> AnyBuffer for OutputBuffer<T> {
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        Self::flush(self)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Self::finish(*self)
+    }
+}
+
+impl<T> fmt::Debug for OutputBuffer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OutputBuffer({} elements)", self.batch.values.len())
+    }
+}
+
+/// The end of a collection that nothing consumes.
+#[derive(Debug)]
+pub struct Discard;
+
+impl<T: Element> Receiver<T> for Discard {
+    fn push(&mut self, batch: &mut Batch<T>) -> Result<()> {
+        batch.values.clear();
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Gives every element to several receivers.
+pub struct Tee<T>(pub Vec<Box<dyn Receiver<T>>>);
+
+impl<T: Element> Receiver<T> for Tee<T> {
+    fn push(&mut self, batch: &mut Batch<T>) -> Result<()> {
+        if let Some((last, others)) = self.0.split_last_mut() {
+            for receiver in others {
+                receiver.push(&mut batch.clone())?;
+            }
+            last.push(batch)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.0.into_iter().try_for_each(Receiver::finish)
+    }
+}
+
+impl<T> fmt::Debug for Tee<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tee({})", self.0.len())
+    }
+}
+
+/// One of several ways into the same receiver, which ends when all of them have ended.
+pub struct Joint<T>(Arc<Mutex<Box<dyn Receiver<T>>>>);
+
+impl<T: Element> Joint<T> {
+    /// So many ways into `receiver`.
+    pub fn ways_into(receiver: Box<dyn Receiver<T>>, count: usize) -> Vec<Self> {
+        let shared = Arc::new(Mutex::new(receiver));
+        (0..count).map(|_| Self(Arc::clone(&shared))).collect()
+    }
+}
+
+impl<T: Element> Receiver<T> for Joint<T> {
+    fn push(&mut self, batch: &mut Batch<T>) -> Result<()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(batch)
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        match Arc::into_inner(self.0) {
+            Some(receiver) => {
+                receiver.into_inner().unwrap_or_else(PoisonError::into_inner).finish()
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl<T> fmt::Debug for Joint<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Joint")
+    }
+}

@@ -1,0 +1,151 @@
+//! The door for runners: what a runner is given, and what it says.
+//!
+//! A runner gets a [`StageGraph`] and decides where bundles run, when, how many at once, and how
+//! often again. It never decides what they do. `examples/custom_runner.rs` is a whole runner.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::bundle::{BundleReport, Results};
+use crate::element::Element;
+use crate::error::{Error, Result};
+use crate::metrics::Metrics;
+use crate::options::RunOptions;
+use crate::pcollection::Collected;
+use crate::pipeline::Pipeline;
+use crate::plan::{CompileOptions, StageGraph, StageId, compile};
+use crate::shuffle::{Iterable, ShuffleCounts};
+
+/// Offers machines to a pipeline.
+pub trait Runner: Send + Sync {
+    /// The name under which users choose it.
+    fn name(&self) -> &'static str;
+
+    /// How pipelines are to be compiled for it.
+    fn compile_options(&self) -> CompileOptions;
+
+    /// Runs all stages, each after those it waits for.
+    ///
+    /// # Errors
+    /// What made the run fail: the first error, with step, recipe line and element.
+    fn run(
+        &self,
+        graph: &StageGraph,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport>;
+}
+
+/// Something that happened in a run.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum JobEvent {
+    /// A stage begins, with so many bundles.
+    StageStarted {
+        /// The stage.
+        stage: StageId,
+        /// The number of its bundles.
+        bundle_count: usize,
+    },
+    /// A bundle has committed.
+    BundleFinished {
+        /// The stage.
+        stage: StageId,
+        /// What it says of itself.
+        report: BundleReport,
+    },
+    /// A bundle has failed and is tried again.
+    BundleRetried {
+        /// The stage.
+        stage: StageId,
+        /// Why.
+        error: Error,
+    },
+    /// All bundles of a stage have committed.
+    StageFinished {
+        /// The stage.
+        stage: StageId,
+    },
+}
+
+/// Is told what happens in a run, from any thread; it should return quickly.
+pub trait JobObserver: Send + Sync {
+    /// Takes an event.
+    fn observe(&self, event: &JobEvent);
+}
+
+/// Observes nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoObserver;
+
+impl JobObserver for NoObserver {
+    fn observe(&self, _: &JobEvent) {}
+}
+
+/// What a finished run says.
+#[derive(Clone)]
+pub struct JobReport {
+    /// The numbers of all committed bundles.
+    pub metrics: Metrics,
+    /// What the shuffle has moved.
+    pub shuffle: ShuffleCounts,
+    /// The most bytes that were accounted for at once.
+    pub peak_bytes: u64,
+    results: Arc<Results>,
+}
+
+impl JobReport {
+    /// The report of a run with these results.
+    pub fn new(
+        metrics: Metrics,
+        shuffle: ShuffleCounts,
+        peak_bytes: u64,
+        results: Results,
+    ) -> Self {
+        Self { metrics, shuffle, peak_bytes, results: Arc::new(results) }
+    }
+
+    /// The elements of a collection that was asked for, in no order.
+    ///
+    /// # Errors
+    /// A collection that was not asked for before the run.
+    pub fn get<T: Element>(&self, of: &Collected<T>) -> Result<Iterable<T>> {
+        self.results.get(of)
+    }
+}
+
+impl fmt::Debug for JobReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "the run is over: {} bytes at most", self.peak_bytes)?;
+        writeln!(f, "  shuffled {} bytes", self.shuffle.shuffled_bytes)?;
+        writeln!(f, "  spilled  {} bytes", self.shuffle.spilled_bytes)?;
+        for (key, count) in &self.metrics.counters {
+            writeln!(f, "  {}/{} {count}", key.step, key.name)?;
+        }
+        Ok(())
+    }
+}
+
+impl Pipeline {
+    /// Compiles this pipeline for a runner and runs it there, with the options' defaults.
+    ///
+    /// # Errors
+    /// A mistake of the recipe, or whatever makes the run fail.
+    pub fn run(&self, runner: &dyn Runner) -> Result<JobReport> {
+        self.run_with(runner, &RunOptions::default(), &NoObserver)
+    }
+
+    /// Compiles this pipeline for a runner and runs it there.
+    ///
+    /// # Errors
+    /// A mistake of the recipe, or whatever makes the run fail.
+    pub fn run_with(
+        &self,
+        runner: &dyn Runner,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport> {
+        let graph = compile(self, runner.compile_options())?;
+        runner.run(&graph, options, observer)
+    }
+}

@@ -1,0 +1,2 @@
+//! The `levain` command.
+fn main() {}
