@@ -172,6 +172,12 @@ impl ChunkGrid {
         index
     }
 
+    /// The place in C order of the chunk at `index`: the inverse of [`ChunkGrid::index_of`].
+    pub fn linear_index(&self, index: &[u64]) -> u64 {
+        let places = self.axes.iter().zip(index);
+        places.fold(0, |linear, (axis, place)| linear * axis.chunk_count() + place)
+    }
+
     /// The indices of the chunks that hold at least one element of `region`, in C order.
     pub fn chunks_meeting(&self, region: &Region) -> impl Iterator<Item = Vec<u64>> + use<> {
         let ranges = self.axes.iter().zip(region.ranges());
@@ -218,6 +224,7 @@ mod tests {
         let grid = ChunkGrid::regular(&[4, 6], &[2, 2]);
         let all: Vec<_> = (0..grid.chunk_count()).map(|i| grid.index_of(i)).collect();
         assert_eq!(all, grid.chunks_meeting(&Region::whole(&[4, 6])).collect::<Vec<_>>());
+        assert!((0..).zip(&all).all(|(linear, index)| grid.linear_index(index) == linear));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::region::Region;
 use crate::scalar::Scalar;
 
 /// What a planner must know of a source before it reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceFacts {
     /// The type of the elements.
     pub dtype: DType,
@@ -26,6 +26,8 @@ pub struct SourceFacts {
     pub is_random_access: bool,
     /// Codecs, in the order of encoding, by the names of the format.
     pub codecs: Vec<String>,
+    /// Stored bytes by decoded bytes, as far as is known; 1 where nothing is.
+    pub encoded_ratio: f64,
     /// What an element is that was never written.
     pub fill: Scalar,
 }
@@ -136,6 +138,9 @@ pub trait ArraySink: fmt::Debug + Send + Sync {
 
 /// A unit that is on its way to the store.
 pub trait Writing: Send {
+    /// Bytes of the encoded unit, which are held until it is written.
+    fn encoded_bytes(&self) -> u64;
+
     /// Waits until the unit is in the store.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cancel::CancelToken;
 use crate::element::Element;
@@ -99,6 +99,36 @@ impl DoFnFacts {
     pub fn with_working_bytes(mut self, bytes: u64) -> Self {
         self.working_bytes = bytes;
         self
+    }
+}
+
+/// What a DoFn keeps while one bundle runs: a clone of it begins with the default.
+///
+/// So a DoFn can keep what can be neither cloned nor shared: open files, requests under way.
+pub struct BundleState<T>(Mutex<T>);
+
+impl<T: Default> BundleState<T> {
+    /// The state of this instance.
+    pub fn get(&mut self) -> &mut T {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Default> Default for BundleState<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T: Default> Clone for BundleState<T> {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl<T> fmt::Debug for BundleState<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BundleState")
     }
 }
 

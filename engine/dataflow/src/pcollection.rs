@@ -137,6 +137,11 @@ impl<T> PCollectionList<T> {
         Self { pipeline: first.pipeline.clone(), collections }
     }
 
+    /// Adds a collection.
+    pub fn push(&mut self, collection: &PCollection<T>) {
+        self.collections.push(collection.clone());
+    }
+
     /// The collections.
     pub fn collections(&self) -> &[PCollection<T>] {
         &self.collections

@@ -2,7 +2,7 @@
 
 pub use crate::coder::Cbor;
 pub use crate::combine::CombineFn;
-pub use crate::dofn::{DoFn, ProcessContext, Tag};
+pub use crate::dofn::{BundleState, DoFn, ProcessContext, Tag};
 pub use crate::element::Element;
 pub use crate::error::{Error, ErrorCode, ErrorKind, Result};
 pub use crate::pcollection::{Collected, PCollection, PCollectionList};

@@ -1,1 +1,27 @@
-//! chunks
+//! Copies arrays from any grid of chunks to any other, within a byte budget.
+//!
+//! A [`CopyPlan`] says how one array is copied: each target unit *pulls* the source regions that it
+//! needs; or the whole array is *held* and every source chunk is read once; or source chunks are
+//! split, *shuffled* by target unit and consolidated. [`CopyArrays`] runs the plans.
+//!
+//! This crate knows arrays through `ArraySource` and `ArraySink` only: no format, no store. Modules
+//! stand in reading order.
+
+mod spec;
+
+mod cost;
+mod plan;
+
+mod copy;
+mod hold;
+mod pull;
+mod shuffle;
+mod written;
+
+pub use copy::{CopyArrays, PlannedCopy};
+pub use plan::{CopyPlan, Machine, Strategy};
+pub use spec::{ByteSize, ChunkLength, ChunkSpec};
+pub use written::Written;
+
+#[cfg(test)]
+mod tests;

@@ -42,7 +42,6 @@ impl DoFn for AddSide {
 
 const FUSED: CompileOptions = CompileOptions { fuse: true, lift: true };
 
-
 /// A collection and its own total as side input: the reader cannot run where the total is made.
 fn shifted_by_own_total() -> (Pipeline, Collected<i64>) {
     let pipeline = Pipeline::new();

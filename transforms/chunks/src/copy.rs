@@ -1,0 +1,150 @@
+//! Runs planned copies as transforms.
+
+use std::sync::Arc;
+
+use array::{ArraySink, ArraySource};
+use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
+use dataflow::error::Result;
+use dataflow::prelude::{
+    Flatten, GroupByKey, Impulse, PCollection, PCollectionList, PTransform, ParDo, Pipeline,
+    Reshuffle,
+};
+
+use crate::hold::HoldArrays;
+use crate::plan::{CopyPlan, Strategy};
+use crate::pull::{PullUnits, UnitTask};
+use crate::shuffle::{ConsolidateChunks, SplitChunks};
+use crate::written::Written;
+
+/// One array to be copied, and how.
+#[derive(Debug, Clone)]
+pub struct PlannedCopy {
+    /// The name of the array, for errors and reports.
+    pub name: String,
+    /// Where the elements come from.
+    pub source: Arc<dyn ArraySource>,
+    /// Where they go; of the same shape and type.
+    pub sink: Arc<dyn ArraySink>,
+    /// How.
+    pub plan: CopyPlan,
+}
+
+/// Copies arrays, each by its plan; what comes out is every unit that was written.
+#[derive(Debug, Clone)]
+pub struct CopyArrays(Vec<PlannedCopy>);
+
+impl CopyArrays {
+    /// Copies these arrays.
+    pub fn new(copies: Vec<PlannedCopy>) -> Self {
+        Self(copies)
+    }
+}
+
+impl PTransform<Pipeline> for CopyArrays {
+    type Output = PCollection<Written>;
+
+    fn expand(self, pipeline: Pipeline) -> PCollection<Written> {
+        let copies = Arc::new(self.0);
+        let of = |strategy| Copies { all: Arc::clone(&copies), strategy };
+        let tasks = |name: &str, count: TaskCount, copies: &Copies| {
+            let list = ListTasks { copies: copies.clone(), count };
+            let listed = pipeline.apply_named(&format!("{name}Impulse"), Impulse);
+            let listed = listed.apply_named(&format!("List{name}"), ParDo::of(list));
+            listed.apply_named(&format!("Spread{name}"), Reshuffle)
+        };
+        let mut written = PCollectionList::empty(&pipeline);
+        let pulled = of(Strategy::Pull);
+        if pulled.any() {
+            let units = tasks("Units", TaskCount::Units, &pulled);
+            written.push(&units.apply(ParDo::of(PullUnits::new(pulled))));
+        }
+        let held = of(Strategy::Hold);
+        if held.any() {
+            let arrays = tasks("Arrays", TaskCount::One, &held);
+            written.push(&arrays.apply(ParDo::of(HoldArrays::new(held))));
+        }
+        let shuffled = of(Strategy::Shuffle);
+        if shuffled.any() {
+            let chunks = tasks("Chunks", TaskCount::SourceChunks, &shuffled);
+            let pieces = chunks.apply(ParDo::of(SplitChunks::new(shuffled.clone())));
+            let groups = pieces.apply(GroupByKey);
+            written.push(&groups.apply(ParDo::of(ConsolidateChunks::new(shuffled))));
+        }
+        written.apply(Flatten)
+    }
+}
+
+/// The copies of one strategy. Clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Copies {
+    all: Arc<Vec<PlannedCopy>>,
+    strategy: Strategy,
+}
+
+impl Copies {
+    fn any(&self) -> bool {
+        self.iter().next().is_some()
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (u32, &PlannedCopy)> {
+        let all = self.all.iter().enumerate().map(|(index, copy)| (index as u32, copy));
+        all.filter(|(_, copy)| copy.plan.strategy == self.strategy)
+    }
+
+    /// The copy of this place among all copies.
+    pub(crate) fn get(&self, index: u32) -> &PlannedCopy {
+        &self.all[index as usize]
+    }
+
+    /// The copy of a task, and the index of its unit.
+    pub(crate) fn unit(&self, task: UnitTask) -> (&PlannedCopy, Vec<u64>) {
+        let copy = self.get(task.0);
+        (copy, copy.sink.facts().units.index_of(task.1))
+    }
+
+    /// What every task needs at the most, and what makes the plan what it is.
+    pub(crate) fn facts(&self) -> DoFnFacts {
+        let identity = self.iter().map(|(_, copy)| {
+            let facts = copy.sink.facts();
+            let (shape, unit) = (&facts.shape, facts.units.largest_chunk());
+            let (dtype, chunk) = (facts.dtype, &facts.chunk_shape);
+            format!("{:?} {dtype} {shape:?} in {unit:?} of {chunk:?}", copy.name)
+        });
+        let working_bytes = self.iter().map(|(_, copy)| copy.plan.working_bytes).max();
+        DoFnFacts::default()
+            .with_parameters(identity.collect::<Vec<_>>().join("; "))
+            .with_working_bytes(working_bytes.unwrap_or(0))
+    }
+}
+
+/// How many tasks a copy is made of.
+#[derive(Debug, Clone, Copy)]
+enum TaskCount {
+    Units,
+    SourceChunks,
+    One,
+}
+
+/// Puts out the tasks of all copies, in order.
+#[derive(Clone)]
+struct ListTasks {
+    copies: Copies,
+    count: TaskCount,
+}
+
+impl DoFn for ListTasks {
+    type In = Vec<u8>;
+    type Out = (u32, u64);
+
+    fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, (u32, u64)>) -> Result<()> {
+        let (copies, count) = (&self.copies, self.count);
+        copies.iter().try_for_each(|(index, copy)| {
+            let tasks = match count {
+                TaskCount::Units => copy.sink.facts().units.chunk_count(),
+                TaskCount::SourceChunks => copy.source.facts().grid.chunk_count(),
+                TaskCount::One => u64::from(copy.sink.facts().units.chunk_count() > 0),
+            };
+            (0..tasks).try_for_each(|task| ctx.output((index, task)))
+        })
+    }
+}

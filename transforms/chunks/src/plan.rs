@@ -1,0 +1,200 @@
+//! How one array is copied: chosen by arithmetic on grids, before anything is read.
+
+use array::{SinkFacts, SourceFacts};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::cost::{Coverage, coverage};
+use crate::spec::ByteSize;
+
+/// What a copy may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Bytes that all copies together may hold.
+    pub memory_bytes: u64,
+    /// Threads that work at once.
+    pub thread_count: u64,
+}
+
+/// Who reads what, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Each target unit reads the source regions that it needs.
+    Pull,
+    /// Every source chunk is read once; all target units are held until they are complete.
+    Hold,
+    /// Every source chunk is read once, split, grouped by target unit and consolidated.
+    Shuffle,
+}
+
+/// How one array is copied, and what that costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyPlan {
+    /// Who reads what.
+    pub strategy: Strategy,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Units of work that run by themselves.
+    pub task_count: u64,
+    /// Chunks that are read, counting each time.
+    pub source_read_count: u64,
+    /// Decoded bytes that are read, counting each time.
+    pub source_bytes: u64,
+    /// Objects that are written.
+    pub target_unit_count: u64,
+    /// Decoded bytes that go through the shuffle.
+    pub shuffle_bytes: u64,
+    /// Bytes that one task needs at the most.
+    pub working_bytes: u64,
+}
+
+/// Reading twice what was asked for costs less than writing an intermediate and reading it back.
+///
+/// Source: `docs/decisions/0003-three-copy-strategies.md`.
+const AMPLIFICATION_LIMIT: f64 = 2.5;
+/// Edges that do not quite meet are no reason to do anything clever.
+const NEARLY_ONCE: f64 = 1.05;
+
+impl CopyPlan {
+    /// Chooses how to copy an array from `source` to `sink`.
+    ///
+    /// # Errors
+    /// Not enough memory for any way; the error says how much would do.
+    pub fn choose(source: &SourceFacts, sink: &SinkFacts, machine: Machine) -> Result<Self> {
+        let sizes = Sizes::of(source, sink);
+        let pull = sizes.pull(source.is_random_access);
+        let amplification = pull.source_bytes as f64 / sizes.array.max(1) as f64;
+        let hold = sizes.hold(machine.thread_count);
+        let shuffle = sizes.shuffle();
+        let fits = |plan: &Self| plan.working_bytes <= machine.memory_bytes;
+        let wanted = if amplification <= NEARLY_ONCE && fits(&pull) {
+            pull.because("every source chunk is read about once")
+        } else if fits(&hold) {
+            hold.because(format!("{} fit the memory", ByteSize(sizes.array)))
+        } else if amplification <= AMPLIFICATION_LIMIT && fits(&pull) {
+            pull.because(format!("reading {amplification:.2} times costs less than a shuffle"))
+        } else if amplification <= AMPLIFICATION_LIMIT {
+            shuffle.because(format!("pulling needs {} a task", ByteSize(pull.working_bytes)))
+        } else {
+            shuffle.because(format!("pulling would read everything {amplification:.1} times"))
+        };
+        if fits(&wanted) {
+            return Ok(wanted);
+        }
+        let (unit, least) = (ByteSize(sizes.unit), wanted.working_bytes);
+        let message = format!(
+            "a task needs {} for one unit of {unit}, {} are allowed",
+            ByteSize(least),
+            ByteSize(machine.memory_bytes)
+        );
+        let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
+        Err(error.mend("ask for smaller chunks or shards, or allow more memory"))
+    }
+
+    fn because(self, reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), ..self }
+    }
+}
+
+/// What a copy by this strategy costs, whatever memory there is.
+#[cfg(test)]
+pub(crate) fn predict(
+    source: &SourceFacts,
+    sink: &SinkFacts,
+    machine: Machine,
+    strategy: Strategy,
+) -> CopyPlan {
+    let sizes = Sizes::of(source, sink);
+    match strategy {
+        Strategy::Pull => sizes.pull(source.is_random_access),
+        Strategy::Hold => sizes.hold(machine.thread_count),
+        Strategy::Shuffle => sizes.shuffle(),
+    }
+}
+
+/// Decoded bytes of what is moved.
+struct Sizes {
+    array: u64,
+    unit: u64,
+    chunk: u64,
+    /// What is fetched for the largest unit, still encoded.
+    fetched_unit: u64,
+    fetched_chunk: u64,
+    coverage: Coverage,
+    item: f64,
+    unit_count: u64,
+    chunk_count: u64,
+}
+
+impl Sizes {
+    fn of(source: &SourceFacts, sink: &SinkFacts) -> Self {
+        let bytes = |shape: &[u64], item: u64| shape.iter().fold(item, |n, &x| n.saturating_mul(x));
+        let (from, to) = (source.dtype.estimated_bytes(), sink.dtype.estimated_bytes());
+        let coverage = coverage(&sink.units, &source.grid);
+        let chunk = bytes(&source.grid.largest_chunk(), from);
+        let encoded = |decoded: f64| (decoded * source.encoded_ratio.min(1.0)) as u64;
+        let covered = if source.is_random_access {
+            bytes(&sink.units.largest_chunk(), from) as f64
+        } else {
+            coverage.largest_unit * from as f64
+        };
+        Self {
+            array: bytes(&sink.shape, to),
+            unit: bytes(&sink.units.largest_chunk(), to),
+            chunk: if source.is_random_access { 0 } else { chunk },
+            fetched_unit: encoded(covered),
+            fetched_chunk: encoded(chunk as f64),
+            coverage,
+            item: from as f64,
+            unit_count: sink.units.chunk_count(),
+            chunk_count: source.grid.chunk_count(),
+        }
+    }
+
+    /// Fetched for this unit and the next, decoded, encoded, and half a unit still being written.
+    fn pull(&self, is_random_access: bool) -> CopyPlan {
+        let bytes =
+            if is_random_access { self.array as f64 } else { self.coverage.total * self.item };
+        CopyPlan {
+            strategy: Strategy::Pull,
+            reason: String::new(),
+            task_count: self.unit_count,
+            source_read_count: self.coverage.chunk_reads as u64,
+            source_bytes: bytes as u64,
+            target_unit_count: self.unit_count,
+            shuffle_bytes: 0,
+            working_bytes: 2 * self.fetched_unit + self.chunk + self.unit * 5 / 2,
+        }
+    }
+
+    /// The array, and for each thread a chunk (fetched for now and next, decoded) and a unit.
+    fn hold(&self, thread_count: u64) -> CopyPlan {
+        let each = 2 * self.fetched_chunk + self.chunk.max(self.fetched_chunk) + self.unit;
+        CopyPlan {
+            strategy: Strategy::Hold,
+            reason: String::new(),
+            task_count: 1,
+            source_read_count: self.chunk_count,
+            source_bytes: self.array,
+            target_unit_count: self.unit_count,
+            shuffle_bytes: 0,
+            working_bytes: self.array + thread_count * each,
+        }
+    }
+
+    /// The greater of splitting (a chunk, its pieces) and consolidating (a unit, encoded).
+    fn shuffle(&self) -> CopyPlan {
+        let split = 2 * self.fetched_chunk + 2 * self.chunk.max(self.fetched_chunk);
+        CopyPlan {
+            strategy: Strategy::Shuffle,
+            reason: String::new(),
+            task_count: self.chunk_count + self.unit_count,
+            source_read_count: self.chunk_count,
+            source_bytes: self.array,
+            target_unit_count: self.unit_count,
+            shuffle_bytes: self.array,
+            working_bytes: split.max(self.unit * 5 / 2),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use array::{
+    ArraySink, ArraySource, Axis, Chunk, ChunkGrid, DType, Fetched, Placement, Region, Scalar,
+    SinkFacts, SourceFacts, Writing, WrittenUnit,
+};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::prelude::Pipeline;
+use dataflow::testing::ReferenceRunner;
+use proptest::prelude::{Strategy as _, prop_assert_eq, proptest};
+
+use crate::{CopyArrays, CopyPlan, Machine, PlannedCopy, Strategy};
+
+/// An array in memory that counts how many chunks of it were read.
+#[derive(Debug)]
+struct MemorySource {
+    facts: SourceFacts,
+    elements: Chunk,
+    chunk_reads: Mutex<u64>,
+}
+
+struct Copied {
+    elements: Chunk,
+    regions: Vec<Region>,
+}
+
+impl ArraySource for MemorySource {
+    fn facts(&self) -> &SourceFacts {
+        &self.facts
+    }
+
+    fn fetch(&self, regions: &[Region]) -> Result<Box<dyn Fetched>> {
+        let meeting = regions.iter().map(|region| self.facts.grid.chunks_meeting(region).count());
+        *self.chunk_reads.lock().expect("no panic") += meeting.sum::<usize>() as u64;
+        Ok(Box::new(Copied { elements: self.elements.clone(), regions: regions.to_vec() }))
+    }
+}
+
+impl Fetched for Copied {
+    fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()> {
+        for (region, place) in self.regions.iter().zip(places) {
+            place.into.write(&place.at, &self.elements, region)?;
+        }
+        Ok(())
+    }
+}
+
+/// Keeps the units that were written.
+#[derive(Debug)]
+struct MemorySink {
+    facts: SinkFacts,
+    units: Mutex<BTreeMap<Vec<u64>, Chunk>>,
+    refuses: Option<Vec<u64>>,
+}
+
+struct Done(Result<WrittenUnit>);
+
+impl Writing for Done {
+    fn encoded_bytes(&self) -> u64 {
+        1
+    }
+
+    fn wait(self: Box<Self>) -> Result<WrittenUnit> {
+        self.0
+    }
+}
+
+impl ArraySink for MemorySink {
+    fn facts(&self) -> &SinkFacts {
+        &self.facts
+    }
+
+    fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>> {
+        assert_eq!(elements.shape(), self.facts.units.region(index).shape());
+        if self.refuses.as_deref() == Some(index) {
+            let error = Error::new(ErrorCode::STORE_FULL, ErrorKind::ResourceExhausted, "no room");
+            return Ok(Box::new(Done(Err(error))));
+        }
+        let known = self.units.lock().expect("no panic").insert(index.to_vec(), elements.clone());
+        assert!(known.is_none(), "unit {index:?} was written twice");
+        Ok(Box::new(Done(Ok(WrittenUnit { encoded_bytes: 1, crc32c: 7 }))))
+    }
+}
+
+fn facts(source: &ChunkGrid, units: &[u64]) -> (SourceFacts, SinkFacts) {
+    let shape = source.shape();
+    let source = SourceFacts {
+        dtype: DType::Int32,
+        grid: source.clone(),
+        is_random_access: false,
+        codecs: vec![],
+        encoded_ratio: 1.0,
+        fill: Scalar::zero(DType::Int32),
+    };
+    let sink = SinkFacts {
+        dtype: DType::Int32,
+        units: ChunkGrid::regular(&shape, units),
+        shape,
+        chunk_shape: units.to_vec(),
+        fill: Scalar::zero(DType::Int32),
+    };
+    (source, sink)
+}
+
+/// Copies by this strategy; how many chunks were read, or the error.
+fn copy(
+    source: &ChunkGrid,
+    units: &[u64],
+    strategy: Strategy,
+    refuses: Option<Vec<u64>>,
+) -> Result<u64> {
+    let (source_facts, sink_facts) = facts(source, units);
+    let machine = Machine { memory_bytes: u64::MAX, thread_count: 2 };
+    let plan = CopyPlan::choose(&source_facts, &sink_facts, machine).expect("fits");
+    let count = source.shape().iter().product::<u64>() as i32;
+    let values: Vec<i32> = (0..count).collect();
+    let elements = Chunk::of(source.shape(), &values).expect("as many as the shape has");
+    let source =
+        Arc::new(MemorySource { facts: source_facts, elements, chunk_reads: Mutex::new(0) });
+    let sink = Arc::new(MemorySink { facts: sink_facts, units: Mutex::default(), refuses });
+    let planned = PlannedCopy {
+        name: "v".to_owned(),
+        source: source.clone(),
+        sink: sink.clone(),
+        plan: CopyPlan { strategy, ..plan },
+    };
+    let pipeline = Pipeline::new();
+    let written = pipeline.apply(CopyArrays::new(vec![planned])).collect();
+    let report = pipeline.run(&ReferenceRunner)?;
+    let units = sink.units.lock().expect("no panic");
+    assert_eq!(report.get(&written)?.len(), units.len() as u64);
+    assert_eq!(units.len() as u64, sink.facts.units.chunk_count());
+    for (index, unit) in units.iter() {
+        let want = source.elements.slice(&sink.facts.units.region(index))?;
+        assert_eq!(unit, &want, "unit {index:?}");
+    }
+    let reads = *source.chunk_reads.lock().expect("no panic");
+    Ok(reads)
+}
+
+const ALL: [Strategy; 3] = [Strategy::Pull, Strategy::Hold, Strategy::Shuffle];
+
+#[track_caller]
+fn check(shape: &[u64], chunks: &[u64], units: &[u64], want_reads: [u64; 3]) {
+    let grid = ChunkGrid::regular(shape, chunks);
+    let reads = ALL.map(|strategy| copy(&grid, units, strategy, None).expect("copies"));
+    assert_eq!(reads, want_reads);
+}
+
+#[test]
+fn every_strategy_copies_everything() {
+    check(&[8, 6, 4], &[2, 6, 4], &[8, 2, 2], [24, 4, 4]);
+    check(&[10, 7], &[4, 3], &[3, 4], [24, 9, 9]);
+    check(&[5], &[5], &[5], [1, 1, 1]);
+}
+
+#[test]
+fn arrays_without_elements_or_dimensions_are_copied() {
+    check(&[], &[], &[], [1, 1, 1]);
+    check(&[0, 3], &[2, 3], &[2, 3], [0, 0, 0]);
+}
+
+#[test]
+fn a_source_may_be_cut_unevenly() {
+    let grid = ChunkGrid::new([Axis::of_lengths([3, 1, 6]), Axis::regular(4, 4)]);
+    for strategy in ALL {
+        copy(&grid, &[4, 3], strategy, None).expect("copies");
+    }
+}
+
+#[test]
+fn a_unit_that_cannot_be_written_fails_the_copy() {
+    let grid = ChunkGrid::regular(&[6, 6], &[2, 6]);
+    for strategy in ALL {
+        let error = copy(&grid, &[6, 2], strategy, Some(vec![0, 1])).expect_err("no room");
+        assert_eq!(error.code(), ErrorCode::STORE_FULL);
+        assert_eq!(error.place("variable"), Some("v"));
+    }
+}
+
+#[track_caller]
+fn check_choice(memory_bytes: u64, chunks: &[u64], units: &[u64], want: Option<Strategy>) {
+    let (source, sink) = facts(&ChunkGrid::regular(&[100, 100], chunks), units);
+    let machine = Machine { memory_bytes, thread_count: 2 };
+    let plan = CopyPlan::choose(&source, &sink, machine);
+    assert_eq!(plan.as_ref().map(|plan| plan.strategy).ok(), want, "{plan:?}");
+}
+
+#[test]
+fn the_strategy_follows_grids_and_memory() {
+    // 40 000 bytes; aligned units are pulled, whatever the memory.
+    check_choice(u64::MAX, &[10, 100], &[20, 100], Some(Strategy::Pull));
+    // Slab to pencil is held where it fits, else shuffled.
+    check_choice(200_000, &[10, 100], &[100, 10], Some(Strategy::Hold));
+    check_choice(50_000, &[10, 100], &[100, 10], Some(Strategy::Shuffle));
+    // A little overlap is read again rather than shuffled.
+    check_choice(38_000, &[10, 100], &[15, 100], Some(Strategy::Pull));
+    // A unit that does not fit is refused.
+    check_choice(5_000, &[10, 100], &[100, 10], None);
+}
+
+proptest! {
+    #[test]
+    fn predicted_reads_are_the_reads(
+        (shape, chunks, units) in proptest::collection::vec((0u64..9, 1u64..6, 1u64..6), 0..4)
+            .prop_map(|axes| {
+                let pick = |part: fn(&(u64, u64, u64)) -> u64| axes.iter().map(part).collect::<Vec<_>>();
+                (pick(|a| a.0), pick(|a| a.1), pick(|a| a.2))
+            })
+    ) {
+        let grid = ChunkGrid::regular(&shape, &chunks);
+        let (source, sink) = facts(&grid, &units);
+        let machine = Machine { memory_bytes: 0, thread_count: 1 };
+        for strategy in ALL {
+            let reads = copy(&grid, &units, strategy, None)?;
+            let predicted = crate::plan::predict(&source, &sink, machine, strategy);
+            prop_assert_eq!(reads, predicted.source_read_count);
+        }
+    }
+}
