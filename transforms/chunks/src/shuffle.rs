@@ -16,7 +16,14 @@ pub(crate) type Piece = (Vec<u64>, Chunk);
 #[derive(Clone)]
 pub(crate) struct SplitChunks {
     copies: Copies,
-    fetching: BundleState<Option<(u32, Region, Box<dyn Fetched>)>>,
+    fetching: BundleState<Option<Fetching>>,
+}
+
+/// A source chunk that is on its way.
+struct Fetching {
+    copy: u32,
+    region: Region,
+    bytes: Box<dyn Fetched>,
 }
 
 impl SplitChunks {
@@ -25,12 +32,14 @@ impl SplitChunks {
     }
 
     fn complete(&mut self, ctx: &mut ProcessContext<'_, (UnitTask, Piece)>) -> Result<()> {
-        let Some((index, region, fetched)) = self.fetching.get().take() else { return Ok(()) };
+        let Some(Fetching { copy: index, region, bytes }) = self.fetching.get().take() else {
+            return Ok(());
+        };
         let copy = self.copies.get(index);
         let decode = || {
             let mut buffer = ArrayBuffer::zeroed(copy.source.facts().dtype, &region.shape());
             let at = vec![0; region.rank()];
-            fetched.decode(&mut [Placement { into: &mut buffer, at }])?;
+            bytes.decode(&mut [Placement { into: &mut buffer, at }])?;
             buffer.freeze()
         };
         let chunk = decode().map_err(|error| copy.locate(error, &region))?;
@@ -54,10 +63,10 @@ impl DoFn for SplitChunks {
         let copy = self.copies.get(task.0);
         let grid = &copy.source.facts().grid;
         let region = grid.region(&grid.index_of(task.1));
-        let next = copy.source.fetch(std::slice::from_ref(&region));
-        let next = next.map_err(|error| copy.locate(error, &region))?;
+        let bytes = copy.source.fetch(std::slice::from_ref(&region));
+        let bytes = bytes.map_err(|error| copy.locate(error, &region))?;
         self.complete(ctx)?;
-        *self.fetching.get() = Some((task.0, region, next));
+        *self.fetching.get() = Some(Fetching { copy: task.0, region, bytes });
         Ok(())
     }
 

@@ -121,8 +121,8 @@ fn copy(
     let sink = Arc::new(MemorySink { facts: sink_facts, units: Mutex::default(), refuses });
     let planned = PlannedCopy {
         name: "v".to_owned(),
-        source: source.clone(),
-        sink: sink.clone(),
+        source: Arc::<MemorySource>::clone(&source),
+        sink: Arc::<MemorySink>::clone(&sink),
         plan: CopyPlan { strategy, ..plan },
     };
     let pipeline = Pipeline::new();
