@@ -1,1 +1,35 @@
-//! cf
+//! CF conventions as pure functions on arrays: what the numbers of a variable mean.
+//!
+//! ```text
+//!   attributes of a variable ──► TimeEncoding { unit, origin, calendar }     one value, one group:
+//!                            └─► Packing { dtype, scale, offset, fills }     never key by key
+//!
+//!   file 0  days since 2000-01-01   ┐  decode    Instants: integer nanoseconds in one calendar
+//!   file 1  hours since 2000-01-02  ┘ ─────────►    │ TimeSpan::of, merge, choose
+//!                                        encode     ▼
+//!   store   hours since 2000-01-01  ◄───────────  TimeEncoding that holds every instant exactly
+//! ```
+//!
+//! Where the conventions leave room, numbers mean what Python's xarray and cftime take them to
+//! mean; what those two read differently, or guess, is an error that names it. Nothing here knows
+//! a file format, a store or a runner. Read `calendar.rs` first.
+
+mod calendar;
+mod coordinates;
+#[cfg(test)]
+mod golden;
+mod instants;
+mod numbers;
+mod packing;
+mod reference;
+mod span;
+mod time;
+mod unit;
+
+pub use calendar::Calendar;
+pub use coordinates::{related_variables, time_encoding};
+pub use instants::Instants;
+pub use packing::Packing;
+pub use span::TimeSpan;
+pub use time::{MISSING_TIME, TimeEncoding, declares_time};
+pub use unit::TimeUnit;
