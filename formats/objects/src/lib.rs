@@ -1,1 +1,33 @@
-//! objects
+//! One door to everything that keeps bytes under names: file systems, S3, Google, Azure, HTTP.
+//!
+//! ```text
+//!   Location::parse("s3://bucket/data.zarr") ──► Objects::open ──► get, fetch, put, create, list
+//!   expand("data/*.nc") ──► [Location] ────────► ObjectFile::open ──► read, fetch
+//! ```
+//!
+//! Calls block or hand out a [`Pending`] that can be waited for later; async stays inside. Nothing
+//! here knows arrays, file formats or runners. Modules stand in reading order.
+
+mod location;
+mod options;
+
+mod expand;
+mod file;
+mod objects;
+mod pending;
+
+mod ranges;
+mod requests;
+
+mod client;
+mod credentials;
+mod failure;
+mod faults;
+
+pub use expand::expand;
+pub use faults::{Fault, Faults};
+pub use file::ObjectFile;
+pub use location::Location;
+pub use objects::{Edge, EdgeBytes, ObjectFacts, Objects};
+pub use options::StoreOptions;
+pub use pending::Pending;

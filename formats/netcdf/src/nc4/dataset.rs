@@ -1,0 +1,125 @@
+//! An HDF5 file in the words of the house.
+
+use std::sync::Arc;
+
+use array::error::Result;
+use array::{Attributes, Dimension};
+
+use super::dimensions::{dimensions, needs_groups_below};
+use super::scan::{Dataset, scan, scan_below};
+use super::variables::variable;
+use crate::fault::sentence;
+use crate::file_bytes::FileBytes;
+use crate::hdf5::{Attribute, Hdf5, Header, TextHeap, read_attributes};
+use crate::opened::Opened;
+
+/// Attributes by which libraries talk to themselves; the C library does not show them either.
+const INTERNAL: [&str; 17] = [
+    "CLASS",
+    "DIMENSION_LABELS",
+    "DIMENSION_LIST",
+    "NAME",
+    "REFERENCE_LIST",
+    "_ARRAY_DIMENSIONS",
+    "_Codecs",
+    "_Format",
+    "_IsNetcdf4",
+    "_NCProperties",
+    "_Netcdf4Coordinates",
+    "_Netcdf4Dimid",
+    "_SuperblockVersion",
+    "_nc3_strict",
+    "_nczarr_array",
+    "_nczarr_attr",
+    "_nczarr_group",
+];
+
+/// Reads the root group of an HDF5 file.
+///
+/// # Errors
+/// A superblock or a root group that cannot be read. What is wrong with one variable or attribute
+/// becomes a warning.
+pub(crate) fn open(bytes: &Arc<FileBytes>) -> Result<Opened> {
+    let file = Arc::new(Hdf5::open(Arc::clone(bytes))?);
+    let heap = Arc::new(TextHeap::new(Arc::clone(&file)));
+    let mut opened = Opened::new("netCDF-4 or HDF5");
+    let root = file.root()?;
+    let header = Header::read(&file, root)?;
+    let mut warnings = Vec::new();
+    let mut group = scan(&file, &heap, root, &header, &mut warnings)?;
+    if needs_groups_below(&group) {
+        scan_below(&file, &heap, &mut group, root);
+    }
+    let found = read_attributes(&file, &header, "the file", &mut warnings);
+    opened.dataset.attributes = attributes(&found, &heap, "the file", &mut warnings);
+    opened.dataset.groups = group.groups.iter().map(|below| below.name.clone()).collect();
+    opened.dataset.warnings = warnings;
+    for (name, error) in std::mem::take(&mut group.unreadable) {
+        opened.leave_out(&name, error);
+    }
+    let dimensions = dimensions(&group);
+    opened.dataset.dimensions.clone_from(&dimensions.all);
+    for (dataset, places) in group.datasets.iter().zip(&dimensions.of_dataset) {
+        if dataset.scale.as_ref().is_some_and(|scale| scale.is_dimension_only) {
+            continue;
+        }
+        let own: Vec<&Dimension> = places.iter().map(|&place| &dimensions.all[place]).collect();
+        add(&mut opened, &file, &heap, dataset, &own);
+    }
+    Ok(opened)
+}
+
+fn add(
+    opened: &mut Opened,
+    file: &Arc<Hdf5>,
+    heap: &Arc<TextHeap>,
+    dataset: &Dataset,
+    dimensions: &[&Dimension],
+) {
+    let name = dataset.variable_name();
+    let owner = format!("variable `{name}`");
+    let attributes = attributes(&dataset.attributes, heap, &owner, &mut opened.dataset.warnings);
+    match variable(file, heap, dataset, dimensions, attributes) {
+        Ok(made) => {
+            let place = |error: array::error::Error| {
+                error.at("file", file.bytes.name()).at("variable", name)
+            };
+            if let Err(error) = &made.array {
+                let why = sentence(error);
+                opened.dataset.warnings.push(format!("{owner} cannot be read: {why}"));
+            }
+            opened.add(made.variable, made.array.map_err(place));
+        }
+        Err(error) => opened.leave_out(name, error.at("file", file.bytes.name())),
+    }
+}
+
+fn attributes(
+    found: &[Attribute],
+    heap: &TextHeap,
+    owner: &str,
+    warnings: &mut Vec<String>,
+) -> Attributes {
+    let mut attributes = Attributes::default();
+    for attribute in found {
+        let name = &attribute.name.value;
+        if INTERNAL.contains(&name.as_str()) {
+            continue;
+        }
+        match attribute.value(heap) {
+            Ok((value, is_latin1)) => {
+                if is_latin1 || attribute.name.is_latin1 {
+                    let text =
+                        format!("attribute `{name}` of {owner} is not UTF-8: read as latin-1");
+                    warnings.push(text);
+                }
+                attributes.set(name, value);
+            }
+            Err(error) => {
+                let why = sentence(&error);
+                warnings.push(format!("attribute `{name}` of {owner} is left out: {why}"));
+            }
+        }
+    }
+    attributes
+}

@@ -1,0 +1,244 @@
+//! Builds the client of a service once, and hands it to everybody who names that service again.
+//!
+//! Opening a thousand files of a bucket must not make a thousand connection pools, and two opens
+//! of `memory://x` must see the same objects; so clients live as long as the process.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::http::HttpBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::credentials::{Explained, Profile};
+use crate::failure::failed;
+use crate::location::{Location, Scheme};
+use crate::options::StoreOptions;
+
+/// Attempts and seconds for credentials that the machine may or may not offer: elsewhere nobody
+/// answers, and the user should hear so soon.
+const MACHINE_RETRY: (usize, u64) = (1, 5);
+
+/// A service, and how many requests it may have in flight.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    permits: Semaphore,
+}
+
+static CLIENTS: Mutex<BTreeMap<String, Arc<Client>>> = Mutex::new(BTreeMap::new());
+
+impl Client {
+    /// The client for the service of a location.
+    pub(crate) fn of(location: &Location, options: &StoreOptions) -> Result<Arc<Self>> {
+        let key = match location.scheme() {
+            Scheme::Memory => location.base_url(),
+            _ => format!("{} {}", location.base_url(), options.client_key()),
+        };
+        let mut clients: MutexGuard<'_, _> = CLIENTS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(&key) {
+            return Ok(Arc::clone(client));
+        }
+        let permits = Semaphore::new(options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
+        let client = Arc::new(Self { store: build(location, options)?, permits });
+        clients.insert(key, Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// Waits for the turn of a request.
+    pub(crate) async fn permit(&self) -> SemaphorePermit<'_> {
+        self.permits.acquire().await.expect("nobody closes the semaphore")
+    }
+}
+
+fn build(location: &Location, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>> {
+    let built = match location.scheme() {
+        Scheme::Local => return Ok(Arc::new(LocalFileSystem::new())),
+        Scheme::Memory => return Ok(Arc::new(InMemory::new())),
+        Scheme::S3 => build_s3(location, options)?,
+        Scheme::Google => build_google(location, options)?,
+        Scheme::Azure => build_azure(location, options)?,
+        Scheme::Http => HttpBuilder::new()
+            .with_url(location.base_url())
+            .with_client_options(client_options(options)?.with_allow_http(true))
+            .with_retry(retry(options))
+            .build()
+            .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
+    };
+    built.map_err(|error| {
+        let why = failed("open", location, &error);
+        Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, why.message())
+            .at("object", location)
+            .mend("complete the settings of this store, by options or by the environment")
+    })
+}
+
+type Built = object_store::Result<Arc<dyn ObjectStore>>;
+
+fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(location.authority())
+        .with_client_options(client_options(options)?)
+        .with_retry(retry(options));
+    builder = set_all(builder, options, AmazonS3Builder::with_config)?;
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint);
+    }
+    if let Some(region) = &options.region {
+        builder = builder.with_region(region);
+    }
+    if options.is_anonymous {
+        builder = builder.with_skip_signature(true);
+    } else {
+        builder = with_profile(builder)?;
+    }
+    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
+    if endpoint.starts_with("http://") {
+        builder = builder.with_allow_http(true);
+    }
+    if options.is_anonymous {
+        return Ok(builder.build().map(shared));
+    }
+    let is_known = KNOWN_CREDENTIALS.iter().any(|key| builder.get_config_value(key).is_some());
+    let lookup = builder.clone();
+    let lookup = if is_known { lookup } else { lookup.with_retry(machine_retry()) };
+    Ok(lookup.build().and_then(|store| {
+        let credentials = Arc::new(Explained(Arc::clone(store.credentials())));
+        builder.with_credentials(credentials).build().map(shared)
+    }))
+}
+
+/// Where S3 credentials can be named; with none of these set, the machine itself is asked.
+const KNOWN_CREDENTIALS: [AmazonS3ConfigKey; 4] = [
+    AmazonS3ConfigKey::AccessKeyId,
+    AmazonS3ConfigKey::WebIdentityTokenFile,
+    AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
+    AmazonS3ConfigKey::ContainerCredentialsFullUri,
+];
+
+/// Adds keys, region and endpoint of the profile in `~/.aws` where nothing else names them.
+fn with_profile(mut builder: AmazonS3Builder) -> Result<AmazonS3Builder> {
+    use AmazonS3ConfigKey as Key;
+    let lacks = |builder: &AmazonS3Builder, key: Key| builder.get_config_value(&key).is_none();
+    if !(lacks(&builder, Key::AccessKeyId) && lacks(&builder, Key::WebIdentityTokenFile)) {
+        return Ok(builder);
+    }
+    let Profile { key_id, secret, token, region, endpoint } = Profile::load()?;
+    let values = [
+        (Key::AccessKeyId, key_id),
+        (Key::SecretAccessKey, secret),
+        (Key::Token, token),
+        (Key::Region, region),
+        (Key::Endpoint, endpoint),
+    ];
+    for (key, value) in values {
+        if let Some(value) = value.filter(|_| lacks(&builder, key)) {
+            builder = builder.with_config(key, value);
+        }
+    }
+    Ok(builder)
+}
+
+fn build_google(location: &Location, options: &StoreOptions) -> Result<Built> {
+    let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_bucket_name(location.authority())
+        .with_client_options(client_options(options)?)
+        .with_retry(retry(options));
+    builder = set_all(builder, options, GoogleCloudStorageBuilder::with_config)?;
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_base_url(endpoint);
+    }
+    if options.is_anonymous {
+        return Ok(builder.with_skip_signature(true).build().map(shared));
+    }
+    let lookup = builder.clone().with_retry(machine_retry());
+    Ok(lookup.build().and_then(|store| {
+        let credentials = Arc::new(Explained(Arc::clone(store.credentials())));
+        builder.with_credentials(credentials).build().map(shared)
+    }))
+}
+
+fn build_azure(location: &Location, options: &StoreOptions) -> Result<Built> {
+    let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_url(location.base_url())
+        .with_client_options(client_options(options)?)
+        .with_retry(retry(options));
+    builder = set_all(builder, options, MicrosoftAzureBuilder::with_config)?;
+    if let Some(endpoint) = &options.endpoint {
+        builder = builder.with_endpoint(endpoint.clone());
+    }
+    if options.is_anonymous {
+        return Ok(builder.with_skip_signature(true).build().map(shared));
+    }
+    let lookup = builder.clone().with_retry(machine_retry());
+    Ok(lookup.build().and_then(|store| {
+        let credentials = Arc::new(Explained(Arc::clone(store.credentials())));
+        builder.with_credentials(credentials).build().map(shared)
+    }))
+}
+
+/// Applies the settings of the user that are the service's own, not those of its connection.
+fn set_all<B, K: FromStr>(
+    mut builder: B,
+    options: &StoreOptions,
+    set: impl Fn(B, K, String) -> B,
+) -> Result<B> {
+    for (name, value) in &options.settings {
+        if name.parse::<ClientConfigKey>().is_ok() {
+            continue;
+        }
+        let key = name.parse().map_err(|_| {
+            let message = format!("there is no store setting `{name}`");
+            let mend =
+                "settings are those of object_store, such as aws_virtual_hosted_style_request";
+            Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message).mend(mend)
+        })?;
+        builder = set(builder, key, value.clone());
+    }
+    Ok(builder)
+}
+
+fn shared<S: ObjectStore>(store: S) -> Arc<dyn ObjectStore> {
+    Arc::new(store)
+}
+
+/// Options of the connection; the TLS provider must be in place before the first is used.
+fn client_options(options: &StoreOptions) -> Result<ClientOptions> {
+    // An error says that a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut client = ClientOptions::new()
+        .with_timeout(Duration::from_millis(options.request_timeout_ms))
+        .with_connect_timeout(Duration::from_secs(10))
+        .with_allow_http(options.allow_http);
+    for (name, value) in &options.settings {
+        if let Ok(key) = name.parse() {
+            client = client.with_config(key, value);
+        }
+    }
+    Ok(client)
+}
+
+fn retry(options: &StoreOptions) -> RetryConfig {
+    RetryConfig {
+        max_retries: options.retry_count,
+        retry_timeout: Duration::from_millis(options.retry_timeout_ms),
+        ..RetryConfig::default()
+    }
+}
+
+fn machine_retry() -> RetryConfig {
+    let (max_retries, seconds) = MACHINE_RETRY;
+    RetryConfig {
+        max_retries,
+        retry_timeout: Duration::from_secs(seconds),
+        ..RetryConfig::default()
+    }
+}

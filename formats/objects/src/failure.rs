@@ -1,0 +1,256 @@
+//! What an error of a store means to us: its code, what a caller can do, and a text without
+//! secrets.
+//!
+//! Bodies of answers are never shown: those of S3 quote the access key and the signature.
+
+use std::error::Error as StdError;
+use std::fmt::Display;
+
+use dataflow::error::{Error, ErrorCode, ErrorKind};
+use object_store::client::{HttpError, HttpErrorKind};
+
+/// Codes of S3 and Azure that say that the credentials are wrong, not the permissions.
+const CREDENTIAL_CODES: [&str; 8] = [
+    "AuthenticationFailed",
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidAuthenticationInfo",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+    "ExpiredTokenException",
+];
+
+const CREDENTIALS_MEND: &str = "give credentials by the environment (AWS_ACCESS_KEY_ID and \
+     AWS_SECRET_ACCESS_KEY, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_KEY) or an \
+     AWS_PROFILE, or ask for anonymous access if the data is public";
+
+/// What went wrong, before it is put into words.
+struct Cause {
+    code: ErrorCode,
+    kind: ErrorKind,
+    reason: String,
+    mend: Option<&'static str>,
+}
+
+/// The error of an `action` (`read`, `write`, `list`, `delete`, `open`) on an object.
+pub(crate) fn failed(action: &str, object: impl Display, error: &object_store::Error) -> Error {
+    let cause = cause_of(error);
+    let message = format!("cannot {action}: {}", cause.reason);
+    let failed = Error::new(cause.code, cause.kind, message).at("object", object);
+    match cause.mend {
+        Some(mend) => failed.mend(mend),
+        None => failed,
+    }
+}
+
+/// The error of an operation of the file system itself.
+pub(crate) fn io_failed(action: &str, object: impl Display, error: &std::io::Error) -> Error {
+    let cause = cause_of_io(error);
+    Error::new(cause.code, cause.kind, format!("cannot {action}: {}", cause.reason))
+        .at("object", object)
+}
+
+/// A range that the object does not have.
+pub(crate) fn out_of_range(object: impl Display, end: u64, size_bytes: u64) -> Error {
+    let message = format!("bytes up to {end} were asked for, but there are {size_bytes}");
+    Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, message)
+        .at("object", object)
+        .mend("the object may be cut short; compare its size with that at its origin")
+}
+
+fn cause_of(error: &object_store::Error) -> Cause {
+    use object_store::Error as Store;
+    let status = status_of(error);
+    let service_code = service_code_of(error);
+    if service_code.as_deref().is_some_and(|code| CREDENTIAL_CODES.contains(&code)) {
+        return credentials(format!("the store answered {}", service_code.unwrap_or_default()));
+    }
+    match error {
+        Store::NotFound { .. } => not_found(),
+        Store::Unauthenticated { source, .. } => match status {
+            Some(status) => credentials(format!("the store answered {status}")),
+            None => credentials(innermost(&**source)),
+        },
+        Store::PermissionDenied { .. } => Cause {
+            code: ErrorCode::STORE_DENIED,
+            kind: ErrorKind::PermissionDenied,
+            reason: format!("the store refused access ({})", service_code.unwrap_or("403".into())),
+            mend: Some("ask for the permission, or use other credentials"),
+        },
+        Store::NotSupported { .. } | Store::NotImplemented { .. } => Cause {
+            code: ErrorCode::STORE_FAILED,
+            kind: ErrorKind::Unsupported,
+            reason: error.to_string(),
+            mend: None,
+        },
+        _ => match status {
+            Some(status) => answered(status, service_code.as_deref()),
+            None => cause_in_chain(error),
+        },
+    }
+}
+
+fn not_found() -> Cause {
+    Cause {
+        code: ErrorCode::STORE_NOT_FOUND,
+        kind: ErrorKind::NotFound,
+        reason: "there is no such object".to_owned(),
+        mend: None,
+    }
+}
+
+fn credentials(reason: String) -> Cause {
+    Cause {
+        code: ErrorCode::CREDENTIALS,
+        kind: ErrorKind::PermissionDenied,
+        reason,
+        mend: Some(CREDENTIALS_MEND),
+    }
+}
+
+fn answered(status: u16, service_code: Option<&str>) -> Cause {
+    let kind = match status {
+        408 | 429 | 500 | 502..=504 => ErrorKind::Transient,
+        _ => ErrorKind::InvalidInput,
+    };
+    let mend = (300..400).contains(&status).then_some(REGION_MEND);
+    let reason = match service_code {
+        Some(code) => format!("the store answered {status} ({code})"),
+        None => format!("the store answered {status}"),
+    };
+    Cause { code: ErrorCode::STORE_FAILED, kind, reason, mend }
+}
+
+const REGION_MEND: &str = "set the region of the bucket (AWS_REGION), or the endpoint";
+
+fn cause_in_chain(error: &(dyn StdError + 'static)) -> Cause {
+    let mut link = Some(error);
+    while let Some(current) = link {
+        if let Some(http) = current.downcast_ref::<HttpError>() {
+            return cause_of_http(http);
+        }
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            return cause_of_io(io);
+        }
+        link = current.source();
+    }
+    let reason = innermost(error);
+    let mend = reason.contains("redirect").then_some(REGION_MEND);
+    Cause { code: ErrorCode::STORE_FAILED, kind: ErrorKind::InvalidInput, reason, mend }
+}
+
+fn cause_of_http(error: &HttpError) -> Cause {
+    let (kind, what) = match error.kind() {
+        HttpErrorKind::Connect => (ErrorKind::Transient, "no connection"),
+        HttpErrorKind::Timeout => (ErrorKind::Transient, "the request timed out"),
+        HttpErrorKind::Request | HttpErrorKind::Interrupted => {
+            (ErrorKind::Transient, "the connection broke")
+        }
+        _ => (ErrorKind::InvalidInput, "the answer is not understood"),
+    };
+    let reason = format!("{what}: {}", innermost(error));
+    Cause { code: ErrorCode::STORE_FAILED, kind, reason, mend: None }
+}
+
+fn cause_of_io(error: &std::io::Error) -> Cause {
+    use std::io::ErrorKind as Io;
+    let absent = [Io::NotFound, Io::NotADirectory, Io::IsADirectory];
+    if absent.contains(&error.kind()) {
+        return not_found();
+    }
+    let converted = Error::from(std::io::Error::from(error.kind()));
+    let mend = match converted.code() {
+        ErrorCode::STORE_FULL => Some("free some space, or choose another place"),
+        ErrorCode::STORE_DENIED => Some("choose a place that can be written, or ask for access"),
+        _ => None,
+    };
+    Cause { code: converted.code(), kind: converted.kind(), reason: error.to_string(), mend }
+}
+
+/// The text of the last error in the chain; those before it repeat it, with URLs and bodies.
+fn innermost(error: &(dyn StdError + 'static)) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+/// The HTTP status in a chain. `object_store` keeps the type that has it to itself, so its text is
+/// read, in this one place.
+fn status_of(error: &object_store::Error) -> Option<u16> {
+    let text = error.to_string();
+    let (_, after) = text.split_once("non-2xx status code: ")?;
+    after.get(..3)?.parse().ok()
+}
+
+/// The code in the XML body of an answer, if it looks like one.
+fn service_code_of(error: &object_store::Error) -> Option<String> {
+    let text = error.to_string();
+    let (_, after) = text.split_once("<Code>")?;
+    let (code, _) = after.split_once("</Code>")?;
+    let is_word = code.len() <= 64 && code.chars().all(|c| c.is_ascii_alphanumeric());
+    is_word.then(|| code.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Answer(&'static str);
+
+    impl Display for Answer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl StdError for Answer {}
+
+    fn generic(source: impl StdError + Send + Sync + 'static) -> object_store::Error {
+        object_store::Error::Generic { store: "S3", source: Box::new(source) }
+    }
+
+    #[track_caller]
+    fn check(error: &object_store::Error, code: ErrorCode, kind: ErrorKind, says: &str) {
+        let error = failed("write", "s3://b/k", error);
+        assert_eq!((error.code(), error.kind()), (code, kind));
+        assert!(error.message().contains(says) && !error.to_string().contains("AKIA"), "{error}");
+    }
+
+    #[test]
+    fn file_systems_fill_up_and_refuse() {
+        let io = |kind| generic(std::io::Error::from(kind));
+        let full = io(std::io::ErrorKind::StorageFull);
+        check(&full, ErrorCode::STORE_FULL, ErrorKind::ResourceExhausted, "no storage space");
+        let read_only = io(std::io::ErrorKind::ReadOnlyFilesystem);
+        check(&read_only, ErrorCode::STORE_DENIED, ErrorKind::PermissionDenied, "read-only");
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let busy =
+            "Server returned non-2xx status code: 503 Service Unavailable: <Code>SlowDown</Code>";
+        check(&generic(Answer(busy)), ErrorCode::STORE_FAILED, ErrorKind::Transient, "SlowDown");
+        let late = "non-2xx status code: 400 Bad Request: <Code>ExpiredToken</Code><Key>AKIA</Key>";
+        check(
+            &generic(Answer(late)),
+            ErrorCode::CREDENTIALS,
+            ErrorKind::PermissionDenied,
+            "Expired",
+        );
+        let denied = object_store::Error::PermissionDenied {
+            path: "k".to_owned(),
+            source: "non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>".into(),
+        };
+        check(&denied, ErrorCode::STORE_DENIED, ErrorKind::PermissionDenied, "AccessDenied");
+    }
+
+    #[test]
+    fn broken_connections_may_heal() {
+        let broken = HttpError::new(HttpErrorKind::Timeout, Answer("deadline has elapsed"));
+        check(&generic(broken), ErrorCode::STORE_FAILED, ErrorKind::Transient, "timed out");
+    }
+}

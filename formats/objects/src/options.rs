@@ -1,0 +1,157 @@
+//! How stores are reached: limits, retries, and what the environment does not say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::faults::Faults;
+
+/// Limits, retries and settings of a store.
+///
+/// Credentials come from the standard chains: the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`),
+/// for S3 also the profile `AWS_PROFILE` or `default` of `~/.aws`, then the identity of the machine.
+/// What is set here holds over the environment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreOptions {
+    /// Requests in flight at once, at least one.
+    pub max_in_flight: usize,
+    /// Attempts after the first one that fails in passing.
+    pub retry_count: usize,
+    /// Milliseconds until no attempt is repeated.
+    pub retry_timeout_ms: u64,
+    /// Milliseconds that one request may take.
+    pub request_timeout_ms: u64,
+    /// URL of the service, where it is not that of the cloud.
+    pub endpoint: Option<String>,
+    /// Region of the bucket (S3).
+    pub region: Option<String>,
+    /// Whether requests go unsigned.
+    pub is_anonymous: bool,
+    /// Whether a service may be reached without TLS.
+    pub allow_http: bool,
+    /// Anything else, by the names of `object_store`: `aws_virtual_hosted_style_request`,
+    /// `azure_storage_account_name`, `google_service_account`, `proxy_url`, `user_agent`...
+    pub settings: BTreeMap<String, String>,
+    /// Writes that fail, for tests.
+    pub faults: Option<Faults>,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 32,
+            retry_count: 8,
+            retry_timeout_ms: 120_000,
+            request_timeout_ms: 120_000,
+            endpoint: None,
+            region: None,
+            is_anonymous: false,
+            allow_http: false,
+            settings: BTreeMap::new(),
+            faults: None,
+        }
+    }
+}
+
+impl StoreOptions {
+    /// Sets the number of requests in flight at once.
+    #[must_use]
+    pub fn with_max_in_flight(mut self, count: usize) -> Self {
+        self.max_in_flight = count;
+        self
+    }
+
+    /// Sets the number of attempts after the first.
+    #[must_use]
+    pub fn with_retry_count(mut self, count: usize) -> Self {
+        self.retry_count = count;
+        self
+    }
+
+    /// Sets how long one request may take.
+    #[must_use]
+    pub fn with_request_timeout_ms(mut self, timeout_ms: u64) -> Self {
+        self.request_timeout_ms = timeout_ms;
+        self
+    }
+
+    /// Sets the URL of the service; one that begins with `http://` allows plain HTTP.
+    #[must_use]
+    pub fn with_endpoint(mut self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        self.allow_http |= url.starts_with("http://");
+        self.endpoint = Some(url);
+        self
+    }
+
+    /// Sets the region of the bucket.
+    #[must_use]
+    pub fn with_region(mut self, region: impl Into<String>) -> Self {
+        self.region = Some(region.into());
+        self
+    }
+
+    /// Sends requests unsigned, as public buckets allow.
+    #[must_use]
+    pub fn with_anonymous(mut self) -> Self {
+        self.is_anonymous = true;
+        self
+    }
+
+    /// Passes a setting to `object_store` by its own name.
+    #[must_use]
+    pub fn with_setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.settings.insert(name.into(), value.into());
+        self
+    }
+
+    /// Makes writes fail, for tests.
+    #[must_use]
+    pub fn with_faults(mut self, faults: Faults) -> Self {
+        self.faults = Some(faults);
+        self
+    }
+
+    /// What tells two clients of one service apart.
+    pub(crate) fn client_key(&self) -> String {
+        format!(
+            "{} {} {} {} {:?} {:?} {} {} {:?}",
+            self.max_in_flight,
+            self.retry_count,
+            self.retry_timeout_ms,
+            self.request_timeout_ms,
+            self.endpoint,
+            self.region,
+            self.is_anonymous,
+            self.allow_http,
+            self.settings
+        )
+    }
+}
+
+/// Settings are shown by their names only: a value may be a secret.
+impl fmt::Debug for StoreOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreOptions")
+            .field("max_in_flight", &self.max_in_flight)
+            .field("retry_count", &self.retry_count)
+            .field("endpoint", &self.endpoint.as_deref().map(dataflow::error::redact))
+            .field("region", &self.region)
+            .field("is_anonymous", &self.is_anonymous)
+            .field("settings", &self.settings.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_secret_is_shown() {
+        let options = StoreOptions::default()
+            .with_endpoint("https://user:word@host")
+            .with_setting("aws_secret_access_key", "hidden");
+        let shown = format!("{options:?}");
+        assert!(!shown.contains("hidden") && !shown.contains("word"), "{shown}");
+    }
+}

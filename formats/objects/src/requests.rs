@@ -1,0 +1,210 @@
+//! What can be asked of one object of a store, as it is asked: the only async code besides the
+//! runtime.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use futures::future::try_join_all;
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStoreExt, PutMode,
+    PutPayload,
+};
+
+use crate::client::Client;
+use crate::failure::{failed, out_of_range};
+use crate::location::{Location, Scheme};
+use crate::objects::{Edge, EdgeBytes};
+use crate::ranges::{cut_ranges, join_ranges};
+
+/// Bytes between two ranges that are read rather than asked for apart: a request to a service
+/// costs as much as a megabyte, one to a file as much as a few pages.
+const GAP_BYTES_REMOTE: u64 = 1 << 20;
+const GAP_BYTES_LOCAL: u64 = 16 << 10;
+/// Objects longer than this are uploaded in parts.
+const WHOLE_BYTES: usize = 64 << 20;
+const PART_BYTES: usize = 16 << 20;
+/// Attempts of a create-once whose answer leaves open what happened, and the wait after the first.
+const CREATE_ATTEMPTS: u32 = 8;
+const CREATE_WAIT: Duration = Duration::from_millis(50);
+
+/// One object of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Object {
+    pub(crate) client: Arc<Client>,
+    pub(crate) path: Path,
+    /// How errors name it.
+    pub(crate) shown: Location,
+}
+
+impl Object {
+    /// The whole object; `None` if it does not exist.
+    pub(crate) async fn get(&self) -> Result<Option<Bytes>> {
+        Ok(self.get_with(None).await?.map(|(bytes, _)| bytes))
+    }
+
+    /// The bytes at an edge; `None` if it does not exist.
+    pub(crate) async fn edge(&self, edge: Edge) -> Result<Option<EdgeBytes>> {
+        let found = match edge {
+            Edge::First(length) => self.get_with(Some((0..length).into())).await?,
+            // Azure knows no ranges that are counted from the end.
+            Edge::Last(length) if self.shown.scheme() == Scheme::Azure => {
+                let Some(meta) = self.meta().await? else { return Ok(None) };
+                let start = meta.size.saturating_sub(length);
+                Some((self.read(start..meta.size).await?, meta.size))
+            }
+            Edge::Last(length) => self.get_with(Some(GetRange::Suffix(length))).await?,
+        };
+        Ok(found.map(|(bytes, size_bytes)| EdgeBytes { bytes, size_bytes }))
+    }
+
+    /// The ranges, in their order; neighbours are asked for together.
+    pub(crate) async fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let gap = match self.shown.scheme() {
+            Scheme::Local | Scheme::Memory => GAP_BYTES_LOCAL,
+            _ => GAP_BYTES_REMOTE,
+        };
+        let requests = join_ranges(ranges, gap);
+        let bodies = try_join_all(requests.iter().map(|range| self.read(range.clone()))).await?;
+        cut_ranges(ranges, &requests, &bodies)
+            .ok_or_else(|| Error::internal(format!("{ranges:?} were not all fetched")))
+    }
+
+    /// One range that is not empty.
+    pub(crate) async fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        let bounded = GetRange::Bounded(range.clone());
+        match self.get_with(Some(bounded)).await {
+            Ok(Some((bytes, _))) if bytes.len() as u64 == range.end - range.start => Ok(bytes),
+            Ok(Some((_, size_bytes))) => Err(out_of_range(&self.shown, range.end, size_bytes)),
+            Ok(None) => Err(self.missing()),
+            // A range that begins after the end is refused in a different way by every store.
+            Err(error) if error.is_transient() => Err(error),
+            Err(error) => match self.meta().await {
+                Ok(Some(meta)) if meta.size < range.end => {
+                    Err(out_of_range(&self.shown, range.end, meta.size))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Size, tag and time; `None` if it does not exist.
+    pub(crate) async fn meta(&self) -> Result<Option<ObjectMeta>> {
+        let _permit = self.client.permit().await;
+        let head = self.client.store.head(&self.path).await;
+        match self.found(head.map_err(|error| failed("read", &self.shown, &error)))? {
+            Some(meta) => Ok(Some(meta)),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes the whole object; what was there before is replaced at once.
+    pub(crate) async fn put(&self, bytes: Bytes) -> Result<()> {
+        let is_remote = !matches!(self.shown.scheme(), Scheme::Local | Scheme::Memory);
+        let written = if is_remote && bytes.len() > WHOLE_BYTES {
+            self.put_in_parts(bytes).await
+        } else {
+            let _permit = self.client.permit().await;
+            self.client.store.put(&self.path, bytes.into()).await.map(drop)
+        };
+        written.map_err(|error| failed("write", &self.shown, &error))
+    }
+
+    async fn put_in_parts(&self, bytes: Bytes) -> object_store::Result<()> {
+        let mut upload = self.client.store.put_multipart(&self.path).await?;
+        let starts = (0..bytes.len()).step_by(PART_BYTES);
+        let parts = starts.map(|start| {
+            let part = bytes.slice(start..bytes.len().min(start + PART_BYTES));
+            let sent = upload.put_part(PutPayload::from_bytes(part));
+            async {
+                let _permit = self.client.permit().await;
+                sent.await
+            }
+        });
+        let parts: Vec<_> = parts.collect();
+        let done = match try_join_all(parts).await {
+            Ok(_) => upload.complete().await.map(drop),
+            Err(error) => Err(error),
+        };
+        if done.is_err() {
+            // The first error is the one to tell; parts that stay are for the bucket's own rules.
+            drop(upload.abort().await);
+        }
+        done
+    }
+
+    /// Writes the object if there is none; whether it is ours that is there now.
+    ///
+    /// The answer of a store is not trusted: `AlreadyExists` may mean that an attempt of ours was
+    /// done although its answer was lost, or that two attempts met and neither was done.
+    pub(crate) async fn create(&self, bytes: Bytes) -> Result<bool> {
+        let mut wait = CREATE_WAIT;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let error = {
+                let _permit = self.client.permit().await;
+                let payload = PutPayload::from_bytes(bytes.clone());
+                match self.client.store.put_opts(&self.path, payload, PutMode::Create.into()).await
+                {
+                    Ok(_) => return Ok(true),
+                    Err(error) => error,
+                }
+            };
+            let is_contested = matches!(error, StoreError::AlreadyExists { .. });
+            let error = failed("write", &self.shown, &error);
+            match self.get().await {
+                Ok(Some(there)) => return Ok(there == bytes),
+                Ok(None) if is_contested || error.is_transient() => {}
+                Err(why) if why.is_transient() => {}
+                Ok(None) | Err(_) => return Err(error),
+            }
+            if attempt == CREATE_ATTEMPTS {
+                return Err(error.with_kind(ErrorKind::Transient));
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+        }
+    }
+
+    /// Deletes the object; one that does not exist is as good as deleted.
+    pub(crate) async fn delete(&self) -> Result<()> {
+        let _permit = self.client.permit().await;
+        let deleted = self.client.store.delete(&self.path).await;
+        self.found(deleted.map_err(|error| failed("delete", &self.shown, &error))).map(drop)
+    }
+
+    /// The error for an object that must exist.
+    pub(crate) fn missing(&self) -> Error {
+        let message = "cannot read: there is no such object";
+        Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message)
+            .at("object", &self.shown)
+    }
+
+    async fn get_with(&self, range: Option<GetRange>) -> Result<Option<(Bytes, u64)>> {
+        let _permit = self.client.permit().await;
+        let options = GetOptions::new().with_range(range);
+        let got = self.client.store.get_opts(&self.path, options).await;
+        let body = match got {
+            Ok(got) => whole_body(got).await,
+            Err(error) => Err(error),
+        };
+        self.found(body.map_err(|error| failed("read", &self.shown, &error)))
+    }
+
+    fn found<T>(&self, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.code() == ErrorCode::STORE_NOT_FOUND => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+async fn whole_body(got: GetResult) -> object_store::Result<(Bytes, u64)> {
+    let size_bytes = got.meta.size;
+    Ok((got.bytes().await?, size_bytes))
+}

@@ -1,0 +1,172 @@
+//! The metadata documents of a store that is written, as xarray and zarr-python write them.
+
+use array::{Attributes, Dataset, Scalar, Variable};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use serde_json::{Map, Value, json};
+
+use crate::attributes::json_of;
+use crate::element::{v2_name, v3_codec, v3_name};
+use crate::fill::{FILL_ATTRIBUTE, encode_fill_attribute, json_of_fill, masked_of};
+use crate::header::{DIMENSIONS_ATTRIBUTE, Header, header_of_v2, header_of_v3};
+use crate::json;
+use crate::layout::{VariableLayout, ZarrFormat};
+
+/// The documents of one array, and what they say.
+#[derive(Debug)]
+pub(crate) struct ArrayDocuments {
+    /// Keys below the array, with their documents, in the order in which they are written.
+    pub(crate) documents: Vec<(&'static str, Value)>,
+    pub(crate) header: Header,
+}
+
+impl ArrayDocuments {
+    /// Describes a variable.
+    ///
+    /// # Errors
+    /// A `_FillValue` that the type does not hold, attributes that are no JSON.
+    pub(crate) fn new(
+        variable: &Variable,
+        layout: &VariableLayout,
+        format: ZarrFormat,
+    ) -> Result<Self> {
+        let masked = masked_of(&variable.attributes, variable.dtype)?;
+        match format {
+            ZarrFormat::V2 => Self::v2(variable, layout, masked.as_ref()),
+            ZarrFormat::V3 => Self::v3(variable, layout, masked.as_ref()),
+        }
+    }
+
+    fn v2(variable: &Variable, layout: &VariableLayout, masked: Option<&Scalar>) -> Result<Self> {
+        let mut attributes = json_of_attributes(&variable.attributes)?;
+        attributes.insert(DIMENSIONS_ATTRIBUTE.to_owned(), variable.dimensions.as_slice().into());
+        let filters = match variable.dtype {
+            array::DType::Text => json!([{ "id": "vlen-utf8" }]),
+            _ => Value::Null,
+        };
+        let array = json!({
+            "shape": variable.shape,
+            "chunks": layout.chunk_shape,
+            "dtype": v2_name(variable.dtype),
+            "fill_value": masked.map_or(Value::Null, json_of_fill),
+            "order": "C",
+            "filters": filters,
+            "dimension_separator": ".",
+            "compressor": layout.codec.v2(variable.dtype.item_bytes()),
+            "zarr_format": 2,
+        });
+        let header = header_of_v2(&array, &attributes)?;
+        let documents = vec![(".zattrs", Value::Object(attributes)), (".zarray", array)];
+        Ok(Self { documents, header })
+    }
+
+    fn v3(variable: &Variable, layout: &VariableLayout, masked: Option<&Scalar>) -> Result<Self> {
+        let mut attributes = json_of_attributes(&variable.attributes)?;
+        if let Some(masked) = masked {
+            attributes.insert(FILL_ATTRIBUTE.to_owned(), encode_fill_attribute(masked));
+        }
+        let fill = variable.fill.as_ref().and_then(|fill| fill.cast(variable.dtype));
+        let fill = fill.or_else(|| masked.cloned());
+        let fill = fill.unwrap_or_else(|| default_fill(variable));
+        let unit_shape = layout.shard_shape.as_ref().unwrap_or(&layout.chunk_shape);
+        let mut array = json!({
+            "shape": variable.shape,
+            "data_type": v3_name(variable.dtype),
+            "chunk_grid": { "name": "regular", "configuration": { "chunk_shape": unit_shape } },
+            "chunk_key_encoding": { "name": "default", "configuration": { "separator": "/" } },
+            "fill_value": json_of_fill(&fill),
+            "codecs": v3_codecs(variable, layout),
+            "attributes": attributes,
+            "dimension_names": variable.dimensions,
+            "zarr_format": 3,
+            "node_type": "array",
+            "storage_transformers": [],
+        });
+        if let Some(object) = array.as_object_mut().filter(|_| variable.dimensions.is_empty()) {
+            object.shift_remove("dimension_names");
+        }
+        let header = header_of_v3(&array)?;
+        Ok(Self { documents: vec![("zarr.json", array)], header })
+    }
+}
+
+fn v3_codecs(variable: &Variable, layout: &VariableLayout) -> Value {
+    let mut codecs = vec![v3_codec(variable.dtype)];
+    codecs.extend(layout.codec.v3(variable.dtype.item_bytes()));
+    if layout.shard_shape.is_none() {
+        return Value::from(codecs);
+    }
+    json!([{
+        "name": "sharding_indexed",
+        "configuration": {
+            "chunk_shape": layout.chunk_shape,
+            "codecs": codecs,
+            "index_codecs": [
+                { "name": "bytes", "configuration": { "endian": "little" } },
+                { "name": "crc32c" }
+            ],
+            "index_location": "end"
+        }
+    }])
+}
+
+/// What xarray takes where nothing is said: NaN for floats, zero for all else.
+fn default_fill(variable: &Variable) -> Scalar {
+    Scalar::from_float(variable.dtype, f64::NAN).unwrap_or_else(|| Scalar::zero(variable.dtype))
+}
+
+/// The documents of the root, in the order in which they are written: the consolidated copy last.
+pub(crate) fn root_documents(
+    dataset: &Dataset,
+    arrays: &[(&str, &ArrayDocuments)],
+    format: ZarrFormat,
+) -> Result<Vec<(&'static str, String)>> {
+    let attributes = Value::Object(json_of_attributes(&dataset.attributes)?);
+    Ok(match format {
+        ZarrFormat::V2 => {
+            let group = json!({ "zarr_format": 2 });
+            let mut metadata = Map::new();
+            metadata.insert(".zgroup".to_owned(), group.clone());
+            metadata.insert(".zattrs".to_owned(), attributes.clone());
+            for (name, array) in arrays {
+                for (key, document) in &array.documents {
+                    metadata.insert(format!("{name}/{key}"), document.clone());
+                }
+            }
+            let consolidated = json!({ "metadata": metadata, "zarr_consolidated_format": 1 });
+            let documents =
+                [(".zattrs", attributes), (".zgroup", group), (".zmetadata", consolidated)];
+            documents.map(|(key, document)| (key, json::print(&document))).to_vec()
+        }
+        ZarrFormat::V3 => {
+            let documents = arrays.iter().flat_map(|(name, array)| {
+                array.documents.iter().map(|(_, document)| ((*name).to_owned(), document.clone()))
+            });
+            let root = json!({
+                "attributes": attributes,
+                "zarr_format": 3,
+                "consolidated_metadata": {
+                    "kind": "inline",
+                    "must_understand": false,
+                    "metadata": documents.collect::<Map<_, _>>(),
+                },
+                "node_type": "group",
+            });
+            vec![("zarr.json", json::print(&root))]
+        }
+    })
+}
+
+/// Attributes as JSON, without those that the format has a place of its own for.
+fn json_of_attributes(attributes: &Attributes) -> Result<Map<String, Value>> {
+    let own = [FILL_ATTRIBUTE, DIMENSIONS_ATTRIBUTE];
+    let kept = attributes.iter().filter(|(name, _)| !own.contains(name));
+    let pairs = kept.map(|(name, value)| {
+        let value = json_of(value).map_err(|error| {
+            let message = format!("the attribute `{name}` is no JSON");
+            Error::new(ErrorCode::NOT_REPRESENTABLE, ErrorKind::InvalidInput, message)
+                .caused_by(error)
+        });
+        Ok((name.to_owned(), value?))
+    });
+    pairs.collect()
+}

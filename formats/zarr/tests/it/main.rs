@@ -1,0 +1,9 @@
+//! Zarr stores through the public door: written, read back, damaged, and shared with Python.
+
+mod damage;
+mod interop;
+mod metadata;
+mod reading;
+mod roundtrip;
+mod samples;
+mod sinking;
