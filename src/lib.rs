@@ -1,6 +1,29 @@
-//! Levain: pipelines whose main job is baking array data.
+//! Levain: a Beam-style dataflow engine in Rust whose main job is baking array data.
+//!
+//! Many NetCDF, HDF5 and Zarr files in, one analysis-ready, well-chunked Zarr store out, within
+//! the memory that you allow:
+//!
+//! ```no_run
+//! use levain::job::Bake;
+//!
+//! let report = Bake::new(["data/*.nc"], "out.zarr")?.with_concat("time").run()?;
+//! println!("{} objects in {}", report.unit_count, report.destination);
+//! # Ok::<(), levain::dataflow::error::Error>(())
+//! ```
+//!
+//! Pipelines of your own are built with the [`prelude`]; `examples/` answers one question each.
+//! The command `levain` is made of the same parts.
 
 pub use array;
+pub use bake;
 pub use basic;
+pub use cf;
+pub use chunks;
 pub use dataflow;
 pub use direct;
+pub use netcdf;
+pub use objects;
+pub use zarr;
+
+pub mod job;
+pub mod prelude;

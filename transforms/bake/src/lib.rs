@@ -1,1 +1,44 @@
-//! bake
+//! Bakes many files into one Zarr store.
+//!
+//! ```text
+//!   locations ── ScanFiles ── CombineSchemas ──► Schema          what all files say, reduced
+//!                                                  │ BakePlan::new  checks, one template, layouts
+//!                                                  ▼
+//!   WriteStore ◄───────────────────────────────  BakePlan       immutable, printable as JSON
+//!      │ every unit once, a commit record for each
+//!      ▼
+//!   BakePlan::finish                              metadata last: now readers open the store
+//! ```
+//!
+//! Scanning and writing are two jobs. Until the first unit is written everything can be refused;
+//! until the metadata are written nothing can be read. Nothing here knows a runner. Modules stand
+//! in reading order.
+
+mod options;
+
+mod open;
+
+mod files;
+mod openers;
+
+mod scan;
+mod schema;
+
+mod check;
+mod plan;
+mod template;
+
+mod source;
+
+mod commit;
+mod write;
+
+pub use commit::{CommitRecord, read_commits};
+pub use files::OpenFiles;
+pub use open::open_dataset;
+pub use options::{BakeOptions, StaticPolicy, ZarrVersion};
+pub use plan::{BakePlan, SourceFile, VariablePlan};
+pub use scan::{CombineSchemas, ScanFiles, choose_concat};
+pub use schema::Schema;
+pub use source::Assembly;
+pub use write::{ArrayTotal, WriteStore};

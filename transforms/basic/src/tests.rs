@@ -41,7 +41,10 @@ fn check_combine<C: CombineFn<In = i64, Out: Ord + Debug>>(
     of_numbers: C::Out,
     of_none: C::Out,
 ) {
-    check(&numbers(&[3, 1, 2]).apply(CombineGlobally::of(function.clone())), std::slice::from_ref(&of_numbers));
+    check(
+        &numbers(&[3, 1, 2]).apply(CombineGlobally::of(function.clone())),
+        std::slice::from_ref(&of_numbers),
+    );
     check(&numbers(&[]).apply(CombineGlobally::of(function.clone())), &[of_none]);
     let keyed = numbers(&[3, 1, 2]).apply(Map::of(|n: i64| ("k".to_owned(), n)));
     check(&keyed.apply(CombinePerKey::of(function)), &[("k".to_owned(), of_numbers)]);

@@ -1,0 +1,184 @@
+//! What can be asked for on the command line.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Bakes many array files into one well-chunked Zarr store.
+#[derive(Debug, Parser)]
+#[command(name = "levain", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+
+    /// How results are printed
+    #[arg(long, value_enum, default_value_t = Output::Text, global = true, env = "LEVAIN_OUTPUT")]
+    pub(crate) output: Output,
+
+    /// Says more on stderr; twice, much more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people
+    Text,
+    /// One JSON document on stdout
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Makes NetCDF files, bakes, rechunks and verifies them
+    Demo(DemoArgs),
+    /// Bakes files into one Zarr store
+    Bake(BakeArgs),
+    /// Writes a store or a file anew with other chunks
+    Rechunk(RechunkArgs),
+    /// Says what a bake or a rechunk would do; writes nothing
+    Plan {
+        #[command(subcommand)]
+        job: PlanCommand,
+    },
+    /// Shows dimensions, variables, chunks, codecs and attributes of any readable file or store
+    Inspect(InspectArgs),
+    /// Checks that every chunk of a store is there and decodes
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// What `levain bake` with these arguments would do
+    Bake(BakeArgs),
+    /// What `levain rechunk` with these arguments would do
+    Rechunk(RechunkArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// The folder to work in [default: a temporary one, removed at the end]
+    #[arg(long)]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Megabytes of NetCDF files to make
+    #[arg(long, default_value_t = 60)]
+    pub(crate) megabytes: u32,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BakeArgs {
+    /// Files, globs, folders, URLs or Zarr stores; the last one is where the store goes
+    #[arg(required = true, num_args = 2.., value_names = ["SRC", "DST"])]
+    pub(crate) paths: Vec<String>,
+
+    /// The dimension along which files follow each other [default: the unlimited one, or time]
+    #[arg(long, value_name = "DIM")]
+    pub(crate) concat: Option<String>,
+
+    /// What becomes of variables without that dimension that differ: identical (they are refused),
+    /// first, concat
+    #[arg(long = "static", value_name = "POLICY", default_value = "identical")]
+    pub(crate) statics: String,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RechunkArgs {
+    /// A Zarr store or a file, by path or URL
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+
+    /// Where the new store goes
+    #[arg(value_name = "DST")]
+    pub(crate) destination: String,
+
+    #[command(flatten)]
+    pub(crate) layout: LayoutArgs,
+
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// How a store is to lie.
+#[derive(Debug, Args)]
+pub(crate) struct LayoutArgs {
+    /// Lengths of chunks: time=100,lat=-1 (-1: the whole dimension, auto: by --chunk-size)
+    #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
+    pub(crate) chunks: Option<String>,
+
+    /// Bytes of a chunk where a length is auto, or no chunks are given
+    #[arg(long, value_name = "SIZE", default_value = "32MiB")]
+    pub(crate) chunk_size: String,
+
+    /// Lengths of shards, multiples of the chunks
+    #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
+    pub(crate) shards: Option<String>,
+
+    /// The variables that are wanted, with what they refer to [default: all]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    pub(crate) vars: Vec<String>,
+
+    /// The version of the Zarr format
+    #[arg(long, value_name = "3|2", default_value = "3", value_parser = ["3", "2"])]
+    pub(crate) zarr_format: String,
+
+    /// How chunks are compressed: blosc-zstd:1, zstd:3, gzip:5, none
+    #[arg(long, value_name = "CODEC", default_value = "blosc-zstd:1")]
+    pub(crate) codec: String,
+
+    /// Replaces a store that is there already
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+}
+
+/// How a job is to run; none of this changes what is written.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// The greatest resident memory of the process [default: 60 % of what is free]
+    #[arg(long, value_name = "SIZE", env = "LEVAIN_MEM")]
+    pub(crate) mem: Option<String>,
+
+    /// Threads that compute [default: all cores]
+    #[arg(long, value_name = "N", env = "LEVAIN_THREADS")]
+    pub(crate) threads: Option<NonZeroUsize>,
+
+    /// How progress is shown: bars on a terminal, lines elsewhere
+    #[arg(long, value_enum, default_value_t = Progress::Auto)]
+    pub(crate) progress: Progress,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Progress {
+    Auto,
+    Bars,
+    Lines,
+    None,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    /// A file or a store, by path or URL
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    /// A Zarr store, by path or URL
+    #[arg(value_name = "DST")]
+    pub(crate) store: String,
+
+    /// Threads that decode [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}

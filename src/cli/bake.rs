@@ -1,0 +1,218 @@
+//! `levain bake`, `levain rechunk`, and `levain plan` for both.
+
+use std::time::Instant;
+
+use levain::bake::{BakeOptions, BakePlan, ZarrVersion};
+use levain::chunks::{ByteSize, Strategy};
+use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use levain::job::{Bake, BakeReport, MemoryLimit, ScannedBake};
+use serde_json::json;
+
+use crate::cli::args::{BakeArgs, LayoutArgs, RechunkArgs, RunArgs};
+use crate::cli::out::Out;
+use crate::cli::progress::Display;
+use crate::cli::signals::Watched;
+use crate::cli::table::{Table, count, shape};
+
+/// Bakes files into one store.
+pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<()> {
+    write("bake", &bake_job(args, signals)?, &args.run, out)
+}
+
+/// Writes a store anew with other chunks.
+pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<()> {
+    write("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+}
+
+/// Says what a bake would do.
+pub(crate) fn plan_bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<()> {
+    plan("bake", &bake_job(args, signals)?, &args.run, out)
+}
+
+/// Says what a rechunk would do.
+pub(crate) fn plan_rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<()> {
+    plan("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+}
+
+fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
+    let (destination, sources) = args.paths.split_last().ok_or_else(|| {
+        Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, "no destination is named")
+    })?;
+    let mut options = layout_options(&args.layout)?;
+    options.concat.clone_from(&args.concat);
+    options.statics = args.statics.parse()?;
+    job(sources, destination, options, &args.layout, &args.run, signals)
+}
+
+fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
+    let options = layout_options(&args.layout)?;
+    let sources = std::slice::from_ref(&args.source);
+    job(sources, &args.destination, options, &args.layout, &args.run, signals)
+}
+
+fn layout_options(args: &LayoutArgs) -> Result<BakeOptions> {
+    let spec = |text: &Option<String>| text.as_deref().unwrap_or_default().parse();
+    Ok(BakeOptions {
+        variables: args.vars.clone(),
+        chunks: spec(&args.chunks)?,
+        shards: spec(&args.shards)?,
+        chunk_size: args.chunk_size.parse()?,
+        zarr_format: if args.zarr_format == "2" { ZarrVersion::V2 } else { ZarrVersion::V3 },
+        codec: args.codec.clone(),
+        ..BakeOptions::default()
+    })
+}
+
+fn job(
+    sources: &[String],
+    destination: &str,
+    options: BakeOptions,
+    layout: &LayoutArgs,
+    run: &RunArgs,
+    signals: &Watched,
+) -> Result<Bake> {
+    let bake = Bake::new(sources.iter().cloned(), destination)?
+        .with_options(options)
+        .with_overwrite(layout.overwrite)
+        .with_cancel(signals.token());
+    with_run(bake, run)
+}
+
+/// Sets memory and threads as they were asked for.
+pub(crate) fn with_run(mut bake: Bake, run: &RunArgs) -> Result<Bake> {
+    if let Some(mem) = &run.mem {
+        bake = bake.with_memory(MemoryLimit::of(mem.parse()?));
+    }
+    if let Some(threads) = run.threads {
+        bake = bake.with_threads(threads);
+    }
+    Ok(bake)
+}
+
+fn scan(bake: &Bake, run: &RunArgs, out: &Out) -> Result<ScannedBake> {
+    let scanned = bake.scan(&Display::new("scan", run.progress))?;
+    for warning in &scanned.plan.warnings {
+        out.warning(warning);
+    }
+    Ok(scanned)
+}
+
+fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
+    let began = Instant::now();
+    let scanned = scan(bake, run, out)?;
+    let report = scanned.write(&Display::new(title, run.progress))?;
+    let seconds = began.elapsed().as_secs_f64();
+    out.result(&finished_text(&report, seconds), &finished_json(&report, seconds))
+}
+
+/// What came of a run, in a line or two.
+pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
+    let decoded = report.plan.decoded_bytes();
+    let mut text = format!(
+        "finished   {}   {} variables, {} in {} objects of {} ({:.1}:1)   {seconds:.1} s, {}/s",
+        report.destination,
+        report.plan.variables.len(),
+        ByteSize(decoded),
+        count(report.unit_count),
+        report.size(),
+        report.compression(),
+        ByteSize((decoded as f64 / seconds.max(1e-3)) as u64),
+    );
+    if report.spilled_bytes > 0 {
+        text.push_str(&format!("   spilled {}", ByteSize(report.spilled_bytes)));
+    }
+    text
+}
+
+fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
+    json!({
+        "v": 1,
+        "state": "SUCCEEDED",
+        "destination": report.destination,
+        "variables": report.plan.variables.len(),
+        "decoded_bytes": report.plan.decoded_bytes(),
+        "objects": report.unit_count,
+        "encoded_bytes": report.encoded_bytes,
+        "spilled_bytes": report.spilled_bytes,
+        "peak_accounted_bytes": report.peak_bytes,
+        "seconds": seconds,
+        "warnings": report.plan.warnings,
+        "plan": report.plan,
+    })
+}
+
+fn plan(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
+    let scanned = scan(bake, run, out)?;
+    let stages = scanned.explain()?;
+    let plan = &scanned.plan;
+    let text = plan_text(title, plan, &stages);
+    out.result(
+        &text,
+        &json!({ "v": 1, "stages": stages.lines().collect::<Vec<_>>(), "plan": plan }),
+    )
+}
+
+fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
+    let stored: u64 = plan.files.iter().map(|file| file.size_bytes).sum();
+    let files = match plan.files.as_slice() {
+        [only] => only.location.clone(),
+        many => format!("{} files", count(many.len() as u64)),
+    };
+    let along = plan.concat.as_deref().map_or(String::new(), |name| {
+        let length: u64 = plan.files.iter().map(|file| file.concat_length).sum();
+        format!(" along {name} ({})", count(length))
+    });
+    let size = if stored > 0 { format!(", {}", ByteSize(stored)) } else { String::new() };
+    let mut text = format!("{title}   {files}{size}{along} -> {}\n", plan.destination);
+    let head = [
+        "VARIABLE", "DTYPE", "SHAPE", "CHUNKS", "SHARDS", "HOW", "TASKS", "READS", "IN", "OBJECTS",
+        "MEM/TASK", "WHY",
+    ];
+    let mut table = Table::new(head).with_right(&[6, 7, 8, 9, 10]);
+    for variable in &plan.variables {
+        let target = plan.template.variable(&variable.name);
+        let copy = &variable.copy;
+        table.row([
+            variable.name.clone(),
+            target.map_or(String::new(), |it| it.dtype.to_string()),
+            target.map_or(String::new(), |it| shape(&it.shape)),
+            shape(&variable.chunk_shape),
+            variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
+            strategy_name(copy.strategy).to_owned(),
+            count(copy.task_count),
+            count(copy.source_read_count),
+            ByteSize(copy.source_bytes).to_string(),
+            count(copy.target_unit_count),
+            ByteSize(copy.working_bytes).to_string(),
+            copy.reason.clone(),
+        ]);
+    }
+    text.push_str(&table.to_string());
+    let copies = plan.variables.iter().map(|variable| &variable.copy);
+    let working = copies.clone().map(|copy| copy.working_bytes).max().unwrap_or(0);
+    let reads: u64 = copies.clone().map(|copy| copy.source_read_count).sum();
+    let shuffled: u64 = copies.map(|copy| copy.shuffle_bytes).sum();
+    text.push_str(&format!(
+        "{} in, {} out before compression   {} reads, {} writes   shuffle {}   memory: {} a task\n",
+        ByteSize(plan.variables.iter().map(|it| it.copy.source_bytes).sum()),
+        ByteSize(plan.decoded_bytes()),
+        count(reads),
+        count(plan.unit_count()),
+        ByteSize(shuffled),
+        ByteSize(working),
+    ));
+    text.push_str("stages\n");
+    for stage in stages.lines() {
+        text.push_str(&format!("  {stage}\n"));
+    }
+    text.push_str("nothing was written\n");
+    text
+}
+
+fn strategy_name(strategy: Strategy) -> &'static str {
+    match strategy {
+        Strategy::Pull => "pull",
+        Strategy::Hold => "hold",
+        Strategy::Shuffle => "shuffle",
+    }
+}

@@ -1,0 +1,93 @@
+//! Where the command prints: results on stdout, everything else on stderr.
+
+use std::io::{ErrorKind, Write};
+
+use levain::dataflow::error::{Error, ErrorCode, Result};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::cli::args::Output;
+
+/// Prints results in the form that was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Out {
+    output: Output,
+}
+
+impl Out {
+    pub(crate) fn new(output: Output) -> Self {
+        Self { output }
+    }
+
+    /// Whether results are JSON.
+    pub(crate) fn is_json(self) -> bool {
+        self.output == Output::Json
+    }
+
+    /// Prints a result: `text` for people, or `value` as the one JSON document.
+    pub(crate) fn result(self, text: &str, value: &impl Serialize) -> Result<()> {
+        if self.is_json() {
+            let document = serde_json::to_string_pretty(value)
+                .map_err(|why| Error::internal(format!("the result has no JSON: {why}")))?;
+            return self.print(&document);
+        }
+        self.print(text)
+    }
+
+    /// Prints text for people, where results are text.
+    pub(crate) fn line(self, text: &str) -> Result<()> {
+        if self.is_json() { Ok(()) } else { self.print(text) }
+    }
+
+    /// Prints a warning.
+    pub(crate) fn warning(self, text: &str) {
+        say(&format!("warning: {text}"));
+    }
+
+    /// Prints an error as a report, and as JSON where results are JSON.
+    pub(crate) fn error(self, error: &Error) {
+        say(&error.to_string());
+        if self.is_json() {
+            let places: serde_json::Map<String, serde_json::Value> =
+                error.places().map(|(role, place)| (role.to_owned(), place.into())).collect();
+            let mut chain = vec![error.message()];
+            let mut cause = error.cause();
+            while let Some(error) = cause {
+                chain.push(error.message());
+                cause = error.cause();
+            }
+            let document = json!({ "error": {
+                "code": error.code().to_string(),
+                "message": error.message(),
+                "chain": chain,
+                "at": places,
+                "mend": error.advice(),
+                "exit": error.code().exit_code(),
+            }});
+            // The error is the one to report; that it could not be printed twice is not.
+            drop(self.print(&format!("{document:#}")));
+        }
+    }
+
+    fn print(self, text: &str) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match stdout.write_all(text.as_bytes()).and_then(|()| {
+            let end: &[u8] = if text.ends_with('\n') { b"" } else { b"\n" };
+            stdout.write_all(end).and_then(|()| stdout.flush())
+        }) {
+            // Whoever reads has seen enough.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            Err(error) => Err(Error::new(
+                ErrorCode::STORE_FAILED,
+                levain::dataflow::error::ErrorKind::ResourceExhausted,
+                format!("cannot print: {error}"),
+            )),
+            Ok(()) => Ok(()),
+        }
+    }
+}
+
+/// Prints on stderr; that nobody can read it is no reason to stop.
+pub(crate) fn say(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}

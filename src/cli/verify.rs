@@ -1,0 +1,88 @@
+//! `levain verify`: every chunk is there and decodes.
+
+use std::num::NonZeroUsize;
+use std::time::Instant;
+
+use levain::chunks::ByteSize;
+use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use levain::job::{VerifyReport, verify as verify_store};
+use levain::objects::{Location, StoreOptions};
+use serde_json::json;
+
+use crate::cli::args::VerifyArgs;
+use crate::cli::out::{Out, say};
+use crate::cli::table::count;
+
+/// Findings that are printed for people.
+const SHOWN: usize = 20;
+
+/// Checks a store; what is wrong is printed, and the command fails.
+pub(crate) fn verify(args: &VerifyArgs, out: &Out) -> Result<()> {
+    let location = Location::parse(&args.store)?;
+    let all_cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = args.threads.unwrap_or(all_cores);
+    let began = Instant::now();
+    let report = verify_store(&location, &StoreOptions::default(), threads, |_| {})?;
+    let seconds = began.elapsed().as_secs_f64();
+    out.result(&text_of(&report, seconds), &json_of(&report))?;
+    if report.finding_count == 0 {
+        return Ok(());
+    }
+    for finding in report.findings.iter().take(SHOWN) {
+        say(&format!(
+            "  {} {:?} ({}): {}",
+            finding.variable,
+            finding.index,
+            finding.key,
+            finding.error.message()
+        ));
+    }
+    let first = &report.findings[0];
+    let message = format!("{} of {} units are not right", report.finding_count, report.unit_count);
+    let code = if report.findings.iter().all(|it| it.error.code() == ErrorCode::CHUNK_MISSING) {
+        ErrorCode::CHUNK_MISSING
+    } else {
+        ErrorCode::CHUNK_CORRUPT
+    };
+    Err(Error::new(code, ErrorKind::Corrupt, message)
+        .at("store", &location)
+        .at("variable", &first.variable)
+        .at("chunk", format_args!("{:?}", first.index))
+        .at("object", &first.key)
+        .mend("bake the store again"))
+}
+
+fn text_of(report: &VerifyReport, seconds: f64) -> String {
+    let against = if report.has_commits {
+        "lengths and checksums are those that were written"
+    } else {
+        "metadata only: no run store says what was written"
+    };
+    let verdict = if report.finding_count == 0 { "ok" } else { "FAIL" };
+    format!(
+        "{verdict}   {} of {} units are there and decode, {}   {seconds:.1} s   {against}",
+        count(report.unit_count.saturating_sub(report.finding_count)),
+        count(report.unit_count),
+        ByteSize(report.read_bytes),
+    )
+}
+
+fn json_of(report: &VerifyReport) -> serde_json::Value {
+    let findings = report.findings.iter().map(|finding| {
+        json!({
+            "variable": finding.variable,
+            "index": finding.index,
+            "object": finding.key,
+            "code": finding.error.code().to_string(),
+            "message": finding.error.message(),
+        })
+    });
+    json!({
+        "v": 1,
+        "units": report.unit_count,
+        "read_bytes": report.read_bytes,
+        "compared_with": if report.has_commits { "commits" } else { "metadata" },
+        "finding_count": report.finding_count,
+        "findings": findings.collect::<Vec<_>>(),
+    })
+}

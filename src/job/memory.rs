@@ -1,0 +1,65 @@
+//! From the resident memory that a user allows to the bytes that a run may account for.
+
+use chunks::ByteSize;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+
+/// The greatest resident memory that the process may take, measured from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryLimit(ByteSize);
+
+/// What the process takes where that cannot be measured.
+const TYPICAL_RESIDENT_BYTES: u64 = 64 << 20;
+/// Resident memory that is not accounted for: thread stacks, buffers of the runtime and of
+/// requests, codecs. See `docs/performance.md` for how it was measured.
+const RUNTIME_BYTES: u64 = 24 << 20;
+/// Of what is left, allocators keep a part that is free but not given back.
+const ACCOUNTED_PERCENT: u64 = 85;
+/// Without a limit, this part of the memory that the machine has free.
+const DEFAULT_PERCENT: u64 = 60;
+const UNKNOWN_MACHINE_BYTES: u64 = 4 << 30;
+
+impl MemoryLimit {
+    /// This much.
+    pub const fn of(size: ByteSize) -> Self {
+        Self(size)
+    }
+
+    /// A part of what the machine has free now, and no more than its control group allows.
+    pub fn of_machine() -> Self {
+        let free = status_bytes("/proc/meminfo", "MemAvailable:").unwrap_or(UNKNOWN_MACHINE_BYTES);
+        let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+        let group = group.and_then(|text| text.trim().parse::<u64>().ok()).unwrap_or(u64::MAX);
+        Self(ByteSize(free.min(group) / 100 * DEFAULT_PERCENT))
+    }
+
+    /// The limit itself.
+    pub fn size(self) -> ByteSize {
+        self.0
+    }
+
+    /// The bytes that a run may account for, if the process now takes what it takes.
+    ///
+    /// # Errors
+    /// A limit that leaves nothing; the error says the least that does.
+    pub fn accounted_bytes(self) -> Result<u64> {
+        let resident =
+            status_bytes("/proc/self/status", "VmRSS:").unwrap_or(TYPICAL_RESIDENT_BYTES);
+        let left = self.0.0.saturating_sub(resident + RUNTIME_BYTES);
+        if left == 0 {
+            let message = format!("{} of memory are less than Levain itself takes", self.0);
+            let least = ByteSize(resident + RUNTIME_BYTES + (16 << 20));
+            let error =
+                Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
+            return Err(error.mend(format!("allow at least {least}, better twice that")));
+        }
+        Ok(left / 100 * ACCOUNTED_PERCENT)
+    }
+}
+
+/// A number of kibibytes in one of the kernel's tables, as bytes.
+fn status_bytes(table: &str, name: &str) -> Option<u64> {
+    let text = std::fs::read_to_string(table).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes << 10)
+}

@@ -1,0 +1,14 @@
+//! Whole jobs, as the command runs them and as programs can: bake, rechunk, inspect, verify.
+//!
+//! Jobs wire transforms, formats and the direct runner together. They print nothing; what happens
+//! is told to a [`JobObserver`](dataflow::runner::JobObserver).
+
+mod bake;
+mod destination;
+mod memory;
+mod run_store;
+mod verify;
+
+pub use self::bake::{Bake, BakeReport, ScannedBake};
+pub use memory::MemoryLimit;
+pub use verify::{Finding, VerifyReport, verify};

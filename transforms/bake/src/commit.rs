@@ -1,0 +1,103 @@
+//! Commit records: which units are in the store, with length and checksum.
+//!
+//! One object for each bundle, named by what it says: writing it again changes nothing. The run
+//! store lies beside the destination, never inside it.
+
+use bytes::Bytes;
+use chunks::Written;
+use dataflow::dofn::{BundleState, DoFn, DoFnFacts, ProcessContext};
+use dataflow::error::{Error, Result};
+use objects::{Location, Objects, StoreOptions};
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::write::ArrayTotal;
+
+/// The version of commit records.
+const COMMIT_VERSION: u32 = 1;
+/// Units of one record: a bundle with more writes several.
+const UNITS_A_RECORD: usize = 4096;
+
+/// A commit record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CommitRecord {
+    /// The version of this form.
+    pub v: u32,
+    /// The units that are in the store.
+    pub units: Vec<Written>,
+}
+
+/// Writes a commit record for every bundle, and adds up what each array has got.
+#[derive(Clone)]
+pub(crate) struct CommitUnits {
+    run: Location,
+    store: StoreOptions,
+    units: BundleState<Vec<Written>>,
+}
+
+impl CommitUnits {
+    pub(crate) fn new(run: Location, store: StoreOptions) -> Self {
+        Self { run, store, units: BundleState::default() }
+    }
+
+    fn commit(&mut self, ctx: &mut ProcessContext<'_, (String, ArrayTotal)>) -> Result<()> {
+        let mut units = std::mem::take(self.units.get());
+        if units.is_empty() {
+            return Ok(());
+        }
+        units.sort();
+        let totals: Vec<(String, ArrayTotal)> = units
+            .chunk_by(|a, b| a.array == b.array)
+            .map(|units| {
+                let encoded_bytes = units.iter().map(|unit| unit.encoded_bytes).sum();
+                let total = ArrayTotal { unit_count: units.len() as u64, encoded_bytes };
+                (units[0].array.clone(), total)
+            })
+            .collect();
+        let record = CommitRecord { v: COMMIT_VERSION, units };
+        let body = serde_json::to_vec(&record)
+            .map_err(|why| Error::internal(format!("a commit record has no JSON: {why}")))?;
+        let key = format!("c/s000/{:016x}.json", xxh3_64(&body));
+        Objects::open(&self.run, &self.store)?.put(&key, Bytes::from(body)).wait()?;
+        totals.into_iter().try_for_each(|total| ctx.output(total))
+    }
+}
+
+impl DoFn for CommitUnits {
+    type In = Written;
+    type Out = (String, ArrayTotal);
+
+    fn process(&mut self, unit: Written, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+        self.units.get().push(unit);
+        if self.units.get().len() >= UNITS_A_RECORD { self.commit(ctx) } else { Ok(()) }
+    }
+
+    fn finish_bundle(&mut self, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+        self.commit(ctx)
+    }
+
+    fn facts(&self) -> DoFnFacts {
+        DoFnFacts::default().with_working_bytes(2 << 20)
+    }
+}
+
+/// Reads the commit records of a run, one after the other.
+///
+/// # Errors
+/// A store that fails, or a record that is damaged.
+pub fn read_commits(run: &Objects, mut each: impl FnMut(CommitRecord) -> Result<()>) -> Result<()> {
+    for found in run.list("c/")? {
+        let body = run.get(&found.key)?;
+        let record = serde_json::from_slice(&body).map_err(|why| {
+            let message = format!("a commit record is damaged: {why}");
+            Error::new(
+                dataflow::error::ErrorCode::METADATA_BROKEN,
+                dataflow::error::ErrorKind::Corrupt,
+                message,
+            )
+            .at("record", &found.key)
+        })?;
+        each(record)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! The plan of a bake: everything that was decided before anything is written.
+
+use std::sync::Arc;
+
+use array::{Dataset, Scalar, SourceFacts, Variable};
+use chunks::{CopyPlan, Machine, PlannedCopy};
+use dataflow::error::Result;
+use objects::{Location, StoreOptions};
+use serde::{Deserialize, Serialize};
+use zarr::ZarrSink;
+
+use crate::check::{Role, check};
+use crate::files::OpenFiles;
+use crate::options::BakeOptions;
+use crate::schema::Schema;
+use crate::source::{Assembly, JoinedSource, grid_of};
+use crate::template::{Template, layout_of};
+
+/// The version of the plan's JSON.
+const PLAN_VERSION: u32 = 1;
+
+/// A file that is baked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Where it lies.
+    pub location: String,
+    /// Its size; 0 where it is no single object.
+    pub size_bytes: u64,
+    /// Elements along the concat dimension.
+    pub concat_length: u64,
+}
+
+/// What becomes of one variable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariablePlan {
+    /// The name.
+    pub name: String,
+    /// Where its values come from.
+    pub assembly: Assembly,
+    /// Elements of a chunk of the sources; `None` where they lie in one piece.
+    pub source_chunk_shape: Option<Vec<u64>>,
+    /// Elements of a chunk.
+    pub chunk_shape: Vec<u64>,
+    /// Elements of a shard, if there are shards.
+    pub shard_shape: Option<Vec<u64>>,
+    /// How it is copied.
+    pub copy: CopyPlan,
+}
+
+/// Everything that was decided: files, template, layouts, copies. Immutable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BakePlan {
+    /// The version of this form.
+    pub version: u32,
+    /// Where the store will lie.
+    pub destination: String,
+    /// What was asked for.
+    pub options: BakeOptions,
+    /// The dimension along which files follow each other.
+    pub concat: Option<String>,
+    /// The files, in order.
+    pub files: Vec<SourceFile>,
+    /// What the store will hold.
+    pub template: Dataset,
+    /// What becomes of each variable, in the order of the template.
+    pub variables: Vec<VariablePlan>,
+    /// What a user should know: attributes that are dropped, gaps, groups that are not read.
+    pub warnings: Vec<String>,
+}
+
+impl BakePlan {
+    /// Checks what was scanned and decides everything; nothing is written.
+    ///
+    /// # Errors
+    /// Files that contradict each other, chunks that are not possible, too little memory.
+    pub fn new(
+        schema: &Schema,
+        concat: Option<String>,
+        destination: &Location,
+        options: BakeOptions,
+        store: &StoreOptions,
+        machine: Machine,
+    ) -> Result<Self> {
+        let checked = check(schema, concat.as_deref(), options.statics)?;
+        let template = Template::new(schema, &checked, concat.as_deref())?;
+        let layout = layout_of(&template.dataset, &options)?;
+        let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
+        let lengths: Vec<u64> = schema.files.values().map(|file| file.concat_length).collect();
+        let mut variables = Vec::new();
+        for (name, role) in &checked.roles {
+            let Some(variable) = schema.variables.get(name) else { continue };
+            let encoding = template.encodings.get(name).cloned();
+            let assembly = match *role {
+                Role::Static(file) => Assembly::One { file },
+                Role::Along(axis) => Assembly::Along { axis, encoding },
+                Role::Repeated => Assembly::Repeated { encoding },
+            };
+            let target = template.dataset.expect_variable(name)?;
+            let source_chunk_shape = variable.chunk_shape.1.clone();
+            let facts = SourceFacts {
+                dtype: target.dtype,
+                grid: grid_of(&assembly, target, source_chunk_shape.as_deref(), &lengths),
+                is_random_access: false,
+                codecs: Vec::new(),
+                encoded_ratio: variable.encoded_ratio,
+                fill: Scalar::zero(target.dtype),
+            };
+            let copy = CopyPlan::choose(&facts, sink.array(name)?.facts(), machine)
+                .map_err(|error| error.at("variable", name))?;
+            let own = &layout.variables[name];
+            variables.push(VariablePlan {
+                name: name.clone(),
+                assembly,
+                source_chunk_shape,
+                chunk_shape: own.chunk_shape.clone(),
+                shard_shape: own.shard_shape.clone(),
+                copy,
+            });
+        }
+        let notes = template.notes.iter().chain(&checked.notes).cloned().collect();
+        let warnings = warnings_of(schema, notes, &template.dropped);
+        let files = schema.files.values().map(|file| SourceFile {
+            location: file.location.clone(),
+            size_bytes: file.size_bytes,
+            concat_length: file.concat_length,
+        });
+        Ok(Self {
+            version: PLAN_VERSION,
+            destination: destination.to_string(),
+            options,
+            concat,
+            files: files.collect(),
+            template: template.dataset,
+            variables,
+            warnings,
+        })
+    }
+
+    /// Opens the destination and every source, for writing by this plan.
+    ///
+    /// # Errors
+    /// Locations that cannot be reached.
+    pub fn open(
+        &self,
+        destination: &Location,
+        store: &StoreOptions,
+        open_files_bytes: u64,
+    ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
+        let layout = layout_of(&self.template, &self.options)?;
+        let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
+        let files =
+            self.files.iter().map(|file| Ok((Location::parse(&file.location)?, file.size_bytes)));
+        let files = OpenFiles::new(files.collect::<Result<_>>()?, store.clone(), open_files_bytes);
+        let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
+        let mut copies = Vec::new();
+        for variable in &self.variables {
+            let target = self.template.expect_variable(&variable.name)?;
+            let source_chunks = variable.source_chunk_shape.as_deref();
+            let grid = grid_of(&variable.assembly, target, source_chunks, &lengths);
+            let assembly = variable.assembly.clone();
+            let source =
+                JoinedSource::new(files.clone(), Arc::clone(&lengths), target, assembly, grid);
+            copies.push(PlannedCopy {
+                name: variable.name.clone(),
+                source: Arc::new(source),
+                sink: sink.array(&variable.name)?,
+                plan: variable.copy.clone(),
+            });
+        }
+        Ok((sink, copies))
+    }
+
+    /// Elements of the whole store, decoded, in bytes.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.template.variables.iter().map(Variable::decoded_bytes).sum()
+    }
+
+    /// Objects that the store will have, but metadata.
+    pub fn unit_count(&self) -> u64 {
+        self.variables.iter().map(|variable| variable.copy.target_unit_count).sum()
+    }
+}
+
+/// What a user should know before the data are written, one sentence each.
+fn warnings_of(schema: &Schema, notes: Vec<String>, dropped: &[String]) -> Vec<String> {
+    let mut warnings: Vec<String> = schema
+        .warnings
+        .iter()
+        .map(|(text, file)| match schema.files.len() {
+            1 => text.clone(),
+            _ => format!("{text} (first in {})", schema.location(*file)),
+        })
+        .collect();
+    for (name, variable) in &schema.variables {
+        if let Some((file, why)) = &variable.mistake {
+            warnings.push(format!("{name}: {why} (in {}); kept as it is", schema.location(*file)));
+        }
+    }
+    if !schema.groups.is_empty() {
+        let names: Vec<&str> = schema.groups.iter().map(String::as_str).collect();
+        warnings.push(format!("groups are not read: {}", names.join(", ")));
+    }
+    if !dropped.is_empty() {
+        let count = dropped.len();
+        warnings.push(format!("{count} attributes differ and are dropped: {}", dropped.join(", ")));
+    }
+    warnings.extend(notes);
+    warnings
+}

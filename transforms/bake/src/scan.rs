@@ -1,0 +1,263 @@
+//! Scans files: headers and coordinates, never the data.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use array::{ArraySource, Chunk, DType, Dataset, DatasetSource, Dimension, Region, Variable};
+use cf::{Packing, TimeSpan};
+use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::prelude::{CombineFn, PCollection, PTransform, ParDo};
+use objects::{Location, ObjectFile, StoreOptions};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::open::open_dataset;
+use crate::schema::{AxisSummary, FilePlace, FileSummary, Schema, VariableFindings, has_dimension};
+
+/// Elements of a time variable that are read while scanning; larger ones are data.
+const TIME_ELEMENTS_LIMIT: u64 = 1 << 22;
+/// Bytes of a static variable that are read at once.
+const SLAB_BYTES: u64 = 4 << 20;
+/// What scanning one file takes: a slab, the coordinate, the open file.
+const WORKING_BYTES: u64 = 24 << 20;
+
+/// Reads what each file says; files are places in the list of sources, and locations.
+#[derive(Debug, Clone)]
+pub struct ScanFiles {
+    concat: Option<String>,
+    variables: Vec<String>,
+    is_alone: bool,
+    store: StoreOptions,
+}
+
+impl ScanFiles {
+    /// Scans for these variables (all if empty) and this concat dimension; a file that `is_alone`
+    /// need not be compared with any other.
+    pub fn new(
+        concat: Option<String>,
+        variables: Vec<String>,
+        is_alone: bool,
+        store: StoreOptions,
+    ) -> Self {
+        Self { concat, variables, is_alone, store }
+    }
+}
+
+impl PTransform<PCollection<(u32, String)>> for ScanFiles {
+    type Output = PCollection<Schema>;
+
+    fn expand(self, files: PCollection<(u32, String)>) -> PCollection<Schema> {
+        files.apply(ParDo::of(ScanFile(self)))
+    }
+}
+
+#[derive(Clone)]
+struct ScanFile(ScanFiles);
+
+impl DoFn for ScanFile {
+    type In = (u32, String);
+    type Out = Schema;
+
+    fn process(&mut self, file: (u32, String), ctx: &mut ProcessContext<'_, Schema>) -> Result<()> {
+        let (place, text) = file;
+        let scanned = self.0.scan(place, &text).map_err(|error| error.at("source", &text))?;
+        ctx.count("files_scanned", 1);
+        ctx.output(scanned)
+    }
+
+    fn facts(&self) -> DoFnFacts {
+        let (concat, variables) = (&self.0.concat, &self.0.variables);
+        DoFnFacts::default()
+            .with_parameters(format!("{concat:?} {variables:?}"))
+            .with_working_bytes(WORKING_BYTES)
+    }
+}
+
+impl ScanFiles {
+    fn scan(&self, place: FilePlace, text: &str) -> Result<Schema> {
+        let location = Location::parse(text)?;
+        let source = open_dataset(&location, &self.store)?;
+        let dataset = select(source.dataset(), &self.variables)?;
+        let concat = self.concat.as_deref();
+        let concat_length = match concat {
+            Some(name) => dataset.expect_dimension(name)?.length,
+            None => 0,
+        };
+        let size_bytes = size_of(&location, &self.store);
+        let encoded_ratio = encoded_ratio(source.dataset(), size_bytes);
+        let mut axis = None;
+        let mut findings = BTreeMap::new();
+        for variable in &dataset.variables {
+            let mut found = VariableFindings { encoded_ratio, ..VariableFindings::default() };
+            let is_axis = variable.is_dimension_coordinate() && concat == Some(&variable.name);
+            let scanned =
+                self.scan_variable(source.as_ref(), &dataset, variable, is_axis, &mut found);
+            let summary = scanned.map_err(|error| error.at("variable", &variable.name))?;
+            axis = axis.or(summary);
+            findings.insert(variable.name.clone(), found);
+        }
+        let location = text.to_owned();
+        let summary = FileSummary { location, size_bytes, concat_length, axis };
+        Ok(Schema::of_file(place, summary, &dataset, concat, &findings))
+    }
+
+    /// Reads what the header does not say; the summary of the axis if the variable is the axis.
+    fn scan_variable(
+        &self,
+        source: &dyn DatasetSource,
+        dataset: &Dataset,
+        variable: &Variable,
+        is_axis: bool,
+        found: &mut VariableFindings,
+    ) -> Result<Option<AxisSummary>> {
+        // A time that cannot be decoded is kept as it is, if all files write it alike.
+        let encoding = cf::time_encoding(dataset, variable).ok().flatten();
+        let is_static = !has_dimension(variable, self.concat.as_deref());
+        let wants_digest = is_static && !self.is_alone;
+        let wants_values = encoding.is_some() && variable.element_count() <= TIME_ELEMENTS_LIMIT;
+        if !(is_axis || wants_digest || wants_values && !self.is_alone) {
+            return Ok(None);
+        }
+        let array = source.array(&variable.name)?;
+        if wants_digest {
+            found.digest = Some(digest_of(array.as_ref())?);
+        }
+        if !(is_axis || wants_values) {
+            return Ok(None);
+        }
+        let chunk = array.read(&Region::whole(&variable.shape))?;
+        let packing = Packing::parse(&variable.attributes, variable.dtype)?;
+        let Some(encoding) = encoding else { return numbers_of(&chunk, &packing) };
+        let instants = encoding.decode(&chunk, &packing)?;
+        found.span = Some(TimeSpan::of(&instants));
+        Ok(if is_axis { AxisSummary::of_instants(&instants) } else { None })
+    }
+}
+
+/// The summary of a coordinate that counts no time; nothing for texts, which have no order here.
+fn numbers_of(chunk: &Chunk, packing: &Packing) -> Result<Option<AxisSummary>> {
+    if chunk.dtype() == DType::Text || matches!(chunk.dtype(), DType::Bytes(_)) {
+        return Ok(None);
+    }
+    let decoded = packing.decode(chunk)?;
+    let count = decoded.element_count();
+    let numbers: Result<Vec<f64>> =
+        (0..count).map(|place| Ok(decoded.scalar(place)?.as_float().unwrap_or(f64::NAN))).collect();
+    Ok(AxisSummary::of_numbers(numbers?.into_iter()))
+}
+
+/// The digest of all elements of an array, slab by slab.
+fn digest_of(array: &dyn ArraySource) -> Result<u128> {
+    let facts = array.facts();
+    let shape = facts.grid.shape();
+    let row: u64 = shape.iter().skip(1).product::<u64>() * facts.dtype.estimated_bytes();
+    let rows = (SLAB_BYTES / row.max(1)).max(1);
+    let mut hasher = Xxh3::new();
+    let Some(&length) = shape.first() else {
+        hasher.update(array.read(&Region::whole(&shape))?.payload());
+        return Ok(hasher.digest128());
+    };
+    for start in (0..length).step_by(usize::try_from(rows).unwrap_or(usize::MAX)) {
+        let inner = shape.iter().skip(1).map(|&length| 0..length);
+        let slab = Region::new(std::iter::once(start..(start + rows).min(length)).chain(inner));
+        hasher.update(array.read(&slab)?.payload());
+    }
+    Ok(hasher.digest128())
+}
+
+/// The variables that are wanted, with the coordinates of their dimensions and what they refer to.
+///
+/// # Errors
+/// A variable that the file does not have.
+pub(crate) fn select(dataset: &Dataset, wanted: &[String]) -> Result<Dataset> {
+    if wanted.is_empty() {
+        return Ok(dataset.clone());
+    }
+    let mut names: BTreeSet<String> = BTreeSet::new();
+    let mut open: Vec<String> = wanted.to_vec();
+    for name in wanted {
+        dataset.expect_variable(name)?;
+    }
+    while let Some(name) = open.pop() {
+        let Some(variable) = dataset.variable(&name) else { continue };
+        if names.insert(name) {
+            open.extend(variable.dimensions.iter().cloned());
+            open.extend(cf::related_variables(&variable.attributes));
+        }
+    }
+    let mut selected = dataset.clone();
+    selected.variables.retain(|variable| names.contains(&variable.name));
+    let used = |name: &String| selected.variables.iter().any(|it| it.dimensions.contains(name));
+    selected.dimensions = dataset.dimensions.iter().filter(|it| used(&it.name)).cloned().collect();
+    Ok(selected)
+}
+
+fn size_of(location: &Location, store: &StoreOptions) -> u64 {
+    // A Zarr store is no single object; its size is not known and not needed.
+    ObjectFile::open(location, store).map_or(0, |file| file.size_bytes())
+}
+
+/// Stored bytes by decoded bytes of a whole file, with room for variables that are denser.
+fn encoded_ratio(dataset: &Dataset, size_bytes: u64) -> f64 {
+    let decoded: u64 = dataset.variables.iter().map(Variable::decoded_bytes).sum();
+    if size_bytes == 0 || decoded == 0 {
+        return 1.0;
+    }
+    (1.25 * size_bytes as f64 / decoded as f64).min(1.0)
+}
+
+/// The dimension along which these files follow each other, as asked for or as the first one says.
+///
+/// # Errors
+/// A dimension that the file does not have, or none that offers itself.
+pub fn choose_concat(
+    first: &Dataset,
+    file_count: usize,
+    asked: Option<&str>,
+) -> Result<Option<String>> {
+    if let Some(name) = asked {
+        return first.expect_dimension(name).map(|dimension| Some(dimension.name.clone()));
+    }
+    if file_count < 2 {
+        return Ok(None);
+    }
+    let unlimited = first.dimensions.iter().filter(|it| it.is_unlimited);
+    let unlimited: Vec<&Dimension> = unlimited.collect();
+    let time = first.dimensions.iter().find(|it| it.name == "time");
+    match (unlimited.as_slice(), time) {
+        ([only], _) => Ok(Some(only.name.clone())),
+        (_, Some(time)) => Ok(Some(time.name.clone())),
+        _ => {
+            let names: Vec<&str> = first.dimensions.iter().map(|it| it.name.as_str()).collect();
+            let message =
+                format!("along which dimension do these {file_count} files follow each other?");
+            let error = Error::new(ErrorCode::UNKNOWN_DIMENSION, ErrorKind::InvalidInput, message);
+            Err(error.mend(format!("say it with --concat; there are: {}", names.join(", "))))
+        }
+    }
+}
+
+/// Reduces what files say to one schema.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CombineSchemas;
+
+impl CombineFn for CombineSchemas {
+    type In = Schema;
+    type Acc = Schema;
+    type Out = Schema;
+
+    fn create(&self) -> Schema {
+        Schema::default()
+    }
+
+    fn add(&self, all: &mut Schema, one: Schema) {
+        all.merge(one);
+    }
+
+    fn merge(&self, all: &mut Schema, other: Schema) {
+        all.merge(other);
+    }
+
+    fn extract(&self, all: Schema) -> Schema {
+        all
+    }
+}

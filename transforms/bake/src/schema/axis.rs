@@ -1,0 +1,135 @@
+//! The concat coordinate of one file, in few numbers.
+
+use cf::{Calendar, Instants};
+use serde::{Deserialize, Serialize};
+
+/// One value of a coordinate, so that values of different files can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub(crate) enum AxisPoint {
+    /// Nanoseconds since 1970 in the calendar of the axis.
+    Instant(i128),
+    /// Anything else that is counted.
+    Number(f64),
+}
+
+/// Where the concat coordinate of a file begins and ends, and how it goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AxisSummary {
+    /// The calendar, if it counts time.
+    pub(crate) calendar: Option<Calendar>,
+    /// The first value.
+    pub(crate) first: AxisPoint,
+    /// The last value.
+    pub(crate) last: AxisPoint,
+    /// The difference between neighbours, where it is always the same.
+    pub(crate) step: Option<AxisPoint>,
+    /// The first place at which the values do not go on in the direction of the first two.
+    pub(crate) turns_at: Option<u64>,
+    /// The first place without a value.
+    pub(crate) missing_at: Option<u64>,
+}
+
+impl AxisPoint {
+    /// The value as a user would write it.
+    pub(crate) fn text(self, calendar: Option<Calendar>) -> String {
+        match (self, calendar) {
+            (Self::Instant(instant), Some(calendar)) => calendar.instant_text(instant),
+            (Self::Instant(instant), None) => instant.to_string(),
+            (Self::Number(number), _) => number.to_string(),
+        }
+    }
+
+    fn minus(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (Self::Instant(a), Self::Instant(b)) => Some(Self::Instant(a - b)),
+            (Self::Number(a), Self::Number(b)) => Some(Self::Number(a - b)),
+            _ => None,
+        }
+    }
+
+    fn is_positive(self) -> bool {
+        self > self.zero()
+    }
+
+    fn is_zero(self) -> bool {
+        self == self.zero()
+    }
+
+    fn zero(self) -> Self {
+        match self {
+            Self::Instant(_) => Self::Instant(0),
+            Self::Number(_) => Self::Number(0.0),
+        }
+    }
+
+    /// Whether a step of this length and one of `other` are the same, up to rounding.
+    pub(crate) fn is_about(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Instant(a), Self::Instant(b)) => a == b,
+            (Self::Number(a), Self::Number(b)) => (a - b).abs() <= 1e-9 * a.abs().max(b.abs()),
+            _ => false,
+        }
+    }
+
+    /// From this value to a later one.
+    pub(crate) fn distance_to(self, later: Self) -> Option<Self> {
+        later.minus(self)
+    }
+}
+
+impl AxisSummary {
+    /// The summary of times; `None` if there is none.
+    pub(crate) fn of_instants(instants: &Instants) -> Option<Self> {
+        let points = instants.nanoseconds().iter().map(|it| it.map(AxisPoint::Instant));
+        Self::of(points, Some(instants.calendar()))
+    }
+
+    /// The summary of numbers; `None` if there is none.
+    pub(crate) fn of_numbers(numbers: impl Iterator<Item = f64>) -> Option<Self> {
+        Self::of(numbers.map(|it| (!it.is_nan()).then_some(AxisPoint::Number(it))), None)
+    }
+
+    fn of(
+        points: impl Iterator<Item = Option<AxisPoint>>,
+        calendar: Option<Calendar>,
+    ) -> Option<Self> {
+        let mut summary: Option<Self> = None;
+        for (place, point) in points.enumerate() {
+            let Some(point) = point else {
+                let zero = AxisPoint::Number(f64::NAN);
+                let summary = summary.get_or_insert(Self::new(zero, calendar));
+                summary.missing_at.get_or_insert(place as u64);
+                continue;
+            };
+            match &mut summary {
+                None => summary = Some(Self::new(point, calendar)),
+                Some(summary) => summary.push(place as u64, point),
+            }
+        }
+        summary
+    }
+
+    fn new(first: AxisPoint, calendar: Option<Calendar>) -> Self {
+        Self { calendar, first, last: first, step: None, turns_at: None, missing_at: None }
+    }
+
+    fn push(&mut self, place: u64, point: AxisPoint) {
+        let Some(step) = point.minus(self.last) else { return };
+        if place == 1 {
+            self.step = Some(step);
+        }
+        let is_ascending = self.is_ascending().unwrap_or_else(|| step.is_positive());
+        if step.is_zero() || step.is_positive() != is_ascending {
+            self.turns_at.get_or_insert(place);
+        }
+        if self.step.is_some_and(|known| !known.is_about(step)) {
+            self.step = None;
+        }
+        self.last = point;
+    }
+
+    /// Whether the values grow; `None` for a single one.
+    pub(crate) fn is_ascending(&self) -> Option<bool> {
+        self.last.minus(self.first).filter(|it| !it.is_zero()).map(AxisPoint::is_positive)
+    }
+}
