@@ -1,8 +1,97 @@
-//! demo
+//! `levain demo`: the main job from nothing, on files that it makes itself.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Instant;
+
+use levain::bake::BakeOptions;
+use levain::chunks::ByteSize;
+use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use levain::job::{Bake, BakeReport, verify, write_sample_files};
+use levain::objects::{Location, StoreOptions};
+use serde_json::json;
+
 use crate::cli::args::DemoArgs;
+use crate::cli::bake::{finished_text, with_run};
 use crate::cli::out::Out;
+use crate::cli::progress::Display;
 use crate::cli::signals::Watched;
-use levain::dataflow::error::Result;
-pub(crate) fn demo(_: &DemoArgs, _: &Out, _: &Watched) -> Result<()> {
+
+/// Makes files, bakes, rechunks and verifies them, and says how fast.
+pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> {
+    let folder = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("levain-demo"));
+    let sources = folder.join("files");
+    let began = Instant::now();
+    let files = write_sample_files(&sources, u64::from(args.megabytes) * 1_000_000)?;
+    out.line(&format!(
+        "made       {}   {} NetCDF files, classic and NetCDF-4 in turns, {}   {:.1} s",
+        sources.display(),
+        files.paths.len(),
+        ByteSize(files.size_bytes),
+        began.elapsed().as_secs_f64(),
+    ))?;
+    let sources: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
+    let slabs = folder.join("by-day.zarr");
+    let options =
+        BakeOptions { chunks: "time=24,lat=-1,lon=-1".parse()?, ..BakeOptions::default() };
+    let baked = run("bake", &sources, &slabs, options, args, out, signals)?;
+    let pencils = folder.join("by-place.zarr");
+    let options =
+        BakeOptions { chunks: "time=-1,lat=24,lon=24".parse()?, ..BakeOptions::default() };
+    let source = [slabs.display().to_string()];
+    let rechunked = run("rechunk", &source, &pencils, options, args, out, signals)?;
+    for store in [&slabs, &pencils] {
+        check(store, out)?;
+    }
+    out.line(&format!(
+        "open it    python -c \"import xarray; print(xarray.open_zarr('{}'))\"",
+        pencils.display()
+    ))?;
+    if out.is_json() {
+        let stores = [&baked, &rechunked].map(
+            |report| json!({ "destination": report.destination, "objects": report.unit_count }),
+        );
+        out.result("", &json!({ "v": 1, "files": files.paths.len(), "stores": stores }))?;
+    }
     Ok(())
+}
+
+fn run(
+    title: &'static str,
+    sources: &[String],
+    destination: &Path,
+    options: BakeOptions,
+    args: &DemoArgs,
+    out: &Out,
+    signals: &Watched,
+) -> Result<BakeReport> {
+    let began = Instant::now();
+    let bake = Bake::new(sources.iter().cloned(), &destination.display().to_string())?
+        .with_options(options)
+        .with_overwrite(true)
+        .with_cancel(signals.token());
+    let bake = with_run(bake, &args.run)?;
+    let report = bake.scan(&Display::new("scan", args.run.progress))?;
+    let report = report.write(&Display::new(title, args.run.progress))?;
+    let text = finished_text(&report, began.elapsed().as_secs_f64());
+    out.line(&text.replacen("finished", if title == "bake" { "baked   " } else { "rechunk " }, 1))?;
+    Ok(report)
+}
+
+fn check(store: &Path, out: &Out) -> Result<()> {
+    let location = Location::parse(&store.display().to_string())?;
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let began = Instant::now();
+    let report = verify(&location, &StoreOptions::default(), threads, |_| {})?;
+    if report.finding_count > 0 {
+        let message = format!("{} units are not right", report.finding_count);
+        return Err(Error::new(ErrorCode::CHUNK_CORRUPT, ErrorKind::Corrupt, message)
+            .at("store", &location));
+    }
+    out.line(&format!(
+        "verified   {}   {} objects are there, decode, and are those that were written   {:.1} s",
+        store.display(),
+        report.unit_count,
+        began.elapsed().as_secs_f64(),
+    ))
 }

@@ -7,8 +7,10 @@ mod bake;
 mod destination;
 mod memory;
 mod run_store;
+mod sample;
 mod verify;
 
 pub use self::bake::{Bake, BakeReport, ScannedBake};
 pub use memory::MemoryLimit;
+pub use sample::{SampleFiles, write_sample_files};
 pub use verify::{Finding, VerifyReport, verify};
