@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use basic::{Count, FlatMap};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use dataflow::prelude::{Create, DoFn, PCollection, Pipeline, ProcessContext, ParDo, Result};
+use dataflow::prelude::{Create, DoFn, PCollection, ParDo, Pipeline, ProcessContext, Result};
 use direct::DirectRunner;
 use rayon::prelude::*;
 

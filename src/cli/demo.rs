@@ -7,7 +7,7 @@ use std::time::Instant;
 use levain::bake::BakeOptions;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, BakeReport, verify, write_sample_files};
+use levain::job::{Bake, BakeReport, SampleFormat, verify, write_sample_files};
 use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
@@ -22,7 +22,8 @@ pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> 
     let folder = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("levain-demo"));
     let sources = folder.join("files");
     let began = Instant::now();
-    let files = write_sample_files(&sources, u64::from(args.megabytes) * 1_000_000)?;
+    let size_bytes = u64::from(args.megabytes) * 1_000_000;
+    let files = write_sample_files(&sources, size_bytes, SampleFormat::InTurns)?;
     out.line(&format!(
         "made       {}   {} NetCDF files, classic and NetCDF-4 in turns, {}   {:.1} s",
         sources.display(),

@@ -12,5 +12,5 @@ mod verify;
 
 pub use self::bake::{Bake, BakeReport, ScannedBake};
 pub use memory::MemoryLimit;
-pub use sample::{SampleFiles, write_sample_files};
+pub use sample::{SampleFiles, SampleFormat, write_sample_files};
 pub use verify::{Finding, VerifyReport, verify};

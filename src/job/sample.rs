@@ -14,6 +14,17 @@ const HOURS: usize = 24;
 const LATITUDES: usize = 181;
 const LONGITUDES: usize = 360;
 
+/// The formats of sample files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SampleFormat {
+    /// NetCDF classic, in one piece.
+    Classic,
+    /// NetCDF-4, one hour a chunk, shuffled and deflated.
+    Nc4,
+    /// Both, in turns, as in archives that have seen a few years.
+    InTurns,
+}
+
 /// Sample files that were written.
 #[derive(Debug, Clone)]
 pub struct SampleFiles {
@@ -29,17 +40,26 @@ pub struct SampleFiles {
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn write_sample_files(folder: &Path, size_bytes: u64) -> Result<SampleFiles> {
+pub fn write_sample_files(
+    folder: &Path,
+    size_bytes: u64,
+    format: SampleFormat,
+) -> Result<SampleFiles> {
     std::fs::create_dir_all(folder)?;
     let mut files = SampleFiles { paths: Vec::new(), size_bytes: 0 };
     let field = Field::new();
     while files.size_bytes < size_bytes {
         let day = files.paths.len();
-        let body = sample_file(&field, day).map_err(|why| {
+        let is_classic = match format {
+            SampleFormat::Classic => true,
+            SampleFormat::Nc4 => false,
+            SampleFormat::InTurns => day.is_multiple_of(2),
+        };
+        let body = sample_file(&field, day, is_classic).map_err(|why| {
             let message = format!("cannot make a sample file: {why}");
             Error::new(ErrorCode::ENGINE_BUG, ErrorKind::Internal, message)
         })?;
-        let path = folder.join(format!("t2m_2026-01-{:02}.nc", day + 1));
+        let path = folder.join(format!("t2m_{day:04}.nc"));
         std::fs::write(&path, &body)
             .map_err(|error| Error::from(error).at("file", path.display()))?;
         files.size_bytes += body.len() as u64;
@@ -48,8 +68,11 @@ pub fn write_sample_files(folder: &Path, size_bytes: u64) -> Result<SampleFiles>
     Ok(files)
 }
 
-fn sample_file(field: &Field, day: usize) -> Result<Vec<u8>, netcdf_writer::Error> {
-    let is_classic = day.is_multiple_of(2);
+fn sample_file(
+    field: &Field,
+    day: usize,
+    is_classic: bool,
+) -> Result<Vec<u8>, netcdf_writer::Error> {
     let mut file = NcFileBuilder::new();
     let time = file.add_unlimited_dimension("time")?;
     let latitude = file.add_dimension("lat", LATITUDES as u64)?;
@@ -57,7 +80,9 @@ fn sample_file(field: &Field, day: usize) -> Result<Vec<u8>, netcdf_writer::Erro
     file.add_attribute("title", text("made-up hourly temperature"))?;
     file.add_attribute("Conventions", text("CF-1.11"))?;
     let hours: Vec<f64> = (0..HOURS).map(|hour| hour as f64).collect();
-    let units = format!("hours since 2026-01-{:02} 00:00:00", day + 1);
+    // Days of one month each, so that a date needs no calendar.
+    let (year, month, day) = (2026 + day / 336, day / 28 % 12 + 1, day % 28 + 1);
+    let units = format!("hours since {year}-{month:02}-{day:02} 00:00:00");
     coordinate(&mut file, "time", time, &hours, &units, "time")?;
     let degrees: Vec<f64> = (0..LATITUDES).map(|row| 90.0 - row as f64).collect();
     coordinate(&mut file, "lat", latitude, &degrees, "degrees_north", "latitude")?;

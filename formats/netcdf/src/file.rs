@@ -82,7 +82,8 @@ impl DatasetSource for NetcdfFile {
             let unknown = unknown.unwrap_or_else(|| Error::internal("a variable without an array"));
             return Err(unknown.at("file", self.bytes.name()));
         };
-        let parts = array.as_ref().map_err(Error::clone)?;
+        let name = |error: &Error| error.clone().at("file", self.bytes.name());
+        let parts = array.as_ref().map_err(name)?;
         Ok(Arc::new(StoredArray::open(parts)?))
     }
 }

@@ -53,6 +53,8 @@ pub struct CopyPlan {
 ///
 /// Source: `docs/decisions/0003-three-copy-strategies.md`.
 const AMPLIFICATION_LIMIT: f64 = 2.5;
+/// Arrays below this size are copied before a second thread has begun.
+const WORTH_SHARING: u64 = 4 << 20;
 /// Edges that do not quite meet are no reason to do anything clever.
 const NEARLY_ONCE: f64 = 1.05;
 
@@ -68,8 +70,16 @@ impl CopyPlan {
         let hold = sizes.hold(machine.thread_count);
         let shuffle = sizes.shuffle();
         let fits = |plan: &Self| plan.working_bytes <= machine.memory_bytes;
+        let at_once = machine.memory_bytes / pull.working_bytes.max(1);
+        let pulling = at_once.min(pull.task_count).min(machine.thread_count);
+        let leaves_threads_idle =
+            pulling < machine.thread_count && pull.source_read_count > pulling;
         let wanted = if amplification <= NEARLY_ONCE && fits(&pull) {
-            pull.because("every source chunk is read about once")
+            if leaves_threads_idle && fits(&hold) && sizes.array >= WORTH_SHARING {
+                hold.because(format!("pulling would keep {pulling} threads busy, this all"))
+            } else {
+                pull.because("every source chunk is read about once")
+            }
         } else if fits(&hold) {
             hold.because(format!("{} fit the memory", ByteSize(sizes.array)))
         } else if amplification <= AMPLIFICATION_LIMIT && fits(&pull) {

@@ -13,7 +13,7 @@ use super::header::{Header, Kind, follow};
 use super::heap::TextHeap;
 use super::links::dense_objects;
 use super::space::{self, Space};
-use crate::fault::{corrupt, sentence, unsupported};
+use crate::fault::{corrupt, of_the_file, sentence, unsupported};
 use crate::text::{self, Text};
 
 const FLAG_SHARED_TYPE: u8 = 0x01;
@@ -33,15 +33,18 @@ pub(crate) struct Attribute {
 
 /// The attributes of an object, in the order in which they were made if that is known.
 ///
-/// What cannot be read at all becomes a sentence about `owner` in `warnings`.
+/// What is damaged becomes a sentence about `owner` in `warnings`.
+///
+/// # Errors
+/// A store that fails.
 pub(crate) fn read_attributes(
     file: &Hdf5,
     header: &Header,
     owner: &str,
     warnings: &mut Vec<String>,
-) -> Vec<Attribute> {
+) -> Result<Vec<Attribute>> {
     let mut found: Vec<Result<Vec<u8>>> = header.all(file, Kind::Attribute).collect();
-    match dense(file, header) {
+    match of_the_file(dense(file, header))? {
         Ok(dense) => found.extend(dense),
         Err(error) => {
             let why = sentence(&error);
@@ -50,7 +53,7 @@ pub(crate) fn read_attributes(
     }
     let mut attributes = Vec::new();
     for body in found {
-        match body.and_then(|body| Attribute::parse(file, &body)) {
+        match of_the_file(body.and_then(|body| Attribute::parse(file, &body)))? {
             Ok(attribute) => attributes.push(attribute),
             Err(error) => {
                 let why = sentence(&error);
@@ -58,7 +61,7 @@ pub(crate) fn read_attributes(
             }
         }
     }
-    attributes
+    Ok(attributes)
 }
 
 fn dense(file: &Hdf5, header: &Header) -> Result<Vec<Result<Vec<u8>>>> {
@@ -94,8 +97,8 @@ impl Attribute {
         let space = resolve(FLAG_SHARED_SPACE, Kind::Dataspace, parts.space);
         Ok(Self {
             name: text::decode(text::until_zero(parts.name)),
-            datatype: datatype.and_then(|body| Datatype::parse(file, &body)),
-            space: space.and_then(|body| space::parse(file, &body)),
+            datatype: of_the_file(datatype.and_then(|body| Datatype::parse(file, &body)))?,
+            space: of_the_file(space.and_then(|body| space::parse(file, &body)))?,
             bytes: parts.bytes.to_vec(),
         })
     }

@@ -26,10 +26,10 @@ pub(crate) struct Chunked {
     /// One element, little endian, for chunks that were never written.
     fill: Vec<u8>,
     /// By place in the grid; read when they are first asked for.
-    entries: OnceLock<Result<Vec<Entry>>>,
+    entries: OnceLock<Vec<Entry>>,
 }
 
-/// The chunks that some regions need, in the order in which they were asked for.
+/// The chunks that some regions need, by their place in the grid.
 #[derive(Debug)]
 pub(crate) struct ChunkPlan {
     chunks: Vec<Planned>,
@@ -79,8 +79,12 @@ impl Chunked {
     }
 
     fn entries(&self) -> Result<&[Entry]> {
-        let read = || self.index.read(&self.file, &self.grid);
-        self.entries.get_or_init(read).as_deref().map_err(Error::clone)
+        if let Some(entries) = self.entries.get() {
+            return Ok(entries);
+        }
+        // A failure is not kept: the next attempt may succeed.
+        let entries = self.index.read(&self.file, &self.grid)?;
+        Ok(self.entries.get_or_init(|| entries))
     }
 
     /// Finds the chunks that regions need, and where they lie in the file.

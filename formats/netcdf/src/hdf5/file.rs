@@ -43,7 +43,8 @@ impl Hdf5 {
         })?;
         let Some(superblock) = superblock else {
             let message = "neither NetCDF nor HDF5: the file begins with no signature of theirs";
-            return Err(Error::new(ErrorCode::UNKNOWN_FORMAT, ErrorKind::Unsupported, message));
+            return Err(Error::new(ErrorCode::UNKNOWN_FORMAT, ErrorKind::Unsupported, message)
+                .mend("give a NetCDF or HDF5 file; names do not matter, contents do"));
         };
         let (wanted, length) = (superblock.eof_address, bytes.length());
         if wanted > length {

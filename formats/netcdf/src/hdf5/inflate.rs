@@ -6,7 +6,7 @@ use flate2::{Decompress, FlushDecompress, Status};
 use crate::fault::corrupt;
 
 /// Deflate expands by no more than this.
-const MOST_EXPANSION: usize = 1032;
+pub(super) const MOST_EXPANSION: usize = 1032;
 /// What a stream of almost no bytes may decode to besides.
 const LEAST_BYTES: usize = 64;
 

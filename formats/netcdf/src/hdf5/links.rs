@@ -17,7 +17,7 @@ use hdf5_reader::symbol_table::SymbolTableNode;
 use super::file::Hdf5;
 use super::guard::guarded;
 use super::header::{Header, Kind};
-use crate::fault::{corrupt, sentence, unsupported};
+use crate::fault::{corrupt, of_the_file, sentence, unsupported};
 use crate::text;
 
 /// Groups that are looked into for one link, at most.
@@ -37,10 +37,10 @@ pub(crate) struct Child {
 /// The children of the group with this header and address, in the order in which they were made
 /// if the group keeps that, else by name.
 ///
-/// What cannot be read becomes a sentence in `warnings`.
+/// What is damaged becomes a sentence in `warnings`.
 ///
 /// # Errors
-/// A header that is not that of a group, or a list of links that is damaged as a whole.
+/// A list of links that is damaged as a whole, or a store that fails.
 pub(crate) fn children(
     file: &Hdf5,
     header: &Header,
@@ -50,9 +50,10 @@ pub(crate) fn children(
     let links = links(file, header, warnings)?;
     let child = |link: LinkMessage| {
         let mut steps = MOST_STEPS;
-        Child { address: resolve(file, address, &link.target, &mut steps), name: link.name }
+        let target = resolve(file, address, &link.target, &mut steps);
+        Ok(Child { address: of_the_file(target)?, name: link.name })
     };
-    Ok(links.into_iter().map(child).collect())
+    links.into_iter().map(child).collect()
 }
 
 fn links(file: &Hdf5, header: &Header, warnings: &mut Vec<String>) -> Result<Vec<LinkMessage>> {
@@ -77,7 +78,7 @@ fn links(file: &Hdf5, header: &Header, warnings: &mut Vec<String>) -> Result<Vec
     }
     let mut links = Vec::new();
     for link in found {
-        match link {
+        match of_the_file(link)? {
             Ok(link) => links.push(link),
             Err(error) => warnings.push(format!("a link cannot be read: {}", sentence(&error))),
         }

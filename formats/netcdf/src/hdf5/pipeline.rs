@@ -19,14 +19,12 @@ use super::file::Hdf5;
 use super::filters::{self, DEFLATE, FLETCHER32, SHUFFLE};
 use super::guard::guarded;
 use super::header::{Header, Kind};
-use super::inflate::inflate;
+use super::inflate::{MOST_EXPANSION, inflate};
 use crate::fault::{corrupt, unsupported};
 
 /// Bytes of the checksum behind a chunk.
 const CHECKSUM_BYTES: usize = 4;
-/// No filter but those for constant chunks expands by more.
-const MOST_EXPANSION: usize = 1032;
-/// Constant chunks, which take almost no bytes, are not larger.
+/// Filters that expand by more than deflate are those of constant chunks, which are not larger.
 const ALWAYS_ALLOWED_BYTES: usize = 64 << 20;
 /// Buffers of more bytes are not kept for the next chunk.
 const KEPT_BYTES: usize = 64 << 20;

@@ -1,5 +1,6 @@
 //! An HDF5 file in the words of the house.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use array::error::Result;
@@ -8,7 +9,7 @@ use array::{Attributes, Dimension};
 use super::dimensions::{dimensions, needs_groups_below};
 use super::scan::{Dataset, scan, scan_below};
 use super::variables::variable;
-use crate::fault::sentence;
+use crate::fault::{of_the_file, sentence};
 use crate::file_bytes::FileBytes;
 use crate::hdf5::{Attribute, Hdf5, Header, TextHeap, read_attributes};
 use crate::opened::Opened;
@@ -37,8 +38,8 @@ const INTERNAL: [&str; 17] = [
 /// Reads the root group of an HDF5 file.
 ///
 /// # Errors
-/// A superblock or a root group that cannot be read. What is wrong with one variable or attribute
-/// becomes a warning.
+/// A superblock or a root group that is damaged, or a store that fails. What is wrong with one
+/// variable or attribute becomes a warning.
 pub(crate) fn open(bytes: &Arc<FileBytes>) -> Result<Opened> {
     let file = Arc::new(Hdf5::open(Arc::clone(bytes))?);
     let heap = Arc::new(TextHeap::new(Arc::clone(&file)));
@@ -48,10 +49,10 @@ pub(crate) fn open(bytes: &Arc<FileBytes>) -> Result<Opened> {
     let mut warnings = Vec::new();
     let mut group = scan(&file, &heap, root, &header, &mut warnings)?;
     if needs_groups_below(&group) {
-        scan_below(&file, &heap, &mut group, root);
+        scan_below(&file, &heap, &mut group, &mut BTreeSet::from([root]))?;
     }
-    let found = read_attributes(&file, &header, "the file", &mut warnings);
-    opened.dataset.attributes = attributes(&found, &heap, "the file", &mut warnings);
+    let found = read_attributes(&file, &header, "the file", &mut warnings)?;
+    opened.dataset.attributes = attributes(&found, &heap, "the file", &mut warnings)?;
     opened.dataset.groups = group.groups.iter().map(|below| below.name.clone()).collect();
     opened.dataset.warnings = warnings;
     for (name, error) in std::mem::take(&mut group.unreadable) {
@@ -64,7 +65,7 @@ pub(crate) fn open(bytes: &Arc<FileBytes>) -> Result<Opened> {
             continue;
         }
         let own: Vec<&Dimension> = places.iter().map(|&place| &dimensions.all[place]).collect();
-        add(&mut opened, &file, &heap, dataset, &own);
+        add(&mut opened, &file, &heap, dataset, &own)?;
     }
     Ok(opened)
 }
@@ -75,23 +76,21 @@ fn add(
     heap: &Arc<TextHeap>,
     dataset: &Dataset,
     dimensions: &[&Dimension],
-) {
+) -> Result<()> {
     let name = dataset.variable_name();
     let owner = format!("variable `{name}`");
-    let attributes = attributes(&dataset.attributes, heap, &owner, &mut opened.dataset.warnings);
-    match variable(file, heap, dataset, dimensions, attributes) {
+    let attributes = attributes(&dataset.attributes, heap, &owner, &mut opened.dataset.warnings)?;
+    match of_the_file(variable(file, heap, dataset, dimensions, attributes))? {
         Ok(made) => {
-            let place = |error: array::error::Error| {
-                error.at("file", file.bytes.name()).at("variable", name)
-            };
             if let Err(error) = &made.array {
                 let why = sentence(error);
                 opened.dataset.warnings.push(format!("{owner} cannot be read: {why}"));
             }
-            opened.add(made.variable, made.array.map_err(place));
+            opened.add(made.variable, made.array.map_err(|error| error.at("variable", name)));
         }
-        Err(error) => opened.leave_out(name, error.at("file", file.bytes.name())),
+        Err(error) => opened.leave_out(name, error),
     }
+    Ok(())
 }
 
 fn attributes(
@@ -99,14 +98,14 @@ fn attributes(
     heap: &TextHeap,
     owner: &str,
     warnings: &mut Vec<String>,
-) -> Attributes {
+) -> Result<Attributes> {
     let mut attributes = Attributes::default();
     for attribute in found {
         let name = &attribute.name.value;
         if INTERNAL.contains(&name.as_str()) {
             continue;
         }
-        match attribute.value(heap) {
+        match of_the_file(attribute.value(heap))? {
             Ok((value, is_latin1)) => {
                 if is_latin1 || attribute.name.is_latin1 {
                     let text =
@@ -121,5 +120,5 @@ fn attributes(
             }
         }
     }
-    attributes
+    Ok(attributes)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use array::AttributeValue;
 use array::error::Result;
 
-use crate::fault::{corrupt, sentence};
+use crate::fault::{corrupt, of_the_file, sentence};
 use crate::hdf5::{
     Attribute, Hdf5, Header, Kind, Space, TextHeap, children, read_attributes, space,
 };
@@ -14,8 +14,8 @@ use crate::hdf5::{
 const DIMENSION_ONLY: &str = "This is a netCDF dimension but not a netCDF variable";
 /// Variables that share the name of a dimension without being its coordinate are stored so.
 const NOT_COORDINATE: &str = "_nc4_non_coord_";
-/// Groups in groups, at most.
-const MOST_DEPTH: usize = 64;
+/// Groups below the root that are looked into, at most.
+const MOST_GROUPS: usize = 1024;
 
 /// A group.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Dataset {
 /// Reads the datasets of the group at `address`, and the names of its groups.
 ///
 /// # Errors
-/// A group whose list of links cannot be read.
+/// A group whose list of links is damaged, or a store that fails.
 pub(super) fn scan(
     file: &Hdf5,
     heap: &TextHeap,
@@ -90,23 +90,20 @@ pub(super) fn scan(
     let mut group = Group::default();
     for child in children(file, header, address, warnings)? {
         let read = child.address.and_then(|address| Ok((address, Header::read(file, address)?)));
-        let found = read.and_then(|(address, header)| {
-            let kind = kind_of(&header);
-            match kind {
-                ObjectKind::Dataset => {
-                    let dataset = dataset(file, heap, &child.name, address, header, warnings)?;
-                    group.datasets.push(dataset);
-                }
-                ObjectKind::Group => {
-                    let name = child.name.clone();
-                    group.groups.push(Below { name, address, scanned: None });
-                }
-                ObjectKind::Type => {}
+        let found = read.and_then(|(address, header)| match kind_of(&header) {
+            ObjectKind::Dataset => {
+                dataset(file, heap, &child.name, address, header, warnings).map(Found::Dataset)
             }
-            Ok(())
+            ObjectKind::Group => Ok(Found::Group(address)),
+            ObjectKind::Type => Ok(Found::Nothing),
         });
-        if let Err(error) = found {
-            group.unreadable.push((child.name, error));
+        match of_the_file(found)? {
+            Ok(Found::Dataset(dataset)) => group.datasets.push(dataset),
+            Ok(Found::Group(address)) => {
+                group.groups.push(Below { name: child.name, address, scanned: None });
+            }
+            Ok(Found::Nothing) => {}
+            Err(error) => group.unreadable.push((child.name, error)),
         }
     }
     Ok(group)
@@ -114,32 +111,35 @@ pub(super) fn scan(
 
 /// Reads the groups below `group` too, as far as they can be read: their variables may make
 /// dimensions of groups above longer, and take numbers of phony dimensions.
-pub(super) fn scan_below(file: &Hdf5, heap: &TextHeap, group: &mut Group, root: u64) {
-    scan_deeper(file, heap, group, MOST_DEPTH, &mut BTreeSet::from([root]));
-}
-
-fn scan_deeper(
+///
+/// # Errors
+/// A store that fails.
+pub(super) fn scan_below(
     file: &Hdf5,
     heap: &TextHeap,
     group: &mut Group,
-    depth: usize,
     seen: &mut BTreeSet<u64>,
-) {
-    if depth == 0 {
-        return;
-    }
+) -> Result<()> {
     for below in &mut group.groups {
-        if !seen.insert(below.address) {
+        // Links may lead in circles.
+        if seen.len() == MOST_GROUPS || !seen.insert(below.address) {
             continue;
         }
         // Nothing of these groups is shown, so that there is nothing to warn of.
         let header = Header::read(file, below.address);
         let scanned = header.and_then(|h| scan(file, heap, below.address, &h, &mut Vec::new()));
-        if let Ok(mut scanned) = scanned {
-            scan_deeper(file, heap, &mut scanned, depth - 1, seen);
+        if let Ok(mut scanned) = of_the_file(scanned)? {
+            scan_below(file, heap, &mut scanned, seen)?;
             below.scanned = Some(scanned);
         }
     }
+    Ok(())
+}
+
+enum Found {
+    Dataset(Dataset),
+    Group(u64),
+    Nothing,
 }
 
 enum ObjectKind {
@@ -169,29 +169,28 @@ fn dataset(
 ) -> Result<Dataset> {
     let space = space(file, &header)?;
     let owner = format!("variable `{name}`");
-    let attributes = read_attributes(file, &header, &owner, warnings);
-    let text = |name: &str| match find(&attributes, name)?.value(heap) {
-        Ok((AttributeValue::Text(text), _)) => Some(text),
-        _ => None,
+    let attributes = read_attributes(file, &header, &owner, warnings)?;
+    let own = Internal { attributes: &attributes, heap };
+    let is_scale = own.text("CLASS")?.is_some_and(|class| class == "DIMENSION_SCALE");
+    let scale = match is_scale && !space.dimensions.is_empty() {
+        false => None,
+        true => Some(Scale {
+            id: own.integers("_Netcdf4Dimid")?.and_then(|ids| ids.into_iter().find(|&id| id >= 0)),
+            is_dimension_only: own
+                .text("NAME")?
+                .is_some_and(|name| name.starts_with(DIMENSION_ONLY)),
+        }),
     };
-    let integers = |name: &str| find(&attributes, name)?.integers(heap).ok();
-    let is_scale = text("CLASS").is_some_and(|class| class == "DIMENSION_SCALE");
-    let scale = (is_scale && !space.dimensions.is_empty()).then(|| Scale {
-        id: integers("_Netcdf4Dimid").and_then(|ids| ids.first().copied()).filter(|&id| id >= 0),
-        is_dimension_only: text("NAME").is_some_and(|name| name.starts_with(DIMENSION_ONLY)),
-    });
-    let dimension_ids =
-        integers("_Netcdf4Coordinates").filter(|ids| ids.len() == space.dimensions.len());
-    let mut scales = Vec::new();
-    if let Some(list) = find(&attributes, "DIMENSION_LIST") {
-        match list.object_lists(heap) {
-            Ok(lists) => scales = lists,
-            Err(error) => {
-                let why = sentence(&error);
-                warnings.push(format!("the dimensions of {owner} cannot be read: {why}"));
-            }
-        }
-    }
+    let dimension_ids = own.integers("_Netcdf4Coordinates")?;
+    let dimension_ids = dimension_ids.filter(|ids| ids.len() == space.dimensions.len());
+    let scales = match own.find("DIMENSION_LIST").map(|list| of_the_file(list.object_lists(heap))) {
+        None => Vec::new(),
+        Some(lists) => lists?.unwrap_or_else(|error| {
+            let why = sentence(&error);
+            warnings.push(format!("the dimensions of {owner} cannot be read: {why}"));
+            Vec::new()
+        }),
+    };
     if scales.len() > space.dimensions.len() {
         return Err(corrupt(format!("{} axes have scales, there are fewer", scales.len())));
     }
@@ -207,6 +206,27 @@ fn dataset(
     })
 }
 
-fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
-    attributes.iter().find(|attribute| attribute.name.value == name)
+/// Attributes by which libraries say what a dataset is; one that is damaged says nothing.
+struct Internal<'a> {
+    attributes: &'a [Attribute],
+    heap: &'a TextHeap,
+}
+
+impl Internal<'_> {
+    fn find(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name.value == name)
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>> {
+        let value = self.find(name).map(|attribute| of_the_file(attribute.value(self.heap)));
+        Ok(match value.transpose()? {
+            Some(Ok((AttributeValue::Text(text), _))) => Some(text),
+            _ => None,
+        })
+    }
+
+    fn integers(&self, name: &str) -> Result<Option<Vec<i64>>> {
+        let value = self.find(name).map(|attribute| of_the_file(attribute.integers(self.heap)));
+        Ok(value.transpose()?.and_then(Result::ok))
+    }
 }

@@ -9,7 +9,7 @@ use hdf5_reader::messages::dataspace::DataspaceType;
 
 use super::scan::Dataset;
 use crate::element::{Element, TextForm};
-use crate::fault::{corrupt, unsupported};
+use crate::fault::{corrupt, of_the_file, unsupported};
 use crate::fill::default_fill;
 use crate::flat::Flat;
 use crate::hdf5::{Chunked, Datatype, Hdf5, Kind, Pipeline, Place, TextHeap, fill_value, place};
@@ -41,7 +41,8 @@ pub(super) fn variable(
     check_size(&stored_shape, &element)?;
     let own_fill = own_fill(file, dataset, &element)?;
     let unwritten = own_fill.clone().unwrap_or_else(|| vec![0; element.unit_bytes]);
-    let fill = element.scalar(&unwritten).unwrap_or_else(|_| Scalar::zero(element.dtype));
+    let fill = of_the_file(element.scalar(&unwritten))?;
+    let fill = fill.unwrap_or_else(|_| Scalar::zero(element.dtype));
     let stored = stored(file, dataset, &name, &element, &unwritten)?;
 
     let shape = element.visible(&stored_shape).to_vec();
@@ -105,7 +106,8 @@ fn element(datatype: &Datatype, stored_shape: &[u64], heap: &Arc<TextHeap>) -> R
 /// Callers multiply shapes and sizes: what they get must fit 63 bits.
 fn check_size(stored_shape: &[u64], element: &Element) -> Result<()> {
     let unit_bytes = (element.unit_bytes as u64).max(element.dtype.estimated_bytes());
-    let bytes = stored_shape.iter().try_fold(unit_bytes, |bytes, &n| bytes.checked_mul(n));
+    // Zeros do not help: products are not always taken in their order.
+    let bytes = stored_shape.iter().try_fold(unit_bytes, |bytes, &n| bytes.checked_mul(n.max(1)));
     match bytes {
         Some(bytes) if bytes <= i64::MAX as u64 => Ok(()),
         _ => Err(corrupt(format!("an array of {stored_shape:?} elements cannot be counted"))),

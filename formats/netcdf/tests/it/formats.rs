@@ -141,6 +141,23 @@ fn records_are_counted_where_the_writer_never_said_how_many() {
 }
 
 #[test]
+fn files_too_large_to_be_held_are_read_by_ranges() {
+    for format in FORMATS {
+        let mut bytes = sample(format).to_vec();
+        // What follows the last element is nobody's.
+        bytes.resize(5 << 20, 0);
+        let (folder, small) = (Folder::new(), Folder::new());
+        let file = folder.open(&bytes).expect("it opens");
+        let held = small.open(sample(format)).expect("it opens");
+        assert_eq!(file.dataset(), held.dataset());
+        for variable in &file.dataset().variables {
+            let got = read(&file, &variable.name).expect("it can be read");
+            assert_eq!(Ok(got), read(&held, &variable.name), "{format:?}: {}", variable.name);
+        }
+    }
+}
+
+#[test]
 fn facts_say_what_costs_what() {
     for format in FORMATS {
         let folder = Folder::new();
