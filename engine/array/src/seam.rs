@@ -69,7 +69,7 @@ pub trait Fetched: Send {
     fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()>;
 }
 
-impl dyn ArraySource {
+impl dyn ArraySource + '_ {
     /// Reads one region, waiting for it.
     ///
     /// # Errors

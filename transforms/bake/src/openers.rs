@@ -36,6 +36,11 @@ impl Openers {
         Ok(Self(sender))
     }
 
+    /// Jobs that run at once.
+    pub(crate) fn thread_count(&self) -> usize {
+        THREADS
+    }
+
     /// Begins a job; its result is taken with [`Opening::wait`].
     pub(crate) fn begin<T: Send + 'static>(
         &self,

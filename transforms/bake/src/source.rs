@@ -183,15 +183,21 @@ impl ArraySource for JoinedSource {
     }
 
     fn fetch(&self, regions: &[Region]) -> Result<Box<dyn Fetched>> {
-        let reads: Vec<Vec<PartRead>> = regions.iter().map(|region| self.reads(region)).collect();
-        let parts = Arc::clone(&self.parts);
-        let opening = self.parts.files.openers()?.begin(move || {
-            let fetch = |reads: Vec<PartRead>| {
-                reads.into_iter().map(|read| parts.fetch(read)).collect::<Result<Vec<_>>>()
-            };
-            reads.into_iter().map(fetch).collect()
+        let reads = regions.iter().enumerate();
+        let reads = reads.flat_map(|(place, region)| {
+            self.reads(region).into_iter().map(move |read| (place, read))
         });
-        Ok(Box::new(Joining(opening)))
+        let reads: Vec<(usize, PartRead)> = reads.collect();
+        let openers = self.parts.files.openers()?;
+        let openings =
+            reads.chunks(reads.len().div_ceil(openers.thread_count()).max(1)).map(|reads| {
+                let (parts, reads) = (Arc::clone(&self.parts), reads.to_vec());
+                openers.begin(move || {
+                    let fetch = |(place, read)| Ok((place, parts.fetch(read)?));
+                    reads.into_iter().map(fetch).collect()
+                })
+            });
+        Ok(Box::new(Joining(openings.collect())))
     }
 }
 
@@ -257,14 +263,14 @@ struct FetchedPart {
     read: PartRead,
 }
 
-/// Regions of which each is read from several files.
-struct Joining(Opening<Vec<Vec<FetchedPart>>>);
+/// Parts of regions, each with the place of its region, as far as their files are open.
+struct Joining(Vec<Opening<Vec<(usize, FetchedPart)>>>);
 
 impl Fetched for Joining {
     fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()> {
-        for (parts, place) in self.0.wait()?.into_iter().zip(places) {
-            for part in parts {
-                part.decode(place)?;
+        for opening in self.0 {
+            for (place, part) in opening.wait()? {
+                part.decode(&mut places[place])?;
             }
         }
         Ok(())
