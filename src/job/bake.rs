@@ -12,7 +12,7 @@ use chunks::{ByteSize, Machine};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::options::RunOptions;
-use dataflow::plan::compile;
+use dataflow::plan::{StageGraph, compile};
 use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
 use direct::DirectRunner;
@@ -20,7 +20,7 @@ use objects::{Location, StoreOptions, expand};
 use zarr::{ZarrSink, ZarrSource};
 
 use crate::job::destination::Destination;
-use crate::job::memory::MemoryLimit;
+use crate::job::memory::{MemoryLimit, check_enough};
 use crate::job::run_store::RunStore;
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
@@ -205,7 +205,8 @@ impl Bake {
         let headers = pipeline.apply(Create::of(places)).apply(scan);
         let combined = headers.apply(CombineGlobally::of(CombineSchemas).without_default());
         let schema = combined.collect();
-        let report = pipeline.run_with(&self.runner(), &self.run_options()?, observer)?;
+        let graph = compile(&pipeline, self.runner().compile_options())?;
+        let report = self.runner().run(&graph, &self.run_options(&graph)?, observer)?;
         let schema = report.get(&schema)?.iter().next();
         schema.ok_or_else(|| Error::internal("scanning gave no schema"))
     }
@@ -214,8 +215,10 @@ impl Bake {
         DirectRunner::new().with_threads(self.threads).with_cancel(self.cancel.clone())
     }
 
-    fn run_options(&self) -> Result<RunOptions> {
-        Ok(RunOptions::default().with_memory_bytes(self.memory.accounted_bytes()?))
+    fn run_options(&self, graph: &StageGraph) -> Result<RunOptions> {
+        let accounted_bytes = self.memory.accounted_bytes()?;
+        check_enough(self.memory, accounted_bytes, DirectRunner::least_memory_bytes(graph))?;
+        Ok(RunOptions::default().with_memory_bytes(accounted_bytes))
     }
 }
 
@@ -244,7 +247,7 @@ impl ScannedBake {
         run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
         let written = destination.clear().and_then(|()| {
             let partitions = NonZeroUsize::new(WRITE_PARTITIONS).expect("not zero");
-            let options = bake.run_options()?.with_partition_count(partitions);
+            let options = bake.run_options(&graph)?.with_partition_count(partitions);
             let report = bake.runner().run(&graph, &options, observer)?;
             let totals: BTreeMap<String, ArrayTotal> = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;

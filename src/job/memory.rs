@@ -11,7 +11,7 @@ pub struct MemoryLimit(ByteSize);
 const TYPICAL_RESIDENT_BYTES: u64 = 64 << 20;
 /// Resident memory that is not accounted for: thread stacks, buffers of the runtime and of
 /// requests, codecs. See `docs/performance.md` for how it was measured.
-const RUNTIME_BYTES: u64 = 24 << 20;
+const RUNTIME_BYTES: u64 = 36 << 20;
 /// Of what is left, allocators keep a part that is free but not given back.
 const ACCOUNTED_PERCENT: u64 = 85;
 /// Without a limit, this part of the memory that the machine has free.
@@ -54,6 +54,21 @@ impl MemoryLimit {
         }
         Ok(left / 100 * ACCOUNTED_PERCENT)
     }
+}
+
+/// Refuses a plan that needs more than `accounted_bytes` for a single bundle.
+///
+/// # Errors
+/// Too little memory; the error says how much more does.
+pub(crate) fn check_enough(limit: MemoryLimit, accounted_bytes: u64, least: u64) -> Result<()> {
+    if least <= accounted_bytes {
+        return Ok(());
+    }
+    let (needed, left) = (ByteSize(least), ByteSize(accounted_bytes));
+    let message = format!("one task needs {needed}, of {} of memory {left} are left", limit.size());
+    let least = ByteSize(limit.size().0 + (least - accounted_bytes) * 100 / ACCOUNTED_PERCENT);
+    let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
+    Err(error.mend(format!("allow at least {least}")))
 }
 
 /// A number of kibibytes in one of the kernel's tables, as bytes.

@@ -93,13 +93,16 @@ impl CopyPlan {
             return Ok(wanted);
         }
         let (unit, least) = (ByteSize(sizes.unit), wanted.working_bytes);
+        let left = machine.memory_bytes;
         let message = format!(
-            "a task needs {} for one unit of {unit}, {} are allowed",
+            "a task needs {} for one unit of {unit}, {} of the memory are left for it",
             ByteSize(least),
-            ByteSize(machine.memory_bytes)
+            ByteSize(left)
         );
         let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
-        Err(error.mend("ask for smaller chunks or shards, or allow more memory"))
+        // What is allowed is more than what is left: a quarter more covers what others take.
+        let more = ByteSize((least - left) / 4 * 5 + (1 << 20));
+        Err(error.mend(format!("allow {more} more, or ask for smaller chunks or shards")))
     }
 
     fn because(self, reason: impl Into<String>) -> Self {
