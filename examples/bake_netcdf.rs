@@ -2,8 +2,11 @@
 //!
 //! `cargo run --example bake_netcdf`
 
+use std::path::Path;
+
 use levain::bake::BakeOptions;
 use levain::chunks::ByteSize;
+use levain::dataflow::runner::NoObserver;
 use levain::job::{Bake, BakeReport, MemoryLimit, SampleFormat, write_sample_files};
 use levain::prelude::Result;
 
@@ -16,7 +19,7 @@ fn main() -> Result<()> {
 }
 
 /// Makes a few days of hourly files, of which each counts time from its own day, and joins them.
-pub fn run(folder: &std::path::Path) -> Result<BakeReport> {
+pub(crate) fn run(folder: &Path) -> Result<BakeReport> {
     let files = write_sample_files(&folder.join("files"), 8_000_000, SampleFormat::InTurns)?;
     let sources = files.paths.iter().map(|path| path.display().to_string());
     let options = BakeOptions {
@@ -29,7 +32,7 @@ pub fn run(folder: &std::path::Path) -> Result<BakeReport> {
         .with_memory(MemoryLimit::of(ByteSize(512 << 20)))
         .with_overwrite(true);
     // Scanning says what would be written, and writes nothing.
-    let scanned = bake.scan(&levain::dataflow::runner::NoObserver)?;
+    let scanned = bake.scan(&NoObserver)?;
     assert_eq!(scanned.plan.concat.as_deref(), Some("time"));
-    scanned.write(&levain::dataflow::runner::NoObserver)
+    scanned.write(&NoObserver)
 }

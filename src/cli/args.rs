@@ -34,6 +34,7 @@ pub(crate) enum Command {
     /// Makes NetCDF files, bakes, rechunks and verifies them
     Demo(DemoArgs),
     /// Bakes files into one Zarr store
+    #[command(override_usage = "levain bake [OPTIONS] <SRC>... <DST>")]
     Bake(BakeArgs),
     /// Writes a store or a file anew with other chunks
     Rechunk(RechunkArgs),
@@ -51,6 +52,7 @@ pub(crate) enum Command {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
     /// What `levain bake` with these arguments would do
+    #[command(override_usage = "levain plan bake [OPTIONS] <SRC>... <DST>")]
     Bake(BakeArgs),
     /// What `levain rechunk` with these arguments would do
     Rechunk(RechunkArgs),
@@ -58,9 +60,9 @@ pub(crate) enum PlanCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct DemoArgs {
-    /// The folder to work in [default: a temporary one, removed at the end]
-    #[arg(long)]
-    pub(crate) dir: Option<PathBuf>,
+    /// The folder to work in; what an earlier demo left there is replaced
+    #[arg(long, default_value = "levain-demo")]
+    pub(crate) dir: PathBuf,
 
     /// Megabytes of NetCDF files to make
     #[arg(long, default_value_t = 60)]

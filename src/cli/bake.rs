@@ -153,7 +153,7 @@ fn plan(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
 }
 
 fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
-    let stored: u64 = plan.files.iter().map(|file| file.size_bytes).sum();
+    let stored: u64 = plan.files.iter().map(|file| file.version.size_bytes).sum();
     let files = match plan.files.as_slice() {
         [only] => only.location.clone(),
         many => format!("{} files", count(many.len() as u64)),

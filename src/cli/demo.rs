@@ -19,7 +19,7 @@ use crate::cli::signals::Watched;
 
 /// Makes files, bakes, rechunks and verifies them, and says how fast.
 pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> {
-    let folder = args.dir.clone().unwrap_or_else(|| std::env::temp_dir().join("levain-demo"));
+    let folder = &args.dir;
     let sources = folder.join("files");
     let began = Instant::now();
     let size_bytes = u64::from(args.megabytes) * 1_000_000;
@@ -42,7 +42,7 @@ pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> 
     let source = [slabs.display().to_string()];
     let rechunked = run("rechunk", &source, &pencils, options, args, out, signals)?;
     for store in [&slabs, &pencils] {
-        check(store, out)?;
+        check(store, out, signals)?;
     }
     out.line(&format!(
         "open it    python -c \"import xarray; print(xarray.open_zarr('{}'))\"",
@@ -79,11 +79,12 @@ fn run(
     Ok(report)
 }
 
-fn check(store: &Path, out: &Out) -> Result<()> {
+fn check(store: &Path, out: &Out, signals: &Watched) -> Result<()> {
     let location = Location::parse(&store.display().to_string())?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let began = Instant::now();
-    let report = verify(&location, &StoreOptions::default(), threads, |_| {})?;
+    let stop = signals.token();
+    let report = verify(&location, &StoreOptions::default(), threads, |_| stop.check())?;
     if report.finding_count > 0 {
         let message = format!("{} units are not right", report.finding_count);
         return Err(Error::new(ErrorCode::CHUNK_CORRUPT, ErrorKind::Corrupt, message)

@@ -3,6 +3,7 @@
 mod args;
 mod bake;
 mod demo;
+mod exit;
 mod inspect;
 mod out;
 mod progress;
@@ -13,8 +14,6 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use dataflow_error::{Error, ErrorKind};
-use levain::dataflow::error as dataflow_error;
 
 use args::{Cli, Command, PlanCommand};
 use out::Out;
@@ -34,23 +33,11 @@ pub(crate) fn main() -> ExitCode {
             bake::plan_rechunk(args, &out, &signals)
         }
         Command::Inspect(args) => inspect::inspect(args, &out),
-        Command::Verify(args) => verify::verify(args, &out),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            out.error(&error);
-            ExitCode::from(exit_code(&error, signals.last()))
+        Command::Verify(args) => {
+            return exit::verified(verify::verify(args, &out, &signals), out, &signals);
         }
-    }
-}
-
-/// The exit code of an error; a run that a signal has stopped ends with that of the signal.
-fn exit_code(error: &Error, signal: Option<u8>) -> u8 {
-    match (error.kind(), signal) {
-        (ErrorKind::Cancelled, Some(signal)) => 128 + signal,
-        _ => error.code().exit_code(),
-    }
+    };
+    exit::ended(outcome, out, &signals)
 }
 
 fn start_logging(verbose: u8) {

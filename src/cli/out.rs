@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Write};
 
 use levain::dataflow::error::{Error, ErrorCode, Result};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use crate::cli::args::Output;
 
@@ -44,26 +44,17 @@ impl Out {
         say(&format!("warning: {text}"));
     }
 
-    /// Prints an error as a report, and as JSON where results are JSON.
-    pub(crate) fn error(self, error: &Error) {
+    /// Prints an error as the report for people.
+    pub(crate) fn report(self, error: &Error) {
         say(&error.to_string());
+    }
+
+    /// Prints an error that ends the process with the code `exit`: as the report for people, and
+    /// as the one JSON document where results are JSON.
+    pub(crate) fn error(self, error: &Error, exit: u8) {
+        self.report(error);
         if self.is_json() {
-            let places: serde_json::Map<String, serde_json::Value> =
-                error.places().map(|(role, place)| (role.to_owned(), place.into())).collect();
-            let mut chain = vec![error.message()];
-            let mut cause = error.cause();
-            while let Some(error) = cause {
-                chain.push(error.message());
-                cause = error.cause();
-            }
-            let document = json!({ "error": {
-                "code": error.code().to_string(),
-                "message": error.message(),
-                "chain": chain,
-                "at": places,
-                "mend": error.advice(),
-                "exit": error.code().exit_code(),
-            }});
+            let document = json!({ "v": 1, "error": error_json(error, exit) });
             // The error is the one to report; that it could not be printed twice is not.
             drop(self.print(&format!("{document:#}")));
         }
@@ -85,6 +76,21 @@ impl Out {
             Ok(()) => Ok(()),
         }
     }
+}
+
+/// An error with which the process ends, as JSON.
+pub(crate) fn error_json(error: &Error, exit: u8) -> Value {
+    let places: Map<String, Value> =
+        error.places().map(|(role, place)| (role.to_owned(), place.into())).collect();
+    let causes = std::iter::successors(Some(error), |error| error.cause());
+    json!({
+        "code": error.code().to_string(),
+        "message": error.message(),
+        "chain": causes.map(Error::message).collect::<Vec<_>>(),
+        "at": places,
+        "mend": error.advice(),
+        "exit": exit,
+    })
 }
 
 /// Prints on stderr; that nobody can read it is no reason to stop.

@@ -10,24 +10,24 @@ use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
 use crate::cli::args::VerifyArgs;
-use crate::cli::out::{Out, say};
+use crate::cli::out::{Out, error_json, say};
+use crate::cli::signals::Watched;
 use crate::cli::table::count;
 
 /// Findings that are printed for people.
 const SHOWN: usize = 20;
 
-/// Checks a store; what is wrong is printed, and the command fails.
-pub(crate) fn verify(args: &VerifyArgs, out: &Out) -> Result<()> {
+/// Checks a store and prints what is wrong; the error with which the command then ends.
+pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<Option<Error>> {
     let location = Location::parse(&args.store)?;
     let all_cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = args.threads.unwrap_or(all_cores);
     let began = Instant::now();
-    let report = verify_store(&location, &StoreOptions::default(), threads, |_| {})?;
+    let stop = signals.token();
+    let report = verify_store(&location, &StoreOptions::default(), threads, |_| stop.check())?;
+    let failure = failure_of(&report, &location);
     let seconds = began.elapsed().as_secs_f64();
-    out.result(&text_of(&report, seconds), &json_of(&report))?;
-    if report.finding_count == 0 {
-        return Ok(());
-    }
+    out.result(&text_of(&report, seconds), &json_of(&report, failure.as_ref()))?;
     for finding in report.findings.iter().take(SHOWN) {
         say(&format!(
             "  {} {:?} ({}): {}",
@@ -37,19 +37,21 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out) -> Result<()> {
             finding.error.message()
         ));
     }
-    let first = &report.findings[0];
+    Ok(failure)
+}
+
+fn failure_of(report: &VerifyReport, location: &Location) -> Option<Error> {
+    let first = report.findings.first()?;
     let message = format!("{} of {} units are not right", report.finding_count, report.unit_count);
-    let code = if report.findings.iter().all(|it| it.error.code() == ErrorCode::CHUNK_MISSING) {
-        ErrorCode::CHUNK_MISSING
-    } else {
-        ErrorCode::CHUNK_CORRUPT
-    };
-    Err(Error::new(code, ErrorKind::Corrupt, message)
-        .at("store", &location)
+    let is_all = |code| report.findings.iter().all(|it| it.error.code() == code);
+    let mut codes = [ErrorCode::CHUNK_MISSING, ErrorCode::METADATA_BROKEN].into_iter();
+    let code = codes.find(|&code| is_all(code)).unwrap_or(ErrorCode::CHUNK_CORRUPT);
+    let failure = Error::new(code, ErrorKind::Corrupt, message)
+        .at("store", location)
         .at("variable", &first.variable)
         .at("chunk", format_args!("{:?}", first.index))
-        .at("object", &first.key)
-        .mend("bake the store again"))
+        .at("object", &first.key);
+    Some(failure.mend("bake the store again"))
 }
 
 fn text_of(report: &VerifyReport, seconds: f64) -> String {
@@ -67,7 +69,7 @@ fn text_of(report: &VerifyReport, seconds: f64) -> String {
     )
 }
 
-fn json_of(report: &VerifyReport) -> serde_json::Value {
+fn json_of(report: &VerifyReport, failure: Option<&Error>) -> serde_json::Value {
     let findings = report.findings.iter().map(|finding| {
         json!({
             "variable": finding.variable,
@@ -84,5 +86,6 @@ fn json_of(report: &VerifyReport) -> serde_json::Value {
         "compared_with": if report.has_commits { "commits" } else { "metadata" },
         "finding_count": report.finding_count,
         "findings": findings.collect::<Vec<_>>(),
+        "error": failure.map(|error| error_json(error, error.code().exit_code())),
     })
 }

@@ -1,6 +1,6 @@
 //! Baking, as a job: scan, plan, write, finish.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use ::bake::{
     ArrayTotal, BakeOptions, BakePlan, CombineSchemas, ScanFiles, Schema, WriteStore,
     choose_concat, open_dataset,
 };
-use chunks::{ByteSize, Machine};
+use chunks::{ByteSize, CopyArrays, Machine};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::options::RunOptions;
@@ -21,10 +21,11 @@ use zarr::{ZarrSink, ZarrSource};
 
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough};
+use crate::job::place::Place;
 use crate::job::run_store::RunStore;
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
-const WRITE_PARTITIONS: usize = 64;
+const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// The part of the memory that open files may take.
 const OPEN_FILES_DIVISOR: u64 = 16;
 /// What the engine takes for a bundle of the write besides what copies declare.
@@ -155,9 +156,11 @@ impl Bake {
     pub fn scan(&self, observer: &dyn JobObserver) -> Result<ScannedBake> {
         let destination = Destination::new(&self.destination, &self.store)?;
         let sources = self.expand_sources()?;
+        check_twice(&sources)?;
         destination.check(self.may_overwrite, &sources)?;
         let first = sources.first().ok_or_else(|| {
             Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, "there is no source")
+                .mend("name at least one file, folder, pattern or store")
         })?;
         let first = open_dataset(first, &self.store)?;
         let asked = self.options.concat.as_deref();
@@ -182,8 +185,9 @@ impl Bake {
         let mut sources = Vec::new();
         for source in &self.sources {
             let location = Location::parse(source)?;
-            let is_glob = source.contains(['*', '?', '[']);
-            if !is_glob && ZarrSource::exists(&location, &self.store)? {
+            let is_folder = location.is_local_path().is_some_and(std::path::Path::is_dir);
+            let is_literal = is_folder || !source.contains(['*', '?', '[']);
+            if is_literal && ZarrSource::exists(&location, &self.store)? {
                 sources.push(location);
             } else {
                 sources.extend(expand(source, &self.store)?);
@@ -198,9 +202,9 @@ impl Bake {
         concat: Option<String>,
         observer: &dyn JobObserver,
     ) -> Result<Schema> {
-        let places = (0..).zip(sources.iter().map(ToString::to_string));
+        let places = 0..sources.len() as u32;
         let variables = self.options.variables.clone();
-        let scan = ScanFiles::new(concat, variables, sources.len() < 2, self.store.clone());
+        let scan = ScanFiles::new(sources.into(), concat, variables, self.store.clone());
         let pipeline = Pipeline::new();
         let headers = pipeline.apply(Create::of(places)).apply(scan);
         let combined = headers.apply(CombineGlobally::of(CombineSchemas).without_default());
@@ -244,21 +248,20 @@ impl ScannedBake {
         let run = RunStore::new(&bake.destination, &bake.store)?;
         let (sink, pipeline, totals) = self.pipeline(&run)?;
         let graph = compile(&pipeline, bake.runner().compile_options())?;
+        let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
         let written = destination.clear().and_then(|()| {
-            let partitions = NonZeroUsize::new(WRITE_PARTITIONS).expect("not zero");
-            let options = bake.run_options(&graph)?.with_partition_count(partitions);
             let report = bake.runner().run(&graph, &options, observer)?;
             let totals: BTreeMap<String, ArrayTotal> = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             sink.finish()?;
+            run.end("SUCCEEDED", None)?;
             Ok((totals, report))
         });
         let (totals, report) = match written {
             Ok(written) => written,
             Err(error) => return Err(give_up(&destination, &run, error)),
         };
-        run.end("SUCCEEDED", None)?;
         Ok(BakeReport {
             destination: bake.destination.to_string(),
             plan: self.plan.clone(),
@@ -272,8 +275,10 @@ impl ScannedBake {
     fn pipeline(&self, run: &RunStore) -> Result<WritePipeline> {
         let bake = &self.bake;
         let open_files_bytes = bake.memory.size().0 / OPEN_FILES_DIVISOR;
-        let (sink, copies) = self.plan.open(&bake.destination, &bake.store, open_files_bytes)?;
+        let (sink, copies) =
+            self.plan.open(&self.sources, &bake.destination, &bake.store, open_files_bytes)?;
         let pipeline = Pipeline::new();
+        let copies = CopyArrays::new(copies).with_cancel(bake.cancel.clone());
         let write = WriteStore::new(copies, run.location().clone(), bake.store.clone());
         let totals = pipeline.apply(write).collect();
         Ok((sink, pipeline, totals))
@@ -282,17 +287,30 @@ impl ScannedBake {
 
 type WritePipeline = (Arc<ZarrSink>, Pipeline, dataflow::prelude::Collected<(String, ArrayTotal)>);
 
+/// Refuses a source that is given twice, however it is spelled.
+fn check_twice(sources: &[Location]) -> Result<()> {
+    let mut places = BTreeSet::new();
+    for source in sources {
+        if !places.insert(Place::of(source)?) {
+            let message = "a source is given twice";
+            let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::InvalidInput, message);
+            return Err(error.at("source", source).mend("name every source once"));
+        }
+    }
+    Ok(())
+}
+
 /// Removes what a failed run has written, and says in the run store how it ended.
 fn give_up(destination: &Destination, run: &RunStore, error: Error) -> Error {
+    // Without a result the run counts as dead, and the next one removes what is left.
+    if let Err(more) = destination.clear() {
+        return error.at("left over", destination.location()).at("because", more.message());
+    }
     let is_stopped = error.kind() == ErrorKind::Cancelled;
     let state = if is_stopped { "CANCELLED" } else { "FAILED" };
-    let cleared = destination.clear();
-    let ended = run.end(state, Some(&error));
-    // What could not be tidied up is said beside the error that matters.
-    match cleared.and(ended) {
-        Ok(()) => error,
-        Err(more) => error.at("left over", format_args!("{}", more.message())),
-    }
+    // A full disk takes no record either; the error that matters is the first one.
+    drop(run.end(state, Some(&error)));
+    error
 }
 
 impl BakeReport {

@@ -4,7 +4,11 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 use zarr::ZarrSource;
 
+use crate::job::place::Place;
 use crate::job::run_store::RunStore;
+
+/// Objects at the root of a store, of both formats, in the order in which they are removed.
+const ROOT_KEYS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
 
 /// Where a store is to be written.
 #[derive(Debug)]
@@ -19,7 +23,7 @@ pub(crate) struct Destination {
 enum Found {
     Nothing,
     Store,
-    /// Data of a run that died: no reader opens it.
+    /// Data of a run that died, and nothing else: no reader opens it.
     Remains,
     SomethingElse,
 }
@@ -30,21 +34,21 @@ impl Destination {
         Ok(Self { location: location.clone(), objects, store: store.clone() })
     }
 
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
+    }
+
     /// Refuses a destination that may not be written.
     ///
     /// # Errors
-    /// A store that exists, unless it may be overwritten; anything else that exists; a source.
+    /// A place without a name, a store that exists, unless it may be overwritten; anything else
+    /// that exists; a place in or around a source.
     pub(crate) fn check(&self, may_overwrite: bool, sources: &[Location]) -> Result<()> {
-        let own = self.location.to_string();
-        let is_within = |other: &Location| {
-            let other = other.to_string();
-            other == own || other.starts_with(&format!("{}/", own.trim_end_matches('/')))
-        };
-        if let Some(source) = sources.iter().find(|source| is_within(source)) {
-            let message = "the destination holds one of the sources";
-            let error = Error::new(ErrorCode::DESTINATION_EXISTS, ErrorKind::InvalidInput, message);
-            return Err(self.at(error).at("source", source).mend("write somewhere else"));
+        if self.location.file_name().is_empty() {
+            let error = self.refuse(ErrorCode::INVALID_RECIPE, "the destination has no name");
+            return Err(error.mend("name a folder that is to be made, such as out.zarr"));
         }
+        self.check_apart(sources)?;
         let (message, mend) = match self.find()? {
             Found::Nothing | Found::Remains => return Ok(()),
             Found::Store if may_overwrite => return Ok(()),
@@ -56,8 +60,25 @@ impl Destination {
                 "write somewhere else; --overwrite replaces Zarr stores only",
             ),
         };
-        let error = Error::new(ErrorCode::DESTINATION_EXISTS, ErrorKind::AlreadyExists, message);
-        Err(self.at(error).mend(mend))
+        let error = self.refuse(ErrorCode::DESTINATION_EXISTS, message);
+        Err(error.with_kind(ErrorKind::AlreadyExists).mend(mend))
+    }
+
+    fn check_apart(&self, sources: &[Location]) -> Result<()> {
+        let own = Place::of(&self.location)?;
+        for source in sources {
+            let place = Place::of(source)?;
+            let error = if place.is_within(&own) {
+                let message = "the destination holds one of the sources";
+                self.refuse(ErrorCode::DESTINATION_EXISTS, message)
+            } else if own.is_within(&place) {
+                self.refuse(ErrorCode::INVALID_RECIPE, "the destination lies in one of the sources")
+            } else {
+                continue;
+            };
+            return Err(error.at("source", source).mend("write somewhere else"));
+        }
+        Ok(())
     }
 
     fn find(&self) -> Result<Found> {
@@ -71,8 +92,13 @@ impl Destination {
         if folders.is_empty() && objects.is_empty() {
             return Ok(Found::Nothing);
         }
-        let died = RunStore::holds_unfinished_run(&self.location, &self.store)?;
-        Ok(if died { Found::Remains } else { Found::SomethingElse })
+        // What is deleted without a question must be what a run has said that it would write.
+        let written = RunStore::variables_of_dead_run(&self.location, &self.store)?;
+        let is_written = |folder: &String| written.contains(folder.trim_end_matches('/'));
+        let is_root = |key: &str| ROOT_KEYS.contains(&key);
+        let are_remains =
+            folders.iter().all(is_written) && objects.iter().all(|it| is_root(&it.key));
+        Ok(if are_remains { Found::Remains } else { Found::SomethingElse })
     }
 
     /// Removes whatever [`Destination::check`] allowed to be there, the root metadata first: from
@@ -81,7 +107,7 @@ impl Destination {
     /// # Errors
     /// A store that fails.
     pub(crate) fn clear(&self) -> Result<()> {
-        for key in ["zarr.json", ".zmetadata", ".zgroup", ".zattrs"] {
+        for key in ROOT_KEYS {
             if self.objects.try_get(key)?.is_some() {
                 self.objects.delete(key)?;
             }
@@ -89,7 +115,7 @@ impl Destination {
         self.objects.delete_all("").map(drop)
     }
 
-    fn at(&self, error: Error) -> Error {
-        error.at("destination", &self.location)
+    fn refuse(&self, code: ErrorCode, message: &str) -> Error {
+        Error::new(code, ErrorKind::InvalidInput, message).at("destination", &self.location)
     }
 }

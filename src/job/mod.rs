@@ -6,6 +6,7 @@
 mod bake;
 mod destination;
 mod memory;
+mod place;
 mod run_store;
 mod sample;
 mod verify;

@@ -2,9 +2,11 @@
 //!
 //! It lies beside the destination, `DST.levain/<run>/`, and never inside it.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ::bake::BakePlan;
 use bytes::Bytes;
 use dataflow::error::{Error, Result};
 use objects::{Location, Objects, StoreOptions};
@@ -58,30 +60,35 @@ impl RunStore {
         Ok(Self { location, objects })
     }
 
-    /// The newest run of this destination that has succeeded.
+    /// The newest run of this destination, if it has succeeded: what it wrote is what is there.
     pub(crate) fn last_success(
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<Option<Objects>> {
-        let folder = Self::folder(destination)?;
-        for run in Self::runs(&folder, store)?.into_iter().rev() {
-            let objects = Objects::open(&folder.join(&run), store)?;
-            if let Some(result) = read_result(&objects)? {
-                return Ok((result.state == "SUCCEEDED").then_some(objects));
-            }
-        }
-        Ok(None)
+        let Some(run) = Self::newest(destination, store)? else { return Ok(None) };
+        let result = read_result(&run)?;
+        Ok(result.is_some_and(|result| result.state == "SUCCEEDED").then_some(run))
     }
 
-    /// Whether some run of this destination began and did not succeed.
-    pub(crate) fn holds_unfinished_run(
+    /// The variables that the newest run was to write, if it ended without saying how.
+    pub(crate) fn variables_of_dead_run(
         destination: &Location,
         store: &StoreOptions,
-    ) -> Result<bool> {
+    ) -> Result<BTreeSet<String>> {
+        let Some(run) = Self::newest(destination, store)? else { return Ok(BTreeSet::new()) };
+        if read_result(&run)?.is_some() {
+            return Ok(BTreeSet::new());
+        }
+        let plan = run.try_get("plan.json")?;
+        let plan = plan.and_then(|body| serde_json::from_slice::<BakePlan>(&body).ok());
+        let variables = plan.into_iter().flat_map(|plan| plan.variables);
+        Ok(variables.map(|variable| variable.name).collect())
+    }
+
+    fn newest(destination: &Location, store: &StoreOptions) -> Result<Option<Objects>> {
         let folder = Self::folder(destination)?;
-        let Some(run) = Self::runs(&folder, store)?.pop() else { return Ok(false) };
-        let result = read_result(&Objects::open(&folder.join(&run), store)?)?;
-        Ok(result.is_none_or(|result| result.state != "SUCCEEDED"))
+        let newest = Self::runs(&folder, store)?.pop();
+        newest.map(|run| Objects::open(&folder.join(&run), store)).transpose()
     }
 
     /// The names of all runs, oldest first.

@@ -91,7 +91,7 @@ fn sample_file(
     let variable = file.add_variable::<f32>("t2m", &[time, latitude, longitude])?;
     describe(&mut file, variable, "K", "air_temperature")?;
     if !is_classic {
-        file.set_variable_chunking(variable, &[1, LATITUDES as u64, LONGITUDES as u64])?;
+        file.set_variable_chunking(variable, [1, LATITUDES as u64, LONGITUDES as u64])?;
         file.set_variable_deflate(variable, Some(1), true)?;
     }
     file.write_variable(variable, &field.day(day))?;

@@ -47,6 +47,8 @@ pub struct VerifyReport {
 
 /// Reads every unit of a store and decodes it, on so many threads.
 ///
+/// `each` is told how many units were looked at; an error of it stops the work and is returned.
+///
 /// Memory: for each thread an encoded unit and a decoded chunk, and a record of 40 bytes for each
 /// unit that a run store knows.
 ///
@@ -56,7 +58,7 @@ pub fn verify(
     location: &Location,
     store: &StoreOptions,
     threads: NonZeroUsize,
-    mut each: impl FnMut(u64) + Send,
+    mut each: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<VerifyReport> {
     let source = ZarrSource::open(location, store)?;
     let mut report = VerifyReport {
@@ -90,8 +92,7 @@ pub fn verify(
                     report.findings.push(Finding { variable, index, key, error });
                 }
             }
-            each(report.unit_count);
-            Ok::<(), Error>(())
+            each(report.unit_count)
         })
     })?;
     report.findings.sort_by(|a, b| (&a.variable, &a.index).cmp(&(&b.variable, &b.index)));

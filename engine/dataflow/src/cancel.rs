@@ -7,27 +7,30 @@ use crate::error::{Error, ErrorCode, ErrorKind, Result};
 
 /// A request to stop that all threads of a run can see; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct CancelToken {
-    own: Arc<AtomicBool>,
-    parent: Option<Arc<AtomicBool>>,
+pub struct CancelToken(Arc<Request>);
+
+#[derive(Debug, Default)]
+struct Request {
+    is_set: AtomicBool,
+    parent: Option<CancelToken>,
 }
 
 impl CancelToken {
     /// Asks whatever looks at this token to stop; it does so between two batches.
     pub fn cancel(&self) {
-        self.own.store(true, Ordering::Relaxed);
+        self.0.is_set.store(true, Ordering::Relaxed);
     }
 
     /// A token that is cancelled with this one, and that can be cancelled alone.
     #[must_use]
     pub fn child(&self) -> Self {
-        Self { own: Arc::default(), parent: Some(Arc::clone(&self.own)) }
+        Self(Arc::new(Request { is_set: AtomicBool::new(false), parent: Some(self.clone()) }))
     }
 
-    /// Whether a stop was asked for.
+    /// Whether a stop was asked for, here or of a parent.
     pub fn is_cancelled(&self) -> bool {
-        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
-        is_set(&self.own) || self.parent.as_deref().is_some_and(is_set)
+        self.0.is_set.load(Ordering::Relaxed)
+            || self.0.parent.as_ref().is_some_and(Self::is_cancelled)
     }
 
     /// Returns an error once a stop was asked for.
@@ -53,7 +56,8 @@ mod tests {
         let (first, second) = (run.child(), run.child());
         first.cancel();
         assert!(first.check().is_err() && second.check().is_ok() && run.check().is_ok());
+        let grandchild = second.child();
         run.cancel();
-        assert!(second.is_cancelled());
+        assert!(second.is_cancelled() && grandchild.is_cancelled());
     }
 }

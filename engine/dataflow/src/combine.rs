@@ -56,6 +56,13 @@ impl CombineFacts {
         self
     }
 
+    /// Declares the version of the code.
+    #[must_use]
+    pub fn with_version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
     /// Says that results may differ by rounding.
     #[must_use]
     pub fn with_tolerance(mut self, relative: f64) -> Self {

@@ -10,7 +10,7 @@ use crate::graph::{CollectionId, IterableLoader, MapLoader, SingletonLoader};
 use crate::pipeline::{Name, Pipeline};
 use crate::ptransform::PTransform;
 use crate::shuffle::Iterable;
-use crate::view::{MapView, PCollectionView};
+use crate::view::{MapView, PCollectionView, PipelineId};
 
 /// A collection of elements of type `T`, still to be computed.
 ///
@@ -55,7 +55,7 @@ impl<T: Element> PCollection<T> {
     /// Asks for the elements when the run is over.
     pub fn collect(&self) -> Collected<T> {
         self.pipeline.ask_for(self.id);
-        Collected { id: self.id, of: PhantomData }
+        Collected { pipeline: self.pipeline.id(), id: self.id, of: PhantomData }
     }
 
     /// A side input that is the only element of this collection.
@@ -95,11 +95,17 @@ impl<T> fmt::Debug for PCollection<T> {
 
 /// A collection that was asked for: what a finished run is asked with.
 pub struct Collected<T> {
+    pipeline: PipelineId,
     id: CollectionId,
     of: PhantomData<fn() -> T>,
 }
 
 impl<T> Collected<T> {
+    /// The pipeline of the collection.
+    pub fn pipeline(&self) -> PipelineId {
+        self.pipeline
+    }
+
     /// The collection.
     pub fn id(&self) -> CollectionId {
         self.id
@@ -108,7 +114,7 @@ impl<T> Collected<T> {
 
 impl<T> Clone for Collected<T> {
     fn clone(&self) -> Self {
-        Self { id: self.id, of: PhantomData }
+        Self { pipeline: self.pipeline, id: self.id, of: PhantomData }
     }
 }
 

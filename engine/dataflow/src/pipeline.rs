@@ -13,7 +13,7 @@ use crate::graph::{
 };
 use crate::pcollection::PCollection;
 use crate::ptransform::PTransform;
-use crate::view::{PCollectionView, ViewId};
+use crate::view::{PCollectionView, PipelineId, ViewId};
 
 /// A graph of transforms that is being built; clones build the same one.
 ///
@@ -134,14 +134,15 @@ impl Pipeline {
         collection: CollectionId,
         loader: Arc<dyn AnyView>,
     ) -> PCollectionView<V> {
-        let views = &mut self.lock().graph.views;
-        views.push(View { collection, loader });
-        PCollectionView::new(ViewId(views.len() as u32 - 1))
+        let graph = &mut self.lock().graph;
+        let id = ViewId { pipeline: graph.pipeline, index: graph.views.len() as u32 };
+        graph.views.push(View { collection, loader });
+        PCollectionView::new(id)
     }
 
-    /// How many views there are so far.
-    pub(crate) fn view_count(&self) -> u32 {
-        self.lock().graph.views.len() as u32
+    /// What tells this pipeline from the others of this process.
+    pub(crate) fn id(&self) -> PipelineId {
+        self.lock().graph.pipeline
     }
 
     /// Asks for a collection when the run is over.
@@ -159,11 +160,6 @@ impl Pipeline {
             None => error,
         };
         builder.graph.mistakes.push(error);
-    }
-
-    /// Whether both build the same graph.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
     }
 
     fn lock(&self) -> MutexGuard<'_, Builder> {

@@ -6,15 +6,19 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::bundle::{BundleReport, Results};
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::metrics::Metrics;
-use crate::options::RunOptions;
 use crate::pcollection::Collected;
 use crate::pipeline::Pipeline;
-use crate::plan::{CompileOptions, StageGraph, StageId, compile};
+use crate::plan::compile;
 use crate::shuffle::{Iterable, ShuffleCounts};
+
+pub use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Results, Setting};
+pub use crate::cancel::CancelToken;
+pub use crate::memory::MemoryBudget;
+pub use crate::metrics::Metrics;
+pub use crate::options::RunOptions;
+pub use crate::plan::{CompileOptions, Stage, StageGraph, StageId};
 
 /// Offers machines to a pipeline.
 pub trait Runner: Send + Sync {

@@ -2,17 +2,36 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hashbrown::HashMap;
 
 use crate::coder::{Coder, Context};
 use crate::element::Element;
 use crate::error::Result;
-use crate::memory::Reservation;
 
-/// Names a view within a pipeline.
+/// Tells the pipelines of this process apart, so that no handle of one is taken for another's.
+///
+/// It says nothing of what a pipeline is: a plan's identity leaves it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ViewId(pub u32);
+pub struct PipelineId(u64);
+
+impl Default for PipelineId {
+    /// An id that no other pipeline of this process has.
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Names a view of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ViewId {
+    /// The pipeline.
+    pub pipeline: PipelineId,
+    /// The place among the views of its graph.
+    pub index: u32,
+}
 
 /// A collection that DoFns read as a whole: an id with a type, and nothing else.
 ///
@@ -43,29 +62,30 @@ impl<V> Copy for PCollectionView<V> {}
 
 impl<V> fmt::Debug for PCollectionView<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PCollectionView({})", self.id.0)
+        write!(f, "PCollectionView({})", self.id.index)
     }
 }
 
 /// A collection of pairs, to be looked up by key.
 pub struct MapView<K, V> {
     values: HashMap<Vec<u8>, V, foldhash::fast::RandomState>,
-    _held: Option<Reservation>,
     of: PhantomData<fn(&K)>,
 }
 
 impl<K: Element, V: Element> MapView<K, V> {
-    pub(crate) fn new() -> Self {
-        Self { values: HashMap::default(), _held: None, of: PhantomData }
+    pub(crate) fn with_capacity(key_count: usize) -> Self {
+        let values = HashMap::with_capacity_and_hasher(key_count, Default::default());
+        Self { values, of: PhantomData }
+    }
+
+    /// Bytes that a map of so many keys takes besides what keys and values own.
+    pub(crate) fn table_bytes(key_count: usize) -> usize {
+        let buckets = (key_count.saturating_mul(8) / 7 + 1).next_power_of_two();
+        buckets.saturating_mul(size_of::<(Vec<u8>, V)>() + 1)
     }
 
     pub(crate) fn insert(&mut self, key: Vec<u8>, value: V) -> Option<V> {
         self.values.insert(key, value)
-    }
-
-    /// Keeps what the map takes reserved for as long as it lives.
-    pub(crate) fn keep(&mut self, held: Reservation) {
-        self._held = Some(held);
     }
 
     /// The value of a key.

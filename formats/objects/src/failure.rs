@@ -114,7 +114,10 @@ fn answered(status: u16, service_code: Option<&str>) -> Cause {
         408 | 429 | 500 | 502..=504 => ErrorKind::Transient,
         _ => ErrorKind::InvalidInput,
     };
-    let mend = (300..400).contains(&status).then_some(REGION_MEND);
+    let mend = match service_code {
+        Some("NoSuchBucket") => Some("check the name of the bucket: nothing creates one for you"),
+        _ => (300..400).contains(&status).then_some(REGION_MEND),
+    };
     let reason = match service_code {
         Some(code) => format!("the store answered {status} ({code})"),
         None => format!("the store answered {status}"),

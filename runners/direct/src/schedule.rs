@@ -54,10 +54,14 @@ pub(crate) fn run(
             schedule.take_report(&done);
         }
     });
-    match schedule.failure {
-        Some(error) => Err(error),
-        None => Ok(schedule.metrics),
+    if let Some(error) = schedule.failure {
+        return Err(error);
     }
+    // Whatever made it stop early, a part of the results must not pass for all of them.
+    if schedule.finished.len() < graph.stages().len() {
+        return Err(Error::internal("the run ended before all stages had run"));
+    }
+    Ok(schedule.metrics)
 }
 
 struct Schedule<'a> {

@@ -1,10 +1,23 @@
 //! Refuses files that cannot become one store, naming two of them; nothing is written before.
 
-use cf::{Calendar, TimeEncoding};
+use cf::{Calendar, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
+use crate::gaps;
 use crate::options::StaticPolicy;
 use crate::schema::{AxisPoint, AxisSummary, FilePlace, FileSummary, Schema, VariableSchema};
+
+/// Attributes that say how values are packed: they are one thing.
+pub(crate) const PACKING_ATTRIBUTES: [&str; 8] = [
+    "scale_factor",
+    "add_offset",
+    "_FillValue",
+    "missing_value",
+    "valid_min",
+    "valid_max",
+    "valid_range",
+    "_Unsigned",
+];
 
 /// Where the values of a variable come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +56,8 @@ pub(crate) fn check(
             .map_err(|error| error.at("variable", name))?;
         checked.roles.push((name.clone(), role));
     }
-    if let Some(concat) = concat {
+    let is_joined = checked.roles.iter().any(|(_, role)| !matches!(role, Role::Static(_)));
+    if let Some(concat) = concat.filter(|_| is_joined) {
         checked.notes.extend(check_order(schema, concat)?);
     }
     Ok(checked)
@@ -70,14 +84,14 @@ fn check_shape(schema: &Schema, name: &str, variable: &VariableSchema) -> Result
         first.join(", "),
         other.join(", ")
     );
-    Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b).at("variable", name))
+    Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b)
+        .at("variable", name)
+        .mend("bake files of one layout together, or choose other variables with --vars"))
 }
 
 fn check_lengths(schema: &Schema) -> Result<()> {
     for (name, dimension) in &schema.dimensions {
-        if let Some([(a, (first, _)), (b, (other, _))]) = dimension.conflict()
-            && first != other
-        {
+        if let Some([(a, first), (b, other)]) = dimension.conflict() {
             let message = format!("dimension `{name}` has {first} elements and {other} elements");
             return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b)
                 .mend("only the concat dimension may differ in length; say which with --concat"));
@@ -94,76 +108,119 @@ fn check_values(
     statics: StaticPolicy,
 ) -> Result<Role> {
     let dimensions = variable.dimensions.first();
-    let along = concat.and_then(|concat| dimensions.iter().position(|it| it == concat));
-    if let Some(axis) = along {
+    let mut along = (0..dimensions.len()).filter(|&it| Some(dimensions[it].as_str()) == concat);
+    if let Some(axis) = along.next() {
+        if along.next().is_some() && schema.files.len() > 1 {
+            let message = format!(
+                "`{name}` has the dimension `{}` twice and cannot be joined",
+                dimensions[axis]
+            );
+            return Err(
+                refuse(ErrorCode::GRIDS_DIFFER, message).mend("choose other variables with --vars")
+            );
+        }
         check_meaning(schema, variable)?;
         return Ok(Role::Along(axis));
     }
     let first = Role::Static(variable.order.0);
-    let Some(conflict) = variable.digest.as_ref().and_then(|digest| digest.conflict()) else {
-        let is_same = variable.packing.conflict().is_none() && variable.time.conflict().is_none();
-        return match (is_same, statics) {
-            (true, _) | (false, StaticPolicy::First) => Ok(first),
-            // Equal numbers that mean different things are different values.
-            (false, _) => check_meaning(schema, variable).map(|()| first),
-        };
-    };
-    let [(a, _), (b, _)] = conflict;
+    let values = variable.digest.as_ref().and_then(|digest| digest.conflict());
+    let values = values.map(|[(a, _), (b, _)]| Differing { a, b, how: "differs".to_owned() });
     let is_coordinate = dimensions.len() == 1 && dimensions[0] == name;
-    match statics {
-        _ if is_coordinate => {
-            let message = format!("the files are on different grids: `{name}` differs");
-            Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b)
-                .mend("bake files of one grid together, each grid into a store of its own"))
-        }
-        StaticPolicy::First => Ok(first),
-        StaticPolicy::Concat if concat.is_some() => {
-            check_meaning(schema, variable)?;
-            Ok(Role::Repeated)
-        }
-        StaticPolicy::Identical | StaticPolicy::Concat => {
-            let dimension = concat.unwrap_or("concat");
-            let message = format!(
-                "`{name}` does not have the dimension `{dimension}` and differs between files"
-            );
-            let mend = format!(
-                "--static first keeps the one of the first file, \
-                 --static concat gives it the dimension `{dimension}`"
-            );
-            Err(between(schema, ErrorCode::STATIC_DIFFERS, message, a, b).mend(mend))
-        }
+    if let Some(Differing { a, b, .. }) = values.as_ref().filter(|_| is_coordinate) {
+        let message = format!("the files are on different grids: `{name}` differs");
+        return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, *a, *b)
+            .mend("bake files of one grid together, each grid into a store of its own"));
     }
+    if statics == StaticPolicy::First {
+        return Ok(first);
+    }
+    // Equal numbers that mean different things are different values.
+    let Some(Differing { a, b, how }) = values.or_else(|| differing_meaning(variable)) else {
+        check_packing_is_read(schema, variable)?;
+        return check_units(schema, variable).map(|()| first);
+    };
+    let dimension = concat.unwrap_or("concat");
+    if statics == StaticPolicy::Concat && concat.is_some() && !is_coordinate {
+        check_meaning(schema, variable)?;
+        return Ok(Role::Repeated);
+    }
+    let message =
+        format!("`{name}` does not have the dimension `{dimension}` and {how} between files");
+    let mend = format!(
+        "--static first keeps the one of the first file, \
+         --static concat gives it the dimension `{dimension}`"
+    );
+    Err(between(schema, ErrorCode::STATIC_DIFFERS, message, a, b).mend(mend))
+}
+
+/// Two files in which a variable differs, and in what way.
+struct Differing {
+    a: FilePlace,
+    b: FilePlace,
+    how: String,
+}
+
+/// Two files in which the same numbers mean different things.
+fn differing_meaning(variable: &VariableSchema) -> Option<Differing> {
+    if let Some([(a, first), (b, other)]) = variable.time.conflict() {
+        let how = format!("counts time as {} and as {}", time_text(first), time_text(other));
+        return Some(Differing { a, b, how });
+    }
+    let [(a, first), (b, other)] = variable.packing.conflict()?;
+    Some(Differing {
+        a,
+        b,
+        how: format!("is packed differently ({})", packings_text(first, other)),
+    })
 }
 
 /// The same numbers must mean the same in all files, or be times that can be encoded anew.
 fn check_meaning(schema: &Schema, variable: &VariableSchema) -> Result<()> {
-    if let Some(Err(why)) = &variable.span {
-        let [(a, _), (b, _)] = match variable.time.conflict() {
-            Some(conflict) => conflict,
-            None => return Err(refuse(ErrorCode::TIMES_DIFFER, why)),
-        };
-        return Err(between(schema, ErrorCode::TIMES_DIFFER, why.clone(), a, b)
+    if let Some([(a, first), (b, other)]) = variable.calendars_differ() {
+        let message = format!("times of the {first} and of the {other} calendar cannot be joined");
+        return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)
             .mend("bake each calendar into a store of its own"));
     }
     if needs_new_times(variable) {
         return Ok(());
     }
     if let Some([(a, first), (b, other)]) = variable.time.conflict() {
-        let text = |time: &Option<(String, String)>| {
-            time.as_ref().map_or("no time".to_owned(), |(units, calendar)| {
-                format!("`{units}` {calendar}").trim().to_owned()
-            })
-        };
-        let message = format!("times cannot be joined: {} and {}", text(first), text(other));
-        return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b));
+        let message =
+            format!("times cannot be joined: {} and {}", time_text(first), time_text(other));
+        return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)
+            .mend("bring all files to one unit and calendar first"));
     }
     if let Some([(a, first), (b, other)]) = variable.packing.conflict() {
-        let how = first.difference(other).unwrap_or_else(|| "the packings differ".to_owned());
-        let message = format!("the values are packed differently: {how}");
+        let message = format!("the values are packed differently: {}", packings_text(first, other));
         return Err(between(schema, ErrorCode::PACKINGS_DIFFER, message, a, b)
             .mend("bake files of one packing together, or unpack them first"));
     }
+    check_packing_is_read(schema, variable)?;
     check_units(schema, variable)
+}
+
+fn time_text(time: &Option<(String, String)>) -> String {
+    time.as_ref().map_or("no time".to_owned(), |(units, calendar)| {
+        format!("`{units}` {calendar}").trim().to_owned()
+    })
+}
+
+fn packings_text(first: &Packing, other: &Packing) -> String {
+    first.difference(other).unwrap_or_else(|| "the packings differ".to_owned())
+}
+
+/// A packing that nobody can read must at least be written the same in all files.
+fn check_packing_is_read(schema: &Schema, variable: &VariableSchema) -> Result<()> {
+    let Some((file, why)) = &variable.mistake else { return Ok(()) };
+    let differs = |name: &&&str| {
+        let attribute = variable.attributes.get(**name);
+        attribute.is_some_and(|it| it.conflict().is_some() || it.count() != variable.file_count)
+    };
+    let Some(name) = PACKING_ATTRIBUTES.iter().find(differs) else { return Ok(()) };
+    let message = format!("`{name}` is not the same in all files, and {why}");
+    Err(refuse(ErrorCode::PACKINGS_DIFFER, message)
+        .at("source", schema.location(*file))
+        .mend("correct the attribute, or bake files of one packing together"))
 }
 
 /// Other units are other values, even where the numbers agree.
@@ -179,7 +236,7 @@ fn check_units(schema: &Schema, variable: &VariableSchema) -> Result<()> {
 /// Whether a variable counts time in ways that differ, and all its times are known.
 pub(crate) fn needs_new_times(variable: &VariableSchema) -> bool {
     let differs = variable.time.conflict().is_some() || variable.packing.conflict().is_some();
-    differs && variable.time.first().is_some() && matches!(variable.span, Some(Ok(_)))
+    differs && variable.time.first().is_some() && variable.span().is_some()
 }
 
 /// The encoding that the first file has, for files of this calendar.
@@ -192,11 +249,14 @@ pub(crate) fn first_encoding(variable: &VariableSchema) -> Result<TimeEncoding> 
 /// The concat coordinate must go on in one direction, from file to file; the notes are gaps.
 fn check_order(schema: &Schema, concat: &str) -> Result<Vec<String>> {
     let present = schema.files.iter().filter(|(_, file)| file.concat_length > 0);
-    let axes: Vec<(FilePlace, &FileSummary, &AxisSummary)> =
-        present.filter_map(|(place, file)| Some((*place, file, file.axis.as_ref()?))).collect();
-    if axes.is_empty() && schema.files.len() > 1 {
+    let axes: Vec<(FilePlace, &FileSummary, &AxisSummary)> = present
+        .clone()
+        .filter_map(|(place, file)| Some((*place, file, file.axis.as_ref()?)))
+        .collect();
+    if axes.is_empty() && present.count() > 1 {
         return Ok(vec![format!(
-            "`{concat}` has no coordinate: files follow each other as they were given"
+            "`{concat}` has no coordinate that tells an order: \
+             files follow each other as they were given"
         )]);
     }
     for (_, file, axis) in &axes {
@@ -205,13 +265,12 @@ fn check_order(schema: &Schema, concat: &str) -> Result<Vec<String>> {
     let is_ascending = axes.iter().find_map(|(_, _, axis)| axis.is_ascending());
     let is_ascending =
         is_ascending.or_else(|| Some(axes.first()?.2.first < axes.last()?.2.first)).unwrap_or(true);
-    let mut gaps = Gaps::default();
     for pair in axes.windows(2) {
         let [(a, _, before), (b, _, after)] = pair else { continue };
         check_between(schema, concat, is_ascending, (*a, before), (*b, after))?;
-        gaps.look(schema, (*a, before), (*b, after));
     }
-    Ok(gaps.note(concat).into_iter().collect())
+    let axes: Vec<_> = axes.iter().map(|(place, _, axis)| (*place, *axis)).collect();
+    Ok(gaps::note(schema, concat, &axes).into_iter().collect())
 }
 
 fn check_within(file: &FileSummary, axis: &AxisSummary, concat: &str) -> Result<()> {
@@ -222,7 +281,10 @@ fn check_within(file: &FileSummary, axis: &AxisSummary, concat: &str) -> Result<
     };
     let message = format!("`{concat}` {how} at element {place}");
     let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::Conflict, message);
-    Err(error.at("variable", concat).at("source", &file.location))
+    Err(error
+        .at("variable", concat)
+        .at("source", &file.location)
+        .mend(format!("put the file in the order of `{concat}` first, each value once")))
 }
 
 fn check_between(
@@ -270,49 +332,6 @@ fn check_between(
         )
     };
     Err(between(schema, ErrorCode::NOT_ASCENDING, message, a, b).mend(mend))
-}
-
-/// Steps that are missing on an axis that is otherwise regular.
-#[derive(Default)]
-struct Gaps {
-    count: u64,
-    first: Option<String>,
-}
-
-impl Gaps {
-    fn look(
-        &mut self,
-        schema: &Schema,
-        (a, before): (FilePlace, &AxisSummary),
-        (b, after): (FilePlace, &AxisSummary),
-    ) {
-        let Some(step) = before.step.or(after.step) else { return };
-        let is_regular = [before, after].iter().all(|axis| {
-            axis.is_ascending().is_none() || axis.step.is_some_and(|own| own.is_about(step))
-        });
-        let jump = before.last.distance_to(after.first);
-        if !is_regular || jump.is_none_or(|jump| jump.is_about(step)) {
-            return;
-        }
-        self.count += 1;
-        self.first.get_or_insert_with(|| {
-            format!(
-                "from {} in {} to {} in {}",
-                before.last.text(before.calendar),
-                schema.location(a),
-                after.first.text(after.calendar),
-                schema.location(b)
-            )
-        });
-    }
-
-    fn note(self, concat: &str) -> Option<String> {
-        let first = self.first?;
-        Some(match self.count {
-            1 => format!("`{concat}` has a gap: {first}"),
-            count => format!("`{concat}` has {count} gaps, the first {first}"),
-        })
-    }
 }
 
 fn between(

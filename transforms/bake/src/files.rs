@@ -5,10 +5,10 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use array::DatasetSource;
-use dataflow::error::Result;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
 
-use crate::open::open_dataset;
+use crate::open::{SourceVersion, open_version};
 use crate::openers::Openers;
 
 /// What an open file is taken to hold in memory: a small one is held whole, of a large one its
@@ -21,7 +21,7 @@ const FILE_BYTES_LEAST: u64 = 64 << 10;
 pub struct OpenFiles(Arc<Shared>);
 
 struct Shared {
-    files: Vec<(Location, u64)>,
+    files: Vec<(Location, SourceVersion)>,
     options: StoreOptions,
     limit_bytes: u64,
     open: Mutex<Open>,
@@ -41,9 +41,13 @@ struct Slot {
 }
 
 impl OpenFiles {
-    /// These files, of so many bytes each; open ones take no more than `limit_bytes` together,
-    /// or as much as one of them needs.
-    pub fn new(files: Vec<(Location, u64)>, options: StoreOptions, limit_bytes: u64) -> Self {
+    /// These versions of files; open ones take no more than `limit_bytes` together, or as much as
+    /// one of them needs.
+    pub fn new(
+        files: Vec<(Location, SourceVersion)>,
+        options: StoreOptions,
+        limit_bytes: u64,
+    ) -> Self {
         let (open, openers) = (Mutex::default(), OnceLock::new());
         Self(Arc::new(Shared { files, options, limit_bytes, open, openers }))
     }
@@ -71,16 +75,26 @@ impl OpenFiles {
     /// An open file; who asks first opens it, and others wait.
     ///
     /// # Errors
-    /// A file that cannot be opened.
+    /// A file that cannot be opened, or that is not the version that was asked for.
     pub fn get(&self, place: u32) -> Result<Arc<dyn DatasetSource>> {
         let file = self.slot(place);
-        let location = self.location(place);
-        let opened = file.get_or_init(|| open_dataset(location, &self.0.options));
+        let opened = file.get_or_init(|| self.open(place));
         if opened.is_err() {
             // A file that could not be opened for the moment may be opened later.
-            self.lock().slots.remove(&place);
+            self.lock().close(place, self.bytes_of(place));
         }
         opened.clone()
+    }
+
+    fn open(&self, place: u32) -> Result<Arc<dyn DatasetSource>> {
+        let (location, scanned) = &self.0.files[place as usize];
+        let (dataset, version) = open_version(location, &self.0.options)?;
+        if version == *scanned {
+            return Ok(dataset);
+        }
+        let message = "the file has changed since it was scanned";
+        let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
+        Err(error.at("source", location).mend("run again when nobody writes the file"))
     }
 
     fn slot(&self, place: u32) -> Arc<OnceLock<Result<Arc<dyn DatasetSource>>>> {
@@ -97,18 +111,25 @@ impl OpenFiles {
         while open.bytes > self.0.limit_bytes && open.slots.len() > 1 {
             let oldest = open.slots.iter().min_by_key(|(_, slot)| slot.used);
             let Some(oldest) = oldest.map(|(place, _)| *place) else { break };
-            open.slots.remove(&oldest);
-            open.bytes = open.bytes.saturating_sub(self.bytes_of(oldest));
+            open.close(oldest, self.bytes_of(oldest));
         }
         file
     }
 
     fn bytes_of(&self, place: u32) -> u64 {
-        self.0.files[place as usize].1.clamp(FILE_BYTES_LEAST, FILE_BYTES_LIMIT)
+        self.0.files[place as usize].1.size_bytes.clamp(FILE_BYTES_LEAST, FILE_BYTES_LIMIT)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn close(&mut self, place: u32, bytes: u64) {
+        if self.slots.remove(&place).is_some() {
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod scan;
 mod schema;
 
 mod check;
+mod gaps;
 mod plan;
 mod template;
 
@@ -35,7 +36,7 @@ mod write;
 
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
-pub use open::open_dataset;
+pub use open::{SourceVersion, open_dataset};
 pub use options::{BakeOptions, StaticPolicy, ZarrVersion};
 pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};

@@ -6,43 +6,83 @@ use array::DatasetSource;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use netcdf::{NetcdfFile, is_netcdf};
 use objects::{Location, ObjectFile, StoreOptions};
+use serde::{Deserialize, Serialize};
 use zarr::ZarrSource;
 
 /// Bytes at the head of a file that are enough to tell its format.
 const HEAD_BYTES: u64 = 16 << 10;
+
+/// What tells versions of a file apart; nothing does where a source is no single object.
+///
+/// Tags are left out: servers behind one URL give the same file different ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceVersion {
+    /// Its size; 0 where it is no single object.
+    pub size_bytes: u64,
+    /// When it was written, in milliseconds since 1970.
+    pub modified_ms: i64,
+}
 
 /// Opens a Zarr store, a NetCDF or an HDF5 file.
 ///
 /// # Errors
 /// Nothing there, another format, or damage; the error names the place.
 pub fn open_dataset(location: &Location, options: &StoreOptions) -> Result<Arc<dyn DatasetSource>> {
+    open_version(location, options).map(|(dataset, _)| dataset)
+}
+
+/// Opens what [`open_dataset`] opens, and says which version that is.
+pub(crate) fn open_version(
+    location: &Location,
+    options: &StoreOptions,
+) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
     open(location, options)
         .map_err(|error| error.at("source", location).context("cannot open input"))
 }
 
-fn open(location: &Location, options: &StoreOptions) -> Result<Arc<dyn DatasetSource>> {
-    let is_folder = location.is_local_path().is_some_and(std::path::Path::is_dir);
-    if is_folder {
+fn open(
+    location: &Location,
+    options: &StoreOptions,
+) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
+    let local = location.is_local_path();
+    if local.is_some_and(std::path::Path::is_dir) {
         return open_zarr(location, options);
     }
-    let file = match ObjectFile::open(location, options) {
-        Ok(file) => file,
-        // In an object store, a Zarr store is a prefix and no object.
-        Err(missing) if missing.kind() == ErrorKind::NotFound => {
-            let is_store = ZarrSource::exists(location, options)?;
-            return if is_store { open_zarr(location, options) } else { Err(missing) };
+    open_file(location, options).or_else(|error| {
+        // In an object store, a Zarr store is a prefix and no object; a server may refuse what is
+        // not there, or show a page that lists it.
+        let may_be_prefix = matches!(
+            error.kind(),
+            ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported
+        );
+        let is_store = || ZarrSource::exists(location, options).unwrap_or(false);
+        if local.is_none() && may_be_prefix && is_store() {
+            return open_zarr(location, options);
         }
-        Err(error) => return Err(error),
-    };
-    let head = file.read(0..file.size_bytes().min(HEAD_BYTES))?;
-    if is_netcdf(&head) {
-        return Ok(Arc::new(NetcdfFile::open(file)?));
-    }
-    Err(unknown_format(&head))
+        Err(error)
+    })
 }
 
-fn open_zarr(location: &Location, options: &StoreOptions) -> Result<Arc<dyn DatasetSource>> {
-    Ok(Arc::new(ZarrSource::open(location, options)?))
+fn open_file(
+    location: &Location,
+    options: &StoreOptions,
+) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
+    let file = ObjectFile::open(location, options)?;
+    let head = file.read(0..file.size_bytes().min(HEAD_BYTES))?;
+    if !is_netcdf(&head) {
+        return Err(unknown_format(&head));
+    }
+    let facts = file.facts();
+    let version =
+        SourceVersion { size_bytes: facts.size_bytes, modified_ms: facts.last_modified_ms };
+    Ok((Arc::new(NetcdfFile::open(file)?), version))
+}
+
+fn open_zarr(
+    location: &Location,
+    options: &StoreOptions,
+) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
+    Ok((Arc::new(ZarrSource::open(location, options)?), SourceVersion::default()))
 }
 
 fn unknown_format(head: &[u8]) -> Error {

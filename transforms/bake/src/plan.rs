@@ -11,6 +11,7 @@ use zarr::ZarrSink;
 
 use crate::check::{Role, check};
 use crate::files::OpenFiles;
+use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::schema::Schema;
 use crate::source::{Assembly, JoinedSource, grid_of};
@@ -24,8 +25,8 @@ const PLAN_VERSION: u32 = 1;
 pub struct SourceFile {
     /// Where it lies.
     pub location: String,
-    /// Its size; 0 where it is no single object.
-    pub size_bytes: u64,
+    /// The version that was scanned, and no other, is baked.
+    pub version: SourceVersion,
     /// Elements along the concat dimension.
     pub concat_length: u64,
 }
@@ -82,7 +83,7 @@ impl BakePlan {
         machine: Machine,
     ) -> Result<Self> {
         let checked = check(schema, concat.as_deref(), options.statics)?;
-        let template = Template::new(schema, &checked, concat.as_deref())?;
+        let template = Template::new(schema, &checked, concat.as_deref(), options.statics)?;
         let layout = layout_of(&template.dataset, &options)?;
         let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
         let lengths: Vec<u64> = schema.files.values().map(|file| file.concat_length).collect();
@@ -121,7 +122,7 @@ impl BakePlan {
         let warnings = warnings_of(schema, notes, &template.dropped);
         let files = schema.files.values().map(|file| SourceFile {
             location: file.location.clone(),
-            size_bytes: file.size_bytes,
+            version: file.version,
             concat_length: file.concat_length,
         });
         Ok(Self {
@@ -136,21 +137,22 @@ impl BakePlan {
         })
     }
 
-    /// Opens the destination and every source, for writing by this plan.
+    /// Opens the destination and the sources that were scanned, for writing by this plan.
     ///
     /// # Errors
-    /// Locations that cannot be reached.
+    /// A destination that cannot be reached.
     pub fn open(
         &self,
+        sources: &[Location],
         destination: &Location,
         store: &StoreOptions,
         open_files_bytes: u64,
     ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
         let layout = layout_of(&self.template, &self.options)?;
         let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
-        let files =
-            self.files.iter().map(|file| Ok((Location::parse(&file.location)?, file.size_bytes)));
-        let files = OpenFiles::new(files.collect::<Result<_>>()?, store.clone(), open_files_bytes);
+        let versions = self.files.iter().map(|file| file.version);
+        let files = sources.iter().cloned().zip(versions).collect();
+        let files = OpenFiles::new(files, store.clone(), open_files_bytes);
         let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
         let mut copies = Vec::new();
         for variable in &self.variables {
@@ -201,8 +203,11 @@ fn warnings_of(schema: &Schema, notes: Vec<String>, dropped: &[String]) -> Vec<S
         warnings.push(format!("groups are not read: {}", names.join(", ")));
     }
     if !dropped.is_empty() {
-        let count = dropped.len();
-        warnings.push(format!("{count} attributes differ and are dropped: {}", dropped.join(", ")));
+        let listed = dropped.join(", ");
+        warnings.push(match dropped.len() {
+            1 => format!("1 attribute differs and is dropped: {listed}"),
+            count => format!("{count} attributes differ and are dropped: {listed}"),
+        });
     }
     warnings.extend(notes);
     warnings

@@ -1,16 +1,17 @@
 //! Scans files: headers and coordinates, never the data.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use array::{ArraySource, Chunk, DType, Dataset, DatasetSource, Dimension, Region, Variable};
 use cf::{Packing, TimeSpan};
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::{CombineFn, PCollection, PTransform, ParDo};
-use objects::{Location, ObjectFile, StoreOptions};
+use objects::{Location, StoreOptions};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::open::open_dataset;
+use crate::open::open_version;
 use crate::schema::{AxisSummary, FilePlace, FileSummary, Schema, VariableFindings, has_dimension};
 
 /// Elements of a time variable that are read while scanning; larger ones are data.
@@ -20,33 +21,37 @@ const SLAB_BYTES: u64 = 4 << 20;
 /// What scanning one file takes: a slab, the coordinate, the open file.
 const WORKING_BYTES: u64 = 24 << 20;
 
-/// Reads what each file says; files are places in the list of sources, and locations.
+/// Reads what each file says; files are told apart by their places in the list of sources.
 #[derive(Debug, Clone)]
 pub struct ScanFiles {
+    files: Arc<[Location]>,
     concat: Option<String>,
     variables: Vec<String>,
-    is_alone: bool,
     store: StoreOptions,
 }
 
 impl ScanFiles {
-    /// Scans for these variables (all if empty) and this concat dimension; a file that `is_alone`
-    /// need not be compared with any other.
+    /// Scans these files for these variables (all if empty) and this concat dimension.
     pub fn new(
+        files: Arc<[Location]>,
         concat: Option<String>,
         variables: Vec<String>,
-        is_alone: bool,
         store: StoreOptions,
     ) -> Self {
-        Self { concat, variables, is_alone, store }
+        Self { files, concat, variables, store }
+    }
+
+    /// A single file need not be compared with any other.
+    fn is_alone(&self) -> bool {
+        self.files.len() < 2
     }
 }
 
-impl PTransform<PCollection<(u32, String)>> for ScanFiles {
+impl PTransform<PCollection<u32>> for ScanFiles {
     type Output = PCollection<Schema>;
 
-    fn expand(self, files: PCollection<(u32, String)>) -> PCollection<Schema> {
-        files.apply(ParDo::of(ScanFile(self)))
+    fn expand(self, places: PCollection<u32>) -> PCollection<Schema> {
+        places.apply(ParDo::of(ScanFile(self)))
     }
 }
 
@@ -54,12 +59,14 @@ impl PTransform<PCollection<(u32, String)>> for ScanFiles {
 struct ScanFile(ScanFiles);
 
 impl DoFn for ScanFile {
-    type In = (u32, String);
+    type In = u32;
     type Out = Schema;
 
-    fn process(&mut self, file: (u32, String), ctx: &mut ProcessContext<'_, Schema>) -> Result<()> {
-        let (place, text) = file;
-        let scanned = self.0.scan(place, &text).map_err(|error| error.at("source", &text))?;
+    fn process(&mut self, place: u32, ctx: &mut ProcessContext<'_, Schema>) -> Result<()> {
+        let location = self.0.files.get(place as usize);
+        let location = location.ok_or_else(|| Error::internal("a file that is not listed"))?;
+        let scanned = self.0.scan(place, location);
+        let scanned = scanned.map_err(|error| error.at("source", location))?;
         ctx.count("files_scanned", 1);
         ctx.output(scanned)
     }
@@ -73,17 +80,15 @@ impl DoFn for ScanFile {
 }
 
 impl ScanFiles {
-    fn scan(&self, place: FilePlace, text: &str) -> Result<Schema> {
-        let location = Location::parse(text)?;
-        let source = open_dataset(&location, &self.store)?;
+    fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
+        let (source, version) = open_version(location, &self.store)?;
         let dataset = select(source.dataset(), &self.variables)?;
         let concat = self.concat.as_deref();
         let concat_length = match concat {
-            Some(name) => dataset.expect_dimension(name)?.length,
+            Some(name) => source.dataset().expect_dimension(name)?.length,
             None => 0,
         };
-        let size_bytes = size_of(&location, &self.store);
-        let encoded_ratio = encoded_ratio(source.dataset(), size_bytes);
+        let encoded_ratio = encoded_ratio(source.dataset(), version.size_bytes);
         let mut axis = None;
         let mut findings = BTreeMap::new();
         for variable in &dataset.variables {
@@ -95,8 +100,8 @@ impl ScanFiles {
             axis = axis.or(summary);
             findings.insert(variable.name.clone(), found);
         }
-        let location = text.to_owned();
-        let summary = FileSummary { location, size_bytes, concat_length, axis };
+        let location = location.to_string();
+        let summary = FileSummary { location, version, concat_length, axis };
         Ok(Schema::of_file(place, summary, &dataset, concat, &findings))
     }
 
@@ -112,9 +117,9 @@ impl ScanFiles {
         // A time that cannot be decoded is kept as it is, if all files write it alike.
         let encoding = cf::time_encoding(dataset, variable).ok().flatten();
         let is_static = !has_dimension(variable, self.concat.as_deref());
-        let wants_digest = is_static && !self.is_alone;
+        let wants_digest = is_static && !self.is_alone();
         let wants_values = encoding.is_some() && variable.element_count() <= TIME_ELEMENTS_LIMIT;
-        if !(is_axis || wants_digest || wants_values && !self.is_alone) {
+        if !(is_axis || wants_digest || wants_values && !self.is_alone()) {
             return Ok(None);
         }
         let array = source.array(&variable.name)?;
@@ -125,9 +130,14 @@ impl ScanFiles {
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
-        let packing = Packing::parse(&variable.attributes, variable.dtype)?;
-        let Some(encoding) = encoding else { return numbers_of(&chunk, &packing) };
-        let instants = encoding.decode(&chunk, &packing)?;
+        let packing = Packing::parse(&variable.attributes, variable.dtype);
+        let Some(encoding) = encoding else { return numbers_of(&chunk, &packing?) };
+        let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
+            Ok(instants) => instants,
+            // Files cannot be put in order by times that nobody can read; others stay as they are.
+            Err(error) if is_axis => return Err(error),
+            Err(_) => return Ok(None),
+        };
         found.span = Some(TimeSpan::of(&instants));
         Ok(if is_axis { AxisSummary::of_instants(&instants) } else { None })
     }
@@ -152,7 +162,7 @@ fn digest_of(array: &dyn ArraySource) -> Result<u128> {
     let row: u64 = shape.iter().skip(1).product::<u64>() * facts.dtype.estimated_bytes();
     let rows = (SLAB_BYTES / row.max(1)).max(1);
     let mut hasher = Xxh3::new();
-    let Some(&length) = shape.first() else {
+    let Some(&length) = shape.first().filter(|_| !shape.contains(&0)) else {
         hasher.update(array.read(&Region::whole(&shape))?.payload());
         return Ok(hasher.digest128());
     };
@@ -191,11 +201,6 @@ pub(crate) fn select(dataset: &Dataset, wanted: &[String]) -> Result<Dataset> {
     Ok(selected)
 }
 
-fn size_of(location: &Location, store: &StoreOptions) -> u64 {
-    // A Zarr store is no single object; its size is not known and not needed.
-    ObjectFile::open(location, store).map_or(0, |file| file.size_bytes())
-}
-
 /// Stored bytes by decoded bytes of a whole file, with room for variables that are denser.
 fn encoded_ratio(dataset: &Dataset, size_bytes: u64) -> f64 {
     let decoded: u64 = dataset.variables.iter().map(Variable::decoded_bytes).sum();
@@ -220,7 +225,8 @@ pub fn choose_concat(
     if file_count < 2 {
         return Ok(None);
     }
-    let unlimited = first.dimensions.iter().filter(|it| it.is_unlimited);
+    let is_used = |name: &String| first.variables.iter().any(|it| it.dimensions.contains(name));
+    let unlimited = first.dimensions.iter().filter(|it| it.is_unlimited && is_used(&it.name));
     let unlimited: Vec<&Dimension> = unlimited.collect();
     let time = first.dimensions.iter().find(|it| it.name == "time");
     match (unlimited.as_slice(), time) {

@@ -40,7 +40,18 @@ pub enum Assembly {
     },
 }
 
+impl Assembly {
+    fn encoding(&self) -> Option<&TimeEncoding> {
+        match self {
+            Self::One { .. } => None,
+            Self::Along { encoding, .. } | Self::Repeated { encoding } => encoding.as_ref(),
+        }
+    }
+}
+
 /// The chunks of the sources of a variable, joined: what is read at once.
+///
+/// Times that are encoded anew are read by whole files, as [`TimeEncoding::decode`] asks for.
 pub(crate) fn grid_of(
     assembly: &Assembly,
     target: &Variable,
@@ -49,12 +60,13 @@ pub(crate) fn grid_of(
 ) -> ChunkGrid {
     let offset = usize::from(matches!(assembly, Assembly::Repeated { .. }));
     let own_shape = &target.shape[offset..];
+    let is_whole = assembly.encoding().is_some();
     let row: u64 = own_shape.iter().skip(1).product::<u64>() * target.dtype.estimated_bytes();
     let slab = |axis: usize| match axis {
-        0 => (SLAB_BYTES / row.max(1)).max(1),
+        0 if !is_whole => (SLAB_BYTES / row.max(1)).max(1),
         _ => own_shape[axis].max(1),
     };
-    let chunk_of = |axis: usize| match source_chunks {
+    let chunk_of = |axis: usize| match source_chunks.filter(|_| !is_whole) {
         Some(chunks) if chunks.len() == own_shape.len() => chunks[axis].max(1),
         _ => slab(axis),
     };
@@ -100,6 +112,7 @@ struct Parts {
     files: OpenFiles,
     lengths: Arc<[u64]>,
     variable: String,
+    shape: Vec<u64>,
     assembly: Assembly,
 }
 
@@ -136,8 +149,8 @@ impl JoinedSource {
             encoded_ratio: 1.0,
             fill: Scalar::zero(target.dtype),
         };
-        let variable = target.name.clone();
-        Self { parts: Arc::new(Parts { files, lengths, variable, assembly }), starts, facts }
+        let (variable, shape) = (target.name.clone(), target.shape.clone());
+        Self { parts: Arc::new(Parts { files, lengths, variable, shape, assembly }), starts, facts }
     }
 
     fn reads(&self, region: &Region) -> Vec<PartRead> {
@@ -193,8 +206,9 @@ impl ArraySource for JoinedSource {
             reads.chunks(reads.len().div_ceil(openers.thread_count()).max(1)).map(|reads| {
                 let (parts, reads) = (Arc::clone(&self.parts), reads.to_vec());
                 openers.begin(move || {
-                    let fetch = |(place, read)| Ok((place, parts.fetch(read)?));
-                    reads.into_iter().map(fetch).collect()
+                    let fetch =
+                        |(place, read): &(usize, PartRead)| Ok((*place, parts.fetch(read)?));
+                    reads.iter().map(fetch).collect()
                 })
             });
         Ok(Box::new(Joining(openings.collect())))
@@ -202,39 +216,44 @@ impl ArraySource for JoinedSource {
 }
 
 impl Parts {
-    fn fetch(&self, read: PartRead) -> Result<FetchedPart> {
+    fn fetch(&self, read: &PartRead) -> Result<FetchedPart> {
         let location = self.files.location(read.file);
         let fetch = || {
             let file = self.files.get(read.file)?;
-            self.check_length(file.as_ref(), read.file)?;
+            self.check_shape(file.as_ref(), read.file)?;
             let array = file.array(&self.variable)?;
-            let bytes = array.fetch(std::slice::from_ref(&read.region))?;
+            let source = array.facts();
             let times = self.times_of(file.as_ref())?;
-            Ok(FetchedPart { bytes, source_dtype: array.facts().dtype, times, read: read.clone() })
+            let region = match times {
+                Some(_) => Region::whole(&source.grid.shape()),
+                None => read.region.clone(),
+            };
+            let bytes = array.fetch(std::slice::from_ref(&region))?;
+            Ok(FetchedPart { bytes, source_dtype: source.dtype, region, times, read: read.clone() })
         };
         fetch().map_err(|error: Error| error.at("source", location))
     }
 
-    /// A file that has another length than when it was scanned would be read at wrong places.
-    fn check_length(&self, file: &dyn DatasetSource, place: FilePlace) -> Result<()> {
-        let variable = file.dataset().expect_variable(&self.variable)?;
-        let Assembly::Along { axis, .. } = self.assembly else { return Ok(()) };
-        let (now, scanned) = (variable.shape.get(axis), self.lengths[place as usize]);
-        if now == Some(&scanned) {
+    /// A file that has another shape than when it was scanned would be read at wrong places.
+    fn check_shape(&self, file: &dyn DatasetSource, place: FilePlace) -> Result<()> {
+        let mut scanned = self.shape.clone();
+        match self.assembly {
+            Assembly::One { .. } => {}
+            Assembly::Along { axis, .. } => scanned[axis] = self.lengths[place as usize],
+            Assembly::Repeated { .. } => drop(scanned.remove(0)),
+        }
+        let now = &file.dataset().expect_variable(&self.variable)?.shape;
+        if *now == scanned {
             return Ok(());
         }
-        let message = format!("the file has changed since it was scanned: {now:?}, was {scanned}");
+        let message = format!("the source has changed: its shape is {now:?}, it was {scanned:?}");
         let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
-        Err(error.at("variable", &self.variable).mend("run again when nobody writes the file"))
+        Err(error.at("variable", &self.variable).mend("run again when nobody writes the source"))
     }
 
     /// How the file encodes its times and how the store will, where these differ.
     fn times_of(&self, file: &dyn DatasetSource) -> Result<Option<Times>> {
-        let (Assembly::Along { encoding: Some(target), .. }
-        | Assembly::Repeated { encoding: Some(target) }) = &self.assembly
-        else {
-            return Ok(None);
-        };
+        let Some(target) = self.assembly.encoding() else { return Ok(None) };
         let variable = file.dataset().expect_variable(&self.variable)?;
         let source = cf::time_encoding(file.dataset(), variable)?
             .ok_or_else(|| Error::internal("a variable has lost its time units"))?;
@@ -259,6 +278,8 @@ impl Times {
 struct FetchedPart {
     bytes: Box<dyn Fetched>,
     source_dtype: array::DType,
+    /// What is fetched: what is asked for, or more.
+    region: Region,
     times: Option<Times>,
     read: PartRead,
 }
@@ -287,12 +308,13 @@ impl FetchedPart {
         if is_direct {
             return self.bytes.decode(&mut [Placement { into: place.into, at: origin }]);
         }
-        let mut raw = ArrayBuffer::zeroed(self.source_dtype, &self.read.region.shape());
-        let at = vec![0; self.read.region.rank()];
+        let mut raw = ArrayBuffer::zeroed(self.source_dtype, &self.region.shape());
+        let at = vec![0; self.region.rank()];
         self.bytes.decode(&mut [Placement { into: &mut raw, at }])?;
         let mut chunk = raw.freeze()?;
         if let Some(times) = &self.times {
-            chunk = times.encode_anew(&chunk)?;
+            let wanted = self.read.region.relative_to(&self.region.start());
+            chunk = times.encode_anew(&chunk)?.slice(&wanted)?;
         }
         if self.read.repeat == 1 && origin.len() == chunk.shape().len() {
             return place.into.write(&origin, &chunk, &Region::whole(chunk.shape()));

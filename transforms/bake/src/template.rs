@@ -8,9 +8,9 @@ use chunks::{ByteSize, ChunkSpec};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
 
-use crate::check::{Checked, Role, first_encoding, needs_new_times};
-use crate::options::{BakeOptions, ZarrVersion};
-use crate::schema::{Attribute, Schema, VariableSchema};
+use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
+use crate::options::{BakeOptions, StaticPolicy, ZarrVersion};
+use crate::schema::{Attribute, BOUNDS, Schema, VariableSchema};
 
 /// A coordinate is one chunk, unless it is larger than this.
 const COORDINATE_CHUNK: ByteSize = ByteSize(64 << 20);
@@ -26,35 +26,39 @@ pub(crate) struct Template {
 /// Attributes that say how times are encoded; where that is chosen anew, they are written anew.
 const TIME_ATTRIBUTES: [&str; 7] =
     ["units", "calendar", "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned"];
+/// Attributes in the units of the values, which say nothing true once these are counted anew.
+const RANGE_ATTRIBUTES: [&str; 4] = ["valid_min", "valid_max", "valid_range", "actual_range"];
 
 impl Template {
-    pub(crate) fn new(schema: &Schema, checked: &Checked, concat: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(
+        schema: &Schema,
+        checked: &Checked,
+        concat: Option<&str>,
+        statics: StaticPolicy,
+    ) -> Result<Self> {
         let encodings = choose_encodings(schema, checked)?;
         let concat_length: u64 = schema.files.values().map(|file| file.concat_length).sum();
         let length = |name: &str| match concat {
             Some(concat) if concat == name => concat_length,
-            _ => schema.dimensions.get(name).map_or(0, |dimension| dimension.first().0),
+            _ => schema.dimensions.get(name).map_or(0, |dimension| *dimension.first()),
         };
         let (mut dropped, mut notes) = (Vec::new(), Vec::new());
-        let variables = checked.roles.iter().filter_map(|(name, role)| {
-            let variable = schema.variables.get(name)?;
+        let mut variables = Vec::new();
+        for (name, role) in &checked.roles {
+            let Some(variable) = schema.variables.get(name) else { continue };
             let mut dimensions = variable.dimensions.first().clone();
             if *role == Role::Repeated {
                 dimensions.insert(0, concat.unwrap_or_default().to_owned());
             }
             let encoding = encodings.get(name);
-            let lost = |attribute: &str| {
-                if encoding.is_none() || !TIME_ATTRIBUTES.contains(&attribute) {
-                    dropped.push(format!("{name}:{attribute}"));
-                }
-            };
-            let is_first = matches!(role, Role::Static(_));
-            let attributes =
-                common_attributes(&variable.attributes, variable.file_count, is_first, lost);
-            let mut attributes = encoded_attributes(attributes, variable, encoding);
+            let is_first = matches!(role, Role::Static(_)) && statics == StaticPolicy::First;
+            let lost = |attribute: &str| dropped.push(format!("{name}:{attribute}"));
+            let common = common_attributes(variable, is_first, encoding.is_some(), lost);
+            let time = written_anew(schema, &encodings, name, &common);
+            let mut attributes = timed_attributes(common, variable, encoding, time);
             let dtype = if encoding.is_some() { DType::Int64 } else { *variable.dtype.first() };
             notes.extend(drop_idle_fill(name, &mut attributes, dtype));
-            Some(Variable {
+            let variable = Variable {
                 name: name.clone(),
                 shape: dimensions.iter().map(|dimension| length(dimension)).collect(),
                 dimensions,
@@ -62,17 +66,31 @@ impl Template {
                 fill: if encoding.is_some() { None } else { variable.fill.first().clone() },
                 attributes,
                 storage: Storage::default(),
-            })
-        });
-        let variables: Vec<Variable> = variables.collect();
+            };
+            check_size(&variable)?;
+            variables.push(variable);
+        }
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
         let file_count = schema.files.len() as u32;
-        let attributes = common_attributes(&schema.attributes, file_count, false, lost);
+        let attributes = agreed(&schema.attributes, |_, it| is_agreed(it, file_count), lost);
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
         let dataset = Dataset { dimensions, variables, attributes, groups, warnings };
         Ok(Self { dataset, encodings, dropped, notes })
     }
+}
+
+/// Callers multiply shapes and sizes: what they get must fit 63 bits.
+fn check_size(variable: &Variable) -> Result<()> {
+    let item_bytes = variable.dtype.estimated_bytes();
+    // Zeros do not help: products are not always taken in their order.
+    let bytes = variable.shape.iter().try_fold(item_bytes, |n, &it| n.checked_mul(it.max(1)));
+    if bytes.is_some_and(|bytes| bytes <= i64::MAX as u64) {
+        return Ok(());
+    }
+    let message = format!("an array of {:?} elements cannot be counted", variable.shape);
+    let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+    Err(error.at("variable", &variable.name).mend("bake fewer files, or choose other variables"))
 }
 
 fn dimensions_of(variables: &[Variable]) -> Vec<Dimension> {
@@ -87,48 +105,99 @@ fn dimensions_of(variables: &[Variable]) -> Vec<Dimension> {
     dimensions
 }
 
-/// The attributes that all files have and say alike, in the order of the first file.
+/// The attributes of a variable that all files have and say alike, in the order of the first file.
 ///
-/// Of a variable that is taken from the first file, `is_first`, what that file says is taken.
+/// Of a variable that is taken from the first file, `is_first`, what that file says is taken. A
+/// packing is one thing, whatever words files have for it: where it was not refused, that of the
+/// first file says it.
 fn common_attributes(
-    attributes: &BTreeMap<String, Attribute>,
-    file_count: u32,
+    variable: &VariableSchema,
     is_first: bool,
+    is_encoded: bool,
+    lost: impl FnMut(&str),
+) -> Attributes {
+    let is_kept = |name: &str, attribute: &Attribute| match name {
+        _ if is_encoded && RANGE_ATTRIBUTES.contains(&name) => false,
+        _ if is_first || PACKING_ATTRIBUTES.contains(&name) => attribute.first_file() == 0,
+        _ => is_agreed(attribute, variable.file_count),
+    };
+    let mut lost = lost;
+    agreed(&variable.attributes, is_kept, |name| {
+        let is_said_anew = is_encoded && TIME_ATTRIBUTES.contains(&name);
+        let is_said_otherwise = !is_encoded && PACKING_ATTRIBUTES.contains(&name);
+        if !(is_said_anew || is_said_otherwise || is_first) {
+            lost(name);
+        }
+    })
+}
+
+/// Whether all of so many files say the same.
+fn is_agreed(attribute: &Attribute, file_count: u32) -> bool {
+    attribute.conflict().is_none() && attribute.count() == file_count
+}
+
+/// The attributes that are kept, in the order of the first file.
+fn agreed(
+    attributes: &BTreeMap<String, Attribute>,
+    is_kept: impl Fn(&str, &Attribute) -> bool,
     mut lost: impl FnMut(&str),
 ) -> Attributes {
-    let mut common: Vec<(u32, &String, &AttributeValue)> = Vec::new();
+    let mut kept: Vec<(u32, &String, &AttributeValue)> = Vec::new();
     for (name, attribute) in attributes {
-        let agree = attribute.conflict().is_none() && attribute.count() == file_count;
         let (order, value) = attribute.first();
-        if agree || is_first && attribute.first_file() == 0 {
-            common.push((*order, name, value));
+        if is_kept(name, attribute) {
+            kept.push((*order, name, value));
         } else {
             lost(name);
         }
     }
-    common.sort_by_key(|(order, ..)| *order);
-    common.into_iter().map(|(_, name, value)| (name.clone(), value.clone())).collect()
+    kept.sort_by_key(|(order, ..)| *order);
+    kept.into_iter().map(|(_, name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Units and calendar that a variable must say anew, `common` being what files say alike: other
+/// ones than they say, or ones that it can no longer take over from its coordinate.
+fn written_anew(
+    schema: &Schema,
+    encodings: &BTreeMap<String, TimeEncoding>,
+    name: &str,
+    common: &Attributes,
+) -> Option<(String, String)> {
+    let stored = |name: &str| match encodings.get(name) {
+        Some(encoding) => Some((encoding.units(), encoding.calendar().name().to_owned())),
+        None => schema.variables.get(name)?.time.first().clone(),
+    };
+    let own = stored(name)?;
+    let is_encoded = encodings.contains_key(name);
+    let has_units = schema.variables.get(name)?.attributes.contains_key("units");
+    if is_encoded && has_units || common.get("units").is_some() {
+        return is_encoded.then_some(own);
+    }
+    let mut all = schema.variables.iter();
+    let parent = all.find(|(_, it)| it.bounds() == Some(name) && it.time.first().is_some());
+    (stored(parent?.0) != Some(own.clone())).then_some(own)
 }
 
 /// Says in the attributes how times were encoded anew.
-fn encoded_attributes(
+fn timed_attributes(
     mut attributes: Attributes,
     variable: &VariableSchema,
     encoding: Option<&TimeEncoding>,
+    time: Option<(String, String)>,
 ) -> Attributes {
-    let Some(encoding) = encoding else { return attributes };
-    for name in TIME_ATTRIBUTES {
-        attributes.remove(name);
+    if encoding.is_some() {
+        for name in TIME_ATTRIBUTES {
+            attributes.remove(name);
+        }
     }
-    // Bounds without units follow those of their coordinate.
-    let has_own_units = variable.attributes.contains_key("units");
-    if has_own_units {
-        attributes.set("units", encoding.units().as_str());
-        attributes.set("calendar", encoding.calendar().name());
+    if let Some((units, calendar)) = time {
+        attributes.set("units", units.as_str());
+        if !calendar.is_empty() {
+            attributes.set("calendar", calendar.as_str());
+        }
     }
-    if let Some(Ok(span)) = &variable.span
-        && span.has_missing()
-    {
+    let has_missing = variable.span().is_some_and(cf::TimeSpan::has_missing);
+    if encoding.is_some() && has_missing {
         attributes.set("_FillValue", Scalar::of(MISSING_TIME));
     }
     attributes
@@ -148,34 +217,36 @@ fn drop_idle_fill(name: &str, attributes: &mut Attributes, dtype: DType) -> Opti
 
 /// One encoding for each variable whose times are encoded anew, the same for its bounds.
 fn choose_encodings(schema: &Schema, checked: &Checked) -> Result<BTreeMap<String, TimeEncoding>> {
+    let is_joined = |name: &str| {
+        checked.roles.iter().any(|(it, role)| it == name && !matches!(role, Role::Static(_)))
+    };
+    // Those of one file stay as they are.
+    let joined = |name: &str| schema.variables.get(name).filter(|_| is_joined(name));
     let mut encodings = BTreeMap::new();
-    for (name, role) in &checked.roles {
-        let Some(variable) = schema.variables.get(name) else { continue };
-        if matches!(role, Role::Static(_)) || encodings.contains_key(name) {
+    for (name, _) in &checked.roles {
+        let Some(variable) = joined(name).filter(|_| !encodings.contains_key(name)) else {
+            continue;
+        };
+        let Some(own) = variable.span() else { continue };
+        let bounds = variable.bounds().and_then(|name| {
+            let span = joined(name)?.span()?;
+            (span.calendar() == own.calendar()).then_some((name, joined(name)?, span))
+        });
+        if !needs_new_times(variable) && !bounds.is_some_and(|(_, it, _)| needs_new_times(it)) {
             continue;
         }
-        let bounds =
-            bounds_of(variable).and_then(|bounds| Some((bounds, schema.variables.get(bounds)?)));
-        let is_needed = needs_new_times(variable)
-            || bounds.is_some_and(|(_, it)| needs_new_times(it) && variable.span.is_some());
-        let Some(Ok(own)) = variable.span.as_ref().filter(|_| is_needed) else { continue };
-        let mut span = own.clone();
-        if let Some((_, VariableSchema { span: Some(Ok(theirs)), .. })) = bounds {
-            span = span.merge(theirs)?;
-        }
+        let span = match bounds {
+            Some((_, _, theirs)) => own.merge(theirs)?,
+            None => own.clone(),
+        };
         let chosen = first_encoding(variable).and_then(|preferred| span.choose(&preferred));
         let chosen = chosen.map_err(|error| error.at("variable", name))?;
-        if let Some((bounds, _)) = bounds {
+        if let Some((bounds, ..)) = bounds {
             encodings.insert(bounds.to_owned(), chosen.clone());
         }
         encodings.insert(name.clone(), chosen);
     }
     Ok(encodings)
-}
-
-fn bounds_of(variable: &VariableSchema) -> Option<&str> {
-    let named = ["bounds", "climatology"].iter().find_map(|name| variable.attributes.get(*name));
-    named.and_then(|attribute| attribute.first().1.as_text()).map(str::trim)
 }
 
 /// How every variable of the template will lie.
@@ -213,11 +284,9 @@ pub(crate) fn layout_of(template: &Dataset, options: &BakeOptions) -> Result<Zar
 
 /// Whether a variable labels a dimension, or holds the bounds of one that does.
 fn is_coordinate(template: &Dataset, variable: &Variable) -> bool {
-    let is_bounds = |other: &&Variable| {
-        other.is_dimension_coordinate()
-            && ["bounds", "climatology"].iter().any(|name| {
-                other.attributes.text(name).map(str::trim) == Some(variable.name.as_str())
-            })
+    let is_bounds = |other: &Variable| {
+        let names = BOUNDS.map(|name| other.attributes.text(name).map(str::trim));
+        other.is_dimension_coordinate() && names.contains(&Some(&variable.name))
     };
-    variable.is_dimension_coordinate() || template.variables.iter().any(|it| is_bounds(&it))
+    variable.is_dimension_coordinate() || template.variables.iter().any(is_bounds)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chunks::{CopyArrays, PlannedCopy};
+use chunks::CopyArrays;
 use dataflow::Element;
 use dataflow::error::{Error, Result};
 use dataflow::prelude::{CombineFn, CombinePerKey, PCollection, PTransform, ParDo, Pipeline};
@@ -25,14 +25,14 @@ pub struct ArrayTotal {
 /// Writes every unit once, with a commit record, and adds up what each array has got.
 #[derive(Debug, Clone)]
 pub struct WriteStore {
-    copies: Vec<PlannedCopy>,
+    copies: CopyArrays,
     run: Location,
     store: StoreOptions,
 }
 
 impl WriteStore {
-    /// Writes these copies, and keeps commit records in the run store at `run`.
-    pub fn new(copies: Vec<PlannedCopy>, run: Location, store: StoreOptions) -> Self {
+    /// Makes these copies, and keeps commit records in the run store at `run`.
+    pub fn new(copies: CopyArrays, run: Location, store: StoreOptions) -> Self {
         Self { copies, run, store }
     }
 }
@@ -41,7 +41,7 @@ impl PTransform<Pipeline> for WriteStore {
     type Output = PCollection<(String, ArrayTotal)>;
 
     fn expand(self, pipeline: Pipeline) -> Self::Output {
-        let written = pipeline.apply(CopyArrays::new(self.copies));
+        let written = pipeline.apply(self.copies);
         let totals = written.apply(ParDo::of(CommitUnits::new(self.run, self.store)));
         totals.apply(CombinePerKey::of(AddTotals))
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use array::{ArraySink, ArraySource};
+use dataflow::cancel::CancelToken;
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::Result;
 use dataflow::prelude::{
@@ -31,12 +32,22 @@ pub struct PlannedCopy {
 
 /// Copies arrays, each by its plan; what comes out is every unit that was written.
 #[derive(Debug, Clone)]
-pub struct CopyArrays(Vec<PlannedCopy>);
+pub struct CopyArrays {
+    copies: Vec<PlannedCopy>,
+    cancel: CancelToken,
+}
 
 impl CopyArrays {
     /// Copies these arrays.
     pub fn new(copies: Vec<PlannedCopy>) -> Self {
-        Self(copies)
+        Self { copies, cancel: CancelToken::default() }
+    }
+
+    /// Stops long work on one array when this token is cancelled; the runner stops between tasks.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
+        self.cancel = cancel;
+        self
     }
 }
 
@@ -44,7 +55,7 @@ impl PTransform<Pipeline> for CopyArrays {
     type Output = PCollection<Written>;
 
     fn expand(self, pipeline: Pipeline) -> PCollection<Written> {
-        let copies = Arc::new(self.0);
+        let copies = Arc::new(self.copies);
         let of = |strategy| Copies { all: Arc::clone(&copies), strategy };
         let tasks = |name: &str, count: TaskCount, copies: &Copies| {
             let list = ListTasks { copies: copies.clone(), count };
@@ -61,7 +72,7 @@ impl PTransform<Pipeline> for CopyArrays {
         let held = of(Strategy::Hold);
         if held.any() {
             let arrays = tasks("Arrays", TaskCount::One, &held);
-            written.push(&arrays.apply(ParDo::of(HoldArrays::new(held))));
+            written.push(&arrays.apply(ParDo::of(HoldArrays::new(held, self.cancel))));
         }
         let shuffled = of(Strategy::Shuffle);
         if shuffled.any() {

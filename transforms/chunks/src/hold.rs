@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use array::{ArrayBuffer, Chunk, Fetched, Placement, Region};
+use dataflow::cancel::CancelToken;
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::{Error, Result};
 
@@ -16,11 +17,13 @@ const RANGES_A_THREAD: u64 = 4;
 #[derive(Clone)]
 pub(crate) struct HoldArrays {
     copies: Copies,
+    cancel: CancelToken,
 }
 
 impl HoldArrays {
-    pub(crate) fn new(copies: Copies) -> Self {
-        Self { copies }
+    /// Holds these arrays; one is long work, which stops when `cancel` says so.
+    pub(crate) fn new(copies: Copies, cancel: CancelToken) -> Self {
+        Self { copies, cancel }
     }
 }
 
@@ -29,7 +32,7 @@ impl DoFn for HoldArrays {
     type Out = Written;
 
     fn process(&mut self, task: (u32, u64), ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        let held = HeldArray::new(self.copies.get(task.0));
+        let held = HeldArray::new(self.copies.get(task.0), &self.cancel);
         let chunk_count = held.copy.source.facts().grid.chunk_count();
         let range_count = rayon::current_num_threads() as u64 * RANGES_A_THREAD;
         let range_count = range_count.min(chunk_count).max(1);
@@ -59,6 +62,7 @@ impl DoFn for HoldArrays {
 /// An array of which all units are in memory; a buffer is made when its first element comes.
 struct HeldArray<'a> {
     copy: &'a PlannedCopy,
+    cancel: &'a CancelToken,
     slots: Vec<Mutex<Slot>>,
     outcome: Mutex<Result<Vec<Written>>>,
 }
@@ -70,13 +74,14 @@ struct Slot {
 }
 
 impl<'a> HeldArray<'a> {
-    fn new(copy: &'a PlannedCopy) -> Self {
+    fn new(copy: &'a PlannedCopy, cancel: &'a CancelToken) -> Self {
         let grid = &copy.sink.facts().units;
         let slots = (0..grid.chunk_count()).map(|unit| {
             let missing = grid.region(&grid.index_of(unit)).element_count();
             Mutex::new(Slot { buffer: None, missing })
         });
-        Self { copy, slots: slots.collect(), outcome: Mutex::new(Ok(Vec::new())) }
+        let outcome = Mutex::new(Ok(Vec::new()));
+        Self { copy, cancel, slots: slots.collect(), outcome }
     }
 
     /// Reads neighbouring source chunks; while one is decoded, the next is being fetched.
@@ -94,6 +99,7 @@ impl<'a> HeldArray<'a> {
         let mut next = if chunks.is_empty() { None } else { Some(fetch(chunks.start)?) };
         for chunk in chunks.clone() {
             let Some((region, fetched)) = next.take() else { break };
+            self.cancel.check()?;
             if self.lock().is_err() {
                 break;
             }

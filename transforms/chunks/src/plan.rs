@@ -101,7 +101,7 @@ impl CopyPlan {
         );
         let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
         // What is allowed is more than what is left: a quarter more covers what others take.
-        let more = ByteSize((least - left) / 4 * 5 + (1 << 20));
+        let more = ByteSize(((least - left) / 4).saturating_mul(5).saturating_add(1 << 20));
         Err(error.mend(format!("allow {more} more, or ask for smaller chunks or shards")))
     }
 
@@ -177,13 +177,19 @@ impl Sizes {
             source_bytes: bytes as u64,
             target_unit_count: self.unit_count,
             shuffle_bytes: 0,
-            working_bytes: 2 * self.fetched_unit + self.chunk + self.unit * 5 / 2,
+            working_bytes: sum([
+                self.fetched_unit,
+                self.fetched_unit,
+                self.chunk,
+                self.two_and_a_half_units(),
+            ]),
         }
     }
 
     /// The array, and for each thread a chunk (fetched for now and next, decoded) and a unit.
     fn hold(&self, thread_count: u64) -> CopyPlan {
-        let each = 2 * self.fetched_chunk + self.chunk.max(self.fetched_chunk) + self.unit;
+        let decoded = self.chunk.max(self.fetched_chunk);
+        let each = sum([self.fetched_chunk, self.fetched_chunk, decoded, self.unit]);
         CopyPlan {
             strategy: Strategy::Hold,
             reason: String::new(),
@@ -192,13 +198,14 @@ impl Sizes {
             source_bytes: self.array,
             target_unit_count: self.unit_count,
             shuffle_bytes: 0,
-            working_bytes: self.array + thread_count * each,
+            working_bytes: self.array.saturating_add(thread_count.saturating_mul(each)),
         }
     }
 
     /// The greater of splitting (a chunk, its pieces) and consolidating (a unit, encoded).
     fn shuffle(&self) -> CopyPlan {
-        let split = 2 * self.fetched_chunk + 2 * self.chunk.max(self.fetched_chunk);
+        let decoded = self.chunk.max(self.fetched_chunk);
+        let split = sum([self.fetched_chunk, self.fetched_chunk, decoded, decoded]);
         CopyPlan {
             strategy: Strategy::Shuffle,
             reason: String::new(),
@@ -207,7 +214,16 @@ impl Sizes {
             source_bytes: self.array,
             target_unit_count: self.unit_count,
             shuffle_bytes: self.array,
-            working_bytes: split.max(self.unit * 5 / 2),
+            working_bytes: split.max(self.two_and_a_half_units()),
         }
     }
+
+    fn two_and_a_half_units(&self) -> u64 {
+        sum([self.unit, self.unit, self.unit / 2])
+    }
+}
+
+/// The sum, or the greatest number: more than any machine has is too much, however much it is.
+fn sum<const N: usize>(bytes: [u64; N]) -> u64 {
+    bytes.into_iter().fold(0, u64::saturating_add)
 }

@@ -124,6 +124,16 @@ impl WriteBehind {
     }
 }
 
+/// A bundle that fails waits for what it has started: a write that comes to its end later would
+/// put an object back after the store was cleared.
+impl Drop for WriteBehind {
+    fn drop(&mut self) {
+        for (_, writing) in self.pending.drain(..) {
+            drop(writing.wait());
+        }
+    }
+}
+
 impl PlannedCopy {
     /// The name of the array and the elements, for errors that do not say them.
     pub(crate) fn locate(&self, error: Error, region: &Region) -> Error {

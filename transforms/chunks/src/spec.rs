@@ -87,6 +87,8 @@ impl ChunkSpec {
                 None => chunk,
                 Some(ChunkLength::Whole | ChunkLength::Auto) => whole,
                 Some(ChunkLength::Elements(shard)) if shard % chunk == 0 => shard.min(whole),
+                // A chunk was cut down to the dimension, and so is its shard.
+                Some(ChunkLength::Elements(shard)) if chunk >= length && shard > chunk => whole,
                 Some(ChunkLength::Elements(shard)) => {
                     let message =
                         format!("a shard of {name}={shard} is not made of whole chunks of {chunk}");
@@ -112,7 +114,8 @@ impl FromStr for ChunkSpec {
     fn from_str(text: &str) -> Result<Self> {
         let mut lengths: Vec<(String, ChunkLength)> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (name, length) = part.split_once('=').ok_or_else(|| {
+            // A name may hold an equals sign, a length does not.
+            let (name, length) = part.rsplit_once('=').ok_or_else(|| {
                 invalid(format!("`{part}` does not say `dimension=length`"))
                     .mend("write for example `time=100,lat=-1,lon=-1`")
             })?;
@@ -129,7 +132,8 @@ impl FromStr for ChunkSpec {
                 }
             };
             if lengths.iter().any(|(known, _)| known == name) {
-                return Err(invalid(format!("dimension `{name}` is named twice")));
+                let message = format!("dimension `{name}` is named twice");
+                return Err(invalid(message).mend("give each dimension one length"));
             }
             lengths.push((name.to_owned(), length));
         }
@@ -247,6 +251,25 @@ mod tests {
         check_shards("time=240,lat=-1", Some([240, 184, 90]));
         check_shards("time=250", None);
         check_shards("level=3", None);
+    }
+
+    #[test]
+    fn a_chunk_that_is_longer_than_its_dimension_makes_no_shard_impossible() {
+        let variable = variable([70, 180, 360]);
+        let chunks: ChunkSpec = "time=100,lat=-1,lon=-1".parse().expect("a spec");
+        let chunks = chunks.chunk_shape(&variable, ByteSize(1));
+        let shards = |spec: &str| {
+            let spec: ChunkSpec = spec.parse().expect("a spec");
+            spec.shard_shape(&variable, &chunks).ok().flatten()
+        };
+        assert_eq!(shards("time=1000"), Some(vec![70, 180, 360]));
+        assert_eq!(shards("time=60"), None);
+    }
+
+    #[test]
+    fn names_may_hold_an_equals_sign() {
+        let spec: ChunkSpec = "a=b=3".parse().expect("a spec");
+        assert_eq!(spec.get("a=b"), Some(ChunkLength::Elements(3)));
     }
 
     #[track_caller]

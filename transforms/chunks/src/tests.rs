@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use array::{
     ArraySink, ArraySource, Axis, Chunk, ChunkGrid, DType, Fetched, Placement, Region, Scalar,
     SinkFacts, SourceFacts, Writing, WrittenUnit,
 };
+use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::Pipeline;
 use dataflow::testing::ReferenceRunner;
@@ -52,9 +54,11 @@ struct MemorySink {
     facts: SinkFacts,
     units: Mutex<BTreeMap<Vec<u64>, Chunk>>,
     refuses: Option<Vec<u64>>,
+    /// Writes that nobody has waited for yet.
+    on_their_way: Arc<AtomicU64>,
 }
 
-struct Done(Result<WrittenUnit>);
+struct Done(Result<WrittenUnit>, Arc<AtomicU64>);
 
 impl Writing for Done {
     fn encoded_bytes(&self) -> u64 {
@@ -62,6 +66,7 @@ impl Writing for Done {
     }
 
     fn wait(self: Box<Self>) -> Result<WrittenUnit> {
+        self.1.fetch_sub(1, Ordering::Relaxed);
         self.0
     }
 }
@@ -73,13 +78,15 @@ impl ArraySink for MemorySink {
 
     fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>> {
         assert_eq!(elements.shape(), self.facts.units.region(index).shape());
+        self.on_their_way.fetch_add(1, Ordering::Relaxed);
+        let on_their_way = Arc::clone(&self.on_their_way);
         if self.refuses.as_deref() == Some(index) {
             let error = Error::new(ErrorCode::STORE_FULL, ErrorKind::ResourceExhausted, "no room");
-            return Ok(Box::new(Done(Err(error))));
+            return Ok(Box::new(Done(Err(error), on_their_way)));
         }
         let known = self.units.lock().expect("no panic").insert(index.to_vec(), elements.clone());
         assert!(known.is_none(), "unit {index:?} was written twice");
-        Ok(Box::new(Done(Ok(WrittenUnit { encoded_bytes: 1, crc32c: 7 }))))
+        Ok(Box::new(Done(Ok(WrittenUnit { encoded_bytes: 1, crc32c: 7 }), on_their_way)))
     }
 }
 
@@ -110,6 +117,16 @@ fn copy(
     strategy: Strategy,
     refuses: Option<Vec<u64>>,
 ) -> Result<u64> {
+    copy_until(source, units, strategy, refuses, CancelToken::default())
+}
+
+fn copy_until(
+    source: &ChunkGrid,
+    units: &[u64],
+    strategy: Strategy,
+    refuses: Option<Vec<u64>>,
+    cancel: CancelToken,
+) -> Result<u64> {
     let (source_facts, sink_facts) = facts(source, units);
     let machine = Machine { memory_bytes: u64::MAX, thread_count: 2 };
     let plan = CopyPlan::choose(&source_facts, &sink_facts, machine).expect("fits");
@@ -118,7 +135,8 @@ fn copy(
     let elements = Chunk::of(source.shape(), &values).expect("as many as the shape has");
     let source =
         Arc::new(MemorySource { facts: source_facts, elements, chunk_reads: Mutex::new(0) });
-    let sink = Arc::new(MemorySink { facts: sink_facts, units: Mutex::default(), refuses });
+    let (units, on_their_way) = (Mutex::default(), Arc::default());
+    let sink = Arc::new(MemorySink { facts: sink_facts, units, refuses, on_their_way });
     let planned = PlannedCopy {
         name: "v".to_owned(),
         source: Arc::<MemorySource>::clone(&source),
@@ -126,8 +144,11 @@ fn copy(
         plan: CopyPlan { strategy, ..plan },
     };
     let pipeline = Pipeline::new();
-    let written = pipeline.apply(CopyArrays::new(vec![planned])).collect();
-    let report = pipeline.run(&ReferenceRunner)?;
+    let copies = CopyArrays::new(vec![planned]).with_cancel(cancel);
+    let written = pipeline.apply(copies).collect();
+    let report = pipeline.run(&ReferenceRunner);
+    assert_eq!(sink.on_their_way.load(Ordering::Relaxed), 0, "writes that nobody waits for");
+    let report = report?;
     let units = sink.units.lock().expect("no panic");
     assert_eq!(report.get(&written)?.len(), units.len() as u64);
     assert_eq!(units.len() as u64, sink.facts.units.chunk_count());
@@ -179,6 +200,15 @@ fn a_unit_that_cannot_be_written_fails_the_copy() {
     }
 }
 
+#[test]
+fn an_array_that_is_held_is_given_up_when_the_run_is_stopped() {
+    let stopped = CancelToken::default();
+    stopped.cancel();
+    let grid = ChunkGrid::regular(&[6, 6], &[2, 6]);
+    let error = copy_until(&grid, &[6, 2], Strategy::Hold, None, stopped).expect_err("stopped");
+    assert_eq!(error.code(), ErrorCode::CANCELLED);
+}
+
 #[track_caller]
 fn check_choice(memory_bytes: u64, chunks: &[u64], units: &[u64], want: Option<Strategy>) {
     let (source, sink) = facts(&ChunkGrid::regular(&[100, 100], chunks), units);
@@ -198,6 +228,14 @@ fn the_strategy_follows_grids_and_memory() {
     check_choice(38_000, &[10, 100], &[15, 100], Some(Strategy::Pull));
     // A unit that does not fit is refused.
     check_choice(5_000, &[10, 100], &[100, 10], None);
+}
+
+#[test]
+fn an_array_that_no_machine_holds_is_refused() {
+    let (source, sink) = facts(&ChunkGrid::regular(&[1 << 60], &[1 << 60]), &[1 << 60]);
+    let machine = Machine { memory_bytes: 1 << 40, thread_count: 1 << 10 };
+    let error = CopyPlan::choose(&source, &sink, machine).expect_err("too large");
+    assert_eq!(error.code(), ErrorCode::MEMORY_TOO_SMALL);
 }
 
 proptest! {

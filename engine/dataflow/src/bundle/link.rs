@@ -2,23 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::{BundleProcessor, Sinks};
+use crate::bundle::BundleProcessor;
+use crate::bundle::processor::Sinks;
 use crate::error::{Error, Result};
 use crate::graph::{CollectionId, Env, Operation};
 use crate::plan::{EdgePurpose, Root};
 use crate::receiver::AnyReceiver;
+use crate::shuffle::{EdgeId, Prepared, Record, RecordSink};
+
+/// Takes records that were encoded for nothing but to see whether they can be.
+struct DiscardRecords(EdgeId);
+
+impl RecordSink for DiscardRecords {
+    fn edge(&self) -> EdgeId {
+        self.0
+    }
+
+    fn put(&mut self, _: Record<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Box<dyn Prepared>> {
+        Err(Error::internal("an attempt that only looks for an element cannot commit"))
+    }
+}
 
 /// The receivers of each collection of a stage, while the chain is being built.
 type Ends = BTreeMap<CollectionId, Vec<AnyReceiver>>;
 
 impl BundleProcessor<'_> {
-    /// The collection that enters the chain, and the chain.
-    pub(super) fn link(&self, env: &Env, sinks: Sinks) -> Result<(CollectionId, AnyReceiver)> {
+    /// The chain that [`Self::entry`] enters.
+    pub(super) fn link(&self, env: &Env, sinks: Sinks) -> Result<AnyReceiver> {
         let graph = self.graph.graph();
-        let entry = match self.stage.root {
-            Root::Impulse(collection) | Root::Read(collection) => collection,
-            Root::Group(node) => graph.node(node).outputs[0],
-        };
+        let entry = self.entry();
         let mut ends = self.link_edges(env, sinks)?;
         for &member in self.stage.members.iter().rev() {
             let node = graph.node(member);
@@ -44,18 +60,26 @@ impl BundleProcessor<'_> {
                 }
             }
         }
-        let chain = self.take_end(&mut ends, entry);
-        Ok((entry, chain))
+        Ok(self.take_end(&mut ends, entry))
+    }
+
+    /// The collection that enters the chain.
+    pub(super) fn entry(&self) -> CollectionId {
+        match self.stage.root {
+            Root::Impulse(collection) | Root::Read(collection) => collection,
+            Root::Group(node) => self.graph.graph().node(node).outputs[0],
+        }
     }
 
     fn link_edges(&self, env: &Env, sinks: Sinks) -> Result<Ends> {
         let mut ends = Ends::new();
         for &id in &self.stage.outputs {
             let edge = self.graph.edge(id);
-            if sinks == Sinks::Discard {
-                continue;
-            }
-            let sink = self.setting.store.sink(id)?;
+            let sink = match (env.take_sink(id), sinks) {
+                (Some(sink), _) => sink,
+                (None, Sinks::Store) => self.setting.store.sink(id)?,
+                (None, Sinks::Discard) => Box::new(DiscardRecords(id)),
+            };
             let collection = self.graph.graph().collection(edge.collection);
             let receiver = match edge.purpose {
                 EdgePurpose::Plain => collection.elements.write(sink, env),
@@ -79,17 +103,17 @@ impl BundleProcessor<'_> {
 
     /// Reads the side inputs of the stage that are not read yet.
     pub(super) fn load_views(&self) -> Result<()> {
-        for &view in &self.stage.views {
-            let Some(edge) = self.graph.view_edge(view) else {
-                return Err(Error::internal("a view without an edge"));
+        let graph = self.graph.graph();
+        self.stage.views.iter().try_for_each(|&id| {
+            let view = graph.view(id);
+            let load = || {
+                let edge = self.graph.view_edge(id);
+                let edge = edge.ok_or_else(|| Error::internal("a view without an edge"))?;
+                view.loader.load(self.setting.store.contents(edge)?, &self.setting.budget)
             };
-            let loader = &self.graph.graph().view(view).loader;
-            let env = self.setting.env(self.graph);
-            self.setting.views.get_or_load(view, || {
-                let mut records = self.setting.read_all(edge)?;
-                loader.load(records.as_mut(), &env)
-            })?;
-        }
-        Ok(())
+            let producer = graph.collection(view.collection).producer;
+            let made_by = &self.graph.steps()[producer.0 as usize];
+            self.setting.views.load(id, load).map_err(|error| made_by.locate(error))
+        })
     }
 }

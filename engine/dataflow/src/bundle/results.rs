@@ -8,34 +8,32 @@ use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::graph::CollectionId;
 use crate::pcollection::Collected;
 use crate::plan::StageGraph;
-use crate::shuffle::{EdgeId, Iterable, RawValues, RawValuesBuilder, ReadFault, Record, Records};
+use crate::shuffle::{Iterable, RawValues};
+use crate::view::PipelineId;
 
 /// What a finished run holds of the collections that were asked for.
-#[derive(Debug, Clone, Default)]
-pub struct Results(BTreeMap<CollectionId, RawValues>);
+///
+/// Nothing is copied: the values stay where the run has left them, in memory or on disk.
+#[derive(Debug, Clone)]
+pub struct Results {
+    pipeline: PipelineId,
+    values: BTreeMap<CollectionId, RawValues>,
+}
 
 impl Results {
-    /// Reads all collections of a finished run that were asked for.
+    /// All collections of a finished run that were asked for.
     ///
     /// # Errors
-    /// A disk that fails.
+    /// A store that fails.
     pub fn gather(graph: &StageGraph, setting: &Setting) -> Result<Self> {
-        let mut results = BTreeMap::new();
+        let mut values = BTreeMap::new();
         for (index, collection) in graph.graph().collections.iter().enumerate() {
             let id = CollectionId(index as u32);
-            let Some(edge) = graph.plain_edge(id).filter(|_| collection.is_result) else {
-                continue;
-            };
-            let env = setting.env(graph);
-            let mut values: RawValuesBuilder = env.group_builder();
-            let mut records = setting.read_all(edge.id)?;
-            while records.advance()? {
-                let Record { head, tail, .. } = records.record();
-                values.push(head, tail)?;
+            if let Some(edge) = graph.plain_edge(id).filter(|_| collection.is_result) {
+                values.insert(id, RawValues::of_records(setting.store().contents(edge.id)?));
             }
-            results.insert(id, values.finish()?);
         }
-        Ok(Self(results))
+        Ok(Self { pipeline: graph.graph().pipeline, values })
     }
 
     /// The elements of a collection, in no order.
@@ -43,20 +41,12 @@ impl Results {
     /// # Errors
     /// A collection that was not asked for before the run.
     pub fn get<T: Element>(&self, of: &Collected<T>) -> Result<Iterable<T>> {
-        let raw = self.0.get(&of.id()).cloned().ok_or_else(|| {
+        let raw = self.values.get(&of.id()).filter(|_| of.pipeline() == self.pipeline);
+        let raw = raw.cloned().ok_or_else(|| {
             let message = "the run does not hold this collection";
             Error::new(ErrorCode::NO_RESULT, ErrorKind::InvalidInput, message)
-                .mend("call `collect` on it before the pipeline runs")
+                .mend("call `collect` on it before its pipeline runs")
         })?;
-        Ok(Iterable::new(raw, ReadFault::default()))
-    }
-}
-
-impl Setting {
-    /// All records of an edge, partition after partition.
-    pub(super) fn read_all(&self, edge: EdgeId) -> Result<Box<dyn Records>> {
-        let partitions = self.store.filled_partitions(edge).into_iter();
-        let cursors = partitions.map(|partition| self.store.records(edge, partition));
-        Ok(crate::shuffle::chained(cursors.collect::<Result<_>>()?))
+        Ok(Iterable::outside(raw))
     }
 }

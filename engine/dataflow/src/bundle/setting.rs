@@ -1,6 +1,5 @@
 //! What all bundles of a run share.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::cancel::CancelToken;
@@ -8,7 +7,7 @@ use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
 use crate::options::RunOptions;
 use crate::plan::StageGraph;
-use crate::shuffle::{InProcessShuffle, ShuffleStore};
+use crate::shuffle::{InProcessShuffle, Scratch, ShuffleStore};
 use crate::view::ViewId;
 
 /// Where the bundles of a run keep their records and what they may use.
@@ -20,7 +19,7 @@ pub struct Setting {
     pub(super) bundle_elements: usize,
     pub(super) views: Views,
     pub(super) cancel: CancelToken,
-    scratch_folder: Option<PathBuf>,
+    scratch: Scratch,
 }
 
 impl Setting {
@@ -31,8 +30,8 @@ impl Setting {
         budget: MemoryBudget,
         partition_count: usize,
     ) -> (Self, InProcessShuffle) {
-        let scratch_folder = options.scratch_folder.clone();
-        let store = InProcessShuffle::new(budget.clone(), scratch_folder.clone());
+        let scratch = Scratch::new(options.scratch_folder.clone());
+        let store = InProcessShuffle::new(budget.clone(), scratch.clone());
         let setting = Self {
             store: Arc::new(store.clone()),
             budget,
@@ -40,7 +39,7 @@ impl Setting {
             bundle_elements: options.bundle_elements.map_or(usize::MAX, usize::from),
             views: Views::default(),
             cancel: CancelToken::default(),
-            scratch_folder,
+            scratch,
         };
         (setting, store)
     }
@@ -67,16 +66,20 @@ impl Setting {
         self.views.release(view);
     }
 
-    /// Stops all bundles of this run between two batches.
+    /// Stops all bundles of this run between two batches; a parent token runs on.
     pub fn stop(&self) {
         self.cancel.cancel();
     }
 
     /// What the receivers of one new bundle share.
     pub(super) fn env(&self, graph: &StageGraph) -> Env {
-        let steps = Arc::clone(graph.steps());
-        let env = Env::new(steps, self.budget.clone(), self.views.clone());
-        env.within(self.scratch_folder.clone(), self.cancel.clone())
+        Env::new(
+            Arc::clone(graph.steps()),
+            self.budget.clone(),
+            self.scratch.clone(),
+            self.cancel.clone(),
+            self.views.clone(),
+        )
     }
 }
 

@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Coder, CoderKind, Context, Preview, malformed, put_prefixed, take_prefixed};
+use super::{
+    Coder, CoderKind, Context, Preview, malformed, put_prefixed, take_prefixed, unencodable,
+};
 use crate::element::Element;
 use crate::error::Result;
 
@@ -73,7 +75,8 @@ where
 
     fn encode(&self, value: &T, context: Context, out: &mut Vec<u8>) -> Result<()> {
         put_prefixed(context, out, |out| {
-            ciborium::into_writer(value, out).map_err(|why| malformed(&self.name, &why.to_string()))
+            ciborium::into_writer(value, out)
+                .map_err(|why| unencodable(&self.name, &why.to_string()))
         })
     }
 

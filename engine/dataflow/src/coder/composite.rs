@@ -3,7 +3,8 @@
 use bytes::Bytes;
 
 use super::{
-    Coder, CoderKind, Context, Preview, decode_varint, malformed, put_prefixed, take, take_prefixed,
+    Coder, CoderKind, Context, Preview, decode_varint, malformed, put_prefixed, take,
+    take_prefixed, unencodable,
 };
 use crate::error::Result;
 
@@ -100,8 +101,8 @@ impl<C> IterableCoder<C> {
         C: Coder<T>,
     {
         // A damaged count must not reserve more than the input can hold.
-        let likely = usize::try_from(count).unwrap_or(usize::MAX).min(input.len() + 1);
-        items.reserve(likely);
+        let likely = usize::try_from(count).unwrap_or(usize::MAX);
+        items.reserve(likely.min(input.len() / size_of::<T>().max(1) + 1));
         for _ in 0..count {
             items.push(self.0.decode(Context::Nested, input)?);
         }
@@ -120,7 +121,7 @@ impl<T, C: Coder<T>> Coder<Vec<T>> for IterableCoder<C> {
 
     fn encode(&self, value: &Vec<T>, _: Context, out: &mut Vec<u8>) -> Result<()> {
         if value.len() > COUNT_LIMIT {
-            return Err(malformed("iterable", "more items than Beam's count can hold"));
+            return Err(unencodable("iterable", &format!("{} items are too many", value.len())));
         }
         out.extend_from_slice(&(value.len() as i32).to_be_bytes());
         value.iter().try_for_each(|item| self.0.encode(item, Context::Nested, out))

@@ -6,21 +6,24 @@
 //!
 //! Coders know nothing of collections, windows or shuffles.
 
+mod framing;
+mod preview;
+mod varint;
+
 mod cbor;
 mod composite;
 pub mod derived;
-mod preview;
 mod primitive;
-mod varint;
 
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::error::Result;
 
 pub use cbor::{Cbor, CborCoder};
 pub use composite::{IterableCoder, KvCoder, NullableCoder, TupleCoder};
+pub use framing::{decode_all, malformed, put_prefixed, take, take_prefixed, unencodable};
 pub use preview::Preview;
 pub use primitive::{
     BoolCoder, BytesCoder, DoubleCoder, OpaqueCoder, SmallIntCoder, UnitCoder, Utf8Coder,
@@ -127,73 +130,6 @@ pub trait Coder<T>: Clone + Send + Sync + fmt::Debug + 'static {
         let whole = [head, &tail[..]].concat();
         decode_all(self, &whole)
     }
-}
-
-/// Decodes `input` in the outer context and refuses bytes that are left over.
-///
-/// # Errors
-/// Bytes that are no encoding of `T`, or more than one.
-pub fn decode_all<T, C: Coder<T>>(coder: &C, mut input: &[u8]) -> Result<T> {
-    let value = coder.decode(Context::Outer, &mut input)?;
-    match input.len() {
-        0 => Ok(value),
-        left => Err(malformed(coder.kind(), &format!("{left} bytes follow the value"))),
-    }
-}
-
-/// An error for bytes that are no encoding of `kind`.
-pub fn malformed(kind: impl fmt::Display, why: &str) -> Error {
-    Error::new(ErrorCode::CODER, ErrorKind::Corrupt, format!("cannot decode {kind}: {why}"))
-}
-
-/// Takes `length` bytes off the front of `input`.
-///
-/// # Errors
-/// Too few bytes.
-pub fn take<'a>(input: &mut &'a [u8], length: usize, what: &str) -> Result<&'a [u8]> {
-    match input.split_at_checked(length) {
-        Some((head, tail)) => {
-            *input = tail;
-            Ok(head)
-        }
-        None => Err(malformed(what, &format!("{length} bytes are needed, {} left", input.len()))),
-    }
-}
-
-/// Takes the bytes of one value: all of them, or as many as the length before them says.
-///
-/// # Errors
-/// Too few bytes.
-pub fn take_prefixed<'a>(context: Context, input: &mut &'a [u8], what: &str) -> Result<&'a [u8]> {
-    match context {
-        Context::Outer => Ok(std::mem::take(input)),
-        Context::Nested => {
-            let length = decode_varint(input)?;
-            let length = usize::try_from(length)
-                .map_err(|_| malformed(what, &format!("length {length} is too large")))?;
-            take(input, length, what)
-        }
-    }
-}
-
-/// Appends what `write` appends, preceded by its length in the nested context.
-///
-/// # Errors
-/// Those of `write`.
-pub fn put_prefixed(
-    context: Context,
-    out: &mut Vec<u8>,
-    write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
-) -> Result<()> {
-    let start = out.len();
-    write(out)?;
-    if context == Context::Nested {
-        let length = out.len() - start;
-        encode_varint(length as u64, out);
-        let prefix_length = out.len() - start - length;
-        out[start..].rotate_right(prefix_length);
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,20 +7,19 @@
 //! (K, In) ── precombine ── (K, Acc) ── GroupByKey ── merge ── (K, Acc) ── extract ────► (K, Out)
 //! ```
 
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64;
-
-use crate::coder::{Coder, Context, decode_all};
+use crate::coder::{Coder, Context, Preview, decode_all};
 use crate::combine::CombineFn;
 use crate::element::Element;
 use crate::error::Result;
+use crate::graph::combine_table::{CombineTable, Drain};
 use crate::graph::feed::Feed;
-use crate::graph::group::{WritePairs, read_key};
+use crate::graph::group::WritePairs;
 use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, NodeId};
-use crate::memory::Reservation;
 use crate::receiver::{AnyReceiver, Batch, OutputBuffer, Receiver};
 use crate::shuffle::{Iterable, Record, RecordSink};
 
@@ -37,6 +36,29 @@ impl<K, C> Combine<K, C> {
     }
 }
 
+impl<K, C: CombineFn> Combine<K, C> {
+    /// Combines the values of the current group, or what was accumulated of them before.
+    fn combine_group(
+        &self,
+        groups: &mut Groups<'_>,
+        is_lifted: bool,
+        values: &<C::In as Element>::Coder,
+        accumulators: &<C::Acc as Element>::Coder,
+    ) -> Result<C::Out> {
+        let mut accumulator = self.function.create();
+        while let Some((head, tail)) = groups.next_value()? {
+            if is_lifted {
+                let other = accumulators.decode_shared(head, tail.clone())?;
+                self.function.merge(&mut accumulator, other);
+            } else {
+                let value = values.decode_shared(head, tail.clone())?;
+                self.function.add(&mut accumulator, value);
+            }
+        }
+        Ok(self.function.extract(accumulator))
+    }
+}
+
 impl<K, C> fmt::Debug for Combine<K, C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Combine")
@@ -46,7 +68,11 @@ impl<K, C> fmt::Debug for Combine<K, C> {
 impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
     fn facts(&self) -> GroupFacts {
         let facts = self.function.facts();
-        GroupFacts { is_combining: true, parameters: facts.parameters, version: facts.version }
+        GroupFacts {
+            accumulator: Some(C::Acc::coder().kind()),
+            parameters: facts.parameters,
+            version: facts.version,
+        }
     }
 
     fn write(
@@ -59,9 +85,9 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         if !is_lifted {
             return AnyReceiver::new::<(K, C::In)>(WritePairs::<K, C::In>::new(sink, env));
         }
-        let table = CombineTable::new(node, self.function.clone(), env);
         let drain = ToSink::<C::Acc> { coder: C::Acc::coder(), head: Vec::new(), sink };
-        AnyReceiver::new::<(K, C::In)>(Precombine::<K, C, _>::new(table, drain))
+        let receiver = Precombine::<K, C, _>::new(node, self.function.clone(), drain, env);
+        AnyReceiver::new::<(K, C::In)>(receiver)
     }
 
     fn read(
@@ -75,7 +101,6 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
     ) -> Result<bool> {
         let mut feed = Feed::new(next.typed::<(K, C::Out)>(), env);
         let (keys, values, accumulators) = (K::coder(), C::In::coder(), C::Acc::coder());
-        let function = &self.function;
         for _ in 0..env.skip() {
             groups.next_group()?;
         }
@@ -84,20 +109,10 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
                 feed.finish()?;
                 return Ok(false);
             }
-            let before = env.enter(node);
-            let key = read_key::<K>(&keys, groups.key(), node, env)?;
-            let mut accumulator = function.create();
-            while let Some((head, tail)) = groups.next_value()? {
-                if is_lifted {
-                    let other = accumulators.decode_shared(head, tail.clone())?;
-                    function.merge(&mut accumulator, other);
-                } else {
-                    function.add(&mut accumulator, values.decode_shared(head, tail.clone())?);
-                }
-            }
-            let result = function.extract(accumulator);
-            env.enter(before);
-            feed.push((key, result))?;
+            let key = decode_all(&keys, groups.key())?;
+            let combine = || self.combine_group(groups, is_lifted, &values, &accumulators);
+            let combined = noting(combine, || env.note_element(node, Some(preview_of(&key))));
+            feed.push((key, combined?))?;
         }
         feed.finish()?;
         Ok(!env.notes_elements)
@@ -115,8 +130,8 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
             CombinePart::Precombine => {
                 let out = OutputBuffer::new(next.typed::<(K, C::Acc)>());
                 let drain = ToReceiver::<K, C::Acc> { coder: K::coder(), out };
-                let table = CombineTable::new(node, function, env);
-                AnyReceiver::new::<(K, C::In)>(Precombine::<K, C, _>::new(table, drain))
+                let receiver = Precombine::<K, C, _>::new(node, function, drain, env);
+                AnyReceiver::new::<(K, C::In)>(receiver)
             }
             CombinePart::Merge => each_pair(node, next, env, move |pair| {
                 let (key, accumulators): (K, Iterable<C::Acc>) = pair;
@@ -132,6 +147,23 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
     }
 }
 
+/// Runs `work`; if it panics, `note` is called before the panic goes on.
+///
+/// So a panic in a combine function names its key, which no second attempt could find: it depends
+/// on all the values before.
+fn noting<R>(work: impl FnOnce() -> R, note: impl FnOnce()) -> R {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        note();
+        resume_unwind(panic)
+    })
+}
+
+fn preview_of<K: Element>(key: &K) -> String {
+    let mut preview = Preview::default();
+    K::coder().preview(key, &mut preview);
+    preview.finish()
+}
+
 fn each_pair<In: Element, Out: Element>(
     node: NodeId,
     next: AnyReceiver,
@@ -141,114 +173,6 @@ fn each_pair<In: Element, Out: Element>(
     let out = OutputBuffer::new(next.typed::<Out>());
     let of = PhantomData;
     AnyReceiver::new::<In>(EachPair { node, function, out, env: env.clone(), of })
-}
-
-/// Accumulators by encoded key.
-///
-/// Reserves twice what it takes, because draining it writes everything once more.
-struct CombineTable<C: CombineFn> {
-    node: NodeId,
-    function: C,
-    places: HashTable<u32>,
-    entries: Vec<Entry<C::Acc>>,
-    keys: Vec<u8>,
-    /// Bytes that accumulators own, never less than the truth.
-    accumulator_bytes: usize,
-    reservation: Reservation,
-    env: Env,
-}
-
-struct Entry<A> {
-    hash: u64,
-    key_start: usize,
-    key_length: u32,
-    accumulator: A,
-}
-
-/// Bytes that a table may take without a reservation; every bundle declares them.
-const FREE_BYTES: u64 = 256 << 10;
-/// Growing in steps keeps the budget's lock out of the way of every element.
-const STEP_BYTES: u64 = 256 << 10;
-
-impl<C: CombineFn> CombineTable<C> {
-    fn new(node: NodeId, function: C, env: &Env) -> Self {
-        Self {
-            node,
-            function,
-            places: HashTable::new(),
-            entries: Vec::new(),
-            keys: Vec::new(),
-            accumulator_bytes: 0,
-            reservation: env.budget.hold(),
-            env: env.clone(),
-        }
-    }
-
-    fn add(&mut self, key: &[u8], value: C::In) {
-        let hash = xxh3_64(key);
-        if std::mem::needs_drop::<C::Acc>() {
-            self.accumulator_bytes += size_of::<C::In>() + value.heap_bytes();
-        }
-        let (entries, keys) = (&self.entries, &self.keys);
-        let is_same = |place: &u32| {
-            let entry = &entries[*place as usize];
-            entry.hash == hash && keys[entry.key_start..][..entry.key_length as usize] == *key
-        };
-        if let Some(&place) = self.places.find(hash, is_same) {
-            self.function.add(&mut self.entries[place as usize].accumulator, value);
-            return;
-        }
-        let mut accumulator = self.function.create();
-        self.function.add(&mut accumulator, value);
-        let place = self.entries.len() as u32;
-        let (key_start, key_length) = (self.keys.len(), key.len() as u32);
-        self.keys.extend_from_slice(key);
-        self.entries.push(Entry { hash, key_start, key_length, accumulator });
-        let entries = &self.entries;
-        self.places.insert_unique(hash, place, |place| entries[*place as usize].hash);
-    }
-
-    /// Whether there is memory for another batch; asks the budget for more when there is not.
-    fn has_room(&mut self) -> bool {
-        let table = self.places.capacity() * size_of::<u32>() * 8 / 7
-            + self.entries.capacity() * size_of::<Entry<C::Acc>>()
-            + self.keys.capacity();
-        let wanted = |accumulators: usize| 2 * (table + accumulators) as u64;
-        let granted = FREE_BYTES + self.reservation.bytes();
-        if wanted(self.accumulator_bytes) <= granted {
-            return true;
-        }
-        if std::mem::needs_drop::<C::Acc>() {
-            let sizes = self.entries.iter().map(|entry| entry.accumulator.heap_bytes());
-            self.accumulator_bytes = sizes.sum();
-        }
-        let wanted = wanted(self.accumulator_bytes);
-        wanted <= granted
-            || self.reservation.try_grow(wanted - granted + STEP_BYTES.max(wanted / 8))
-    }
-
-    /// Hands every key and accumulator to `drain`, and starts anew.
-    fn drain(&mut self, drain: &mut impl Drain<C::Acc>) -> Result<()> {
-        self.places = HashTable::new();
-        let keys = std::mem::take(&mut self.keys);
-        let entries = std::mem::take(&mut self.entries);
-        self.accumulator_bytes = 0;
-        // What is drained is held by whoever takes it, under a reservation of its own.
-        let half = self.reservation.bytes() / 2;
-        self.reservation.shrink(half);
-        for entry in entries {
-            let key = &keys[entry.key_start..][..entry.key_length as usize];
-            drain.put(key, entry.accumulator)?;
-        }
-        self.reservation.shrink(self.reservation.bytes());
-        Ok(())
-    }
-}
-
-/// Takes what a table has accumulated.
-trait Drain<A>: Send {
-    fn put(&mut self, key: &[u8], accumulator: A) -> Result<()>;
-    fn finish(self, env: &Env) -> Result<()>;
 }
 
 /// Encodes accumulators into a shuffle.
@@ -266,7 +190,8 @@ impl<A: Element> Drain<A> for ToSink<A> {
     }
 
     fn finish(self, env: &Env) -> Result<()> {
-        env.finish_sink(self.sink)
+        env.leave_sink(self.sink);
+        Ok(())
     }
 }
 
@@ -288,34 +213,62 @@ impl<K: Element, A: Element> Drain<A> for ToReceiver<K, A> {
 
 /// The part of a lifted combine that comes before the shuffle.
 struct Precombine<K: Element, C: CombineFn, D> {
+    node: NodeId,
     coder: K::Coder,
-    key: Vec<u8>,
+    keys: Vec<u8>,
+    key_ends: Vec<usize>,
     table: CombineTable<C>,
     drain: D,
+    env: Env,
 }
 
 impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Precombine<K, C, D> {
-    fn new(table: CombineTable<C>, drain: D) -> Self {
-        Self { coder: K::coder(), key: Vec::new(), table, drain }
+    fn new(node: NodeId, function: C, drain: D, env: &Env) -> Self {
+        let table = CombineTable::new(function, &env.budget);
+        let (keys, key_ends) = (Vec::new(), Vec::new());
+        Self { node, coder: K::coder(), keys, key_ends, table, drain, env: env.clone() }
+    }
+
+    /// Encodes the keys of a batch, so that it is known what they take before they are kept.
+    fn encode_keys(&mut self, batch: &Batch<(K, C::In)>) -> Result<()> {
+        self.keys.clear();
+        self.key_ends.clear();
+        for (key, _) in &batch.values {
+            self.coder.encode(key, Context::Outer, &mut self.keys)?;
+            self.key_ends.push(self.keys.len());
+        }
+        Ok(())
     }
 }
 
 impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Receiver<(K, C::In)> for Precombine<K, C, D> {
     fn push(&mut self, batch: &mut Batch<(K, C::In)>) -> Result<()> {
-        let before = self.table.env.enter(self.table.node);
-        for (key, value) in batch.values.drain(..) {
-            self.key.clear();
-            self.coder.encode(&key, Context::Outer, &mut self.key)?;
-            self.table.add(&self.key, value);
+        let before = self.env.enter(self.node);
+        self.encode_keys(batch)?;
+        while !self.table.make_room(batch.values.len(), self.keys.len()) {
+            self.table.drain(&mut self.drain)?;
         }
-        self.table.env.enter(before);
-        if self.table.has_room() { Ok(()) } else { self.table.drain(&mut self.drain) }
+        let current = Cell::new((0, 0));
+        let add_all = || {
+            for ((_, value), &end) in batch.values.drain(..).zip(&self.key_ends) {
+                let start = current.get().1;
+                current.set((start, end));
+                self.table.add(&self.keys[start..end], value);
+            }
+        };
+        noting(add_all, || {
+            let (start, end) = current.get();
+            if let Ok(key) = decode_all::<K, _>(&self.coder, &self.keys[start..end]) {
+                self.env.note_element(self.node, Some(preview_of(&key)));
+            }
+        });
+        self.env.enter(before);
+        Ok(())
     }
 
-    fn finish(self: Box<Self>) -> Result<()> {
-        let Self { mut table, mut drain, .. } = *self;
-        table.drain(&mut drain)?;
-        drain.finish(&table.env)
+    fn finish(mut self: Box<Self>) -> Result<()> {
+        self.table.drain(&mut self.drain)?;
+        self.drain.finish(&self.env)
     }
 }
 

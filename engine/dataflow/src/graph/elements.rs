@@ -135,6 +135,7 @@ impl<T: Element> Receiver<T> for WriteElements<T> {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.env.finish_sink(self.sink)
+        self.env.leave_sink(self.sink);
+        Ok(())
     }
 }

@@ -2,55 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cancel::CancelToken;
 use crate::dofn::SideInputs;
-use crate::error::{Error, Result};
-use crate::graph::NodeId;
+use crate::error::{Error, ErrorKind, Result};
+use crate::graph::{NodeId, Views};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::receiver::BATCH_ELEMENTS;
-use crate::shuffle::{Prepared, RawValuesBuilder, ReadFault, RecordSink};
+use crate::shuffle::{EdgeId, Prepared, RawValuesBuilder, RecordSink, Scratch};
 use crate::view::ViewId;
-
-/// A loaded side input whose type the graph has forgotten.
-pub(crate) type AnyValue = Arc<dyn std::any::Any + Send + Sync>;
-
-/// The side inputs that are loaded, shared by all bundles of a run.
-#[derive(Debug, Clone, Default)]
-pub struct Views(Arc<Mutex<BTreeMap<ViewId, AnyValue>>>);
-
-impl Views {
-    /// The value of a view, loaded by the first who asks.
-    ///
-    /// # Errors
-    /// What `load` returns.
-    pub fn get_or_load(&self, id: ViewId, load: impl FnOnce() -> Result<AnyValue>) -> Result<()> {
-        let mut loaded = self.lock();
-        if let std::collections::btree_map::Entry::Vacant(place) = loaded.entry(id) {
-            place.insert(load()?);
-        }
-        Ok(())
-    }
-
-    /// Forgets a view; its memory is free once the last bundle that uses it has ended.
-    pub fn release(&self, id: ViewId) {
-        self.lock().remove(&id);
-    }
-
-    fn select(&self, ids: &[ViewId]) -> SideInputs {
-        let loaded = self.lock();
-        let found = ids.iter().filter_map(|id| Some((*id, Arc::clone(loaded.get(id)?))));
-        SideInputs(found.collect())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ViewId, AnyValue>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The name of a step, for errors and metrics.
 #[derive(Debug, Clone)]
@@ -59,6 +22,18 @@ pub struct StepInfo {
     pub name: String,
     /// The line of the recipe.
     pub location: &'static Location<'static>,
+}
+
+impl StepInfo {
+    /// Adds step and recipe line to an error; one that names a step keeps its own.
+    #[must_use]
+    pub fn locate(&self, error: Error) -> Error {
+        if error.place("step").is_some() {
+            return error;
+        }
+        let (file, line) = (self.location.file(), self.location.line());
+        error.at("step", &self.name).at("recipe", format_args!("{file}:{line}"))
+    }
 }
 
 /// A part of an input: elements before it, and elements in it.
@@ -76,7 +51,7 @@ pub struct Env {
     /// The budget of the run.
     pub budget: MemoryBudget,
     /// Where spilled data goes.
-    pub scratch_folder: Option<PathBuf>,
+    pub scratch: Scratch,
     /// The request to stop.
     pub cancel: CancelToken,
     /// The side inputs of the run.
@@ -85,14 +60,13 @@ pub struct Env {
     pub notes_elements: bool,
     /// Which part of the input is read: all of it, or only what failed before.
     pub span: Span,
-    /// Where iterators over groups leave an error.
-    pub fault: ReadFault,
     bundle: Arc<Bundle>,
 }
 
 struct Bundle {
     steps: Arc<[StepInfo]>,
     current: AtomicU32,
+    is_feeding: AtomicBool,
     done: AtomicU64,
     pending: AtomicU64,
     noted: Mutex<BTreeMap<NodeId, String>>,
@@ -102,15 +76,22 @@ struct Bundle {
 #[derive(Default)]
 struct Outcome {
     metrics: Metrics,
-    prepared: Vec<Box<dyn Prepared>>,
+    sinks: BTreeMap<EdgeId, Box<dyn RecordSink>>,
 }
 
 impl Env {
     /// What a bundle of these steps shares, one step for each node of the graph.
-    pub fn new(steps: Arc<[StepInfo]>, budget: MemoryBudget, views: Views) -> Self {
+    pub fn new(
+        steps: Arc<[StepInfo]>,
+        budget: MemoryBudget,
+        scratch: Scratch,
+        cancel: CancelToken,
+        views: Views,
+    ) -> Self {
         let bundle = Bundle {
             steps,
             current: AtomicU32::new(0),
+            is_feeding: AtomicBool::new(false),
             done: AtomicU64::new(0),
             pending: AtomicU64::new(0),
             noted: Mutex::default(),
@@ -118,33 +99,16 @@ impl Env {
         };
         Self {
             budget,
-            scratch_folder: None,
-            cancel: CancelToken::default(),
+            scratch,
+            cancel,
             views,
             notes_elements: false,
             span: Span { done: 0, pending: u64::MAX },
-            fault: ReadFault::default(),
             bundle: Arc::new(bundle),
         }
     }
 
-    /// The same, spilling into this folder and stopping with this token.
-    #[must_use]
-    pub fn within(mut self, scratch_folder: Option<PathBuf>, cancel: CancelToken) -> Self {
-        self.scratch_folder = scratch_folder;
-        self.cancel = cancel;
-        self
-    }
-
-    /// The same surroundings for another bundle.
-    #[must_use]
-    pub fn fresh(&self) -> Self {
-        let steps = Arc::clone(&self.bundle.steps);
-        Self::new(steps, self.budget.clone(), self.views.clone())
-            .within(self.scratch_folder.clone(), self.cancel.clone())
-    }
-
-    /// Reads only what `failed` was being processed, and notes its elements.
+    /// The same, noting the elements of what `failed` was being processed, and reading no others.
     #[must_use]
     pub fn noting(mut self, failed: Span) -> Self {
         // Without a batch on its way, the failure came while one was being gathered.
@@ -170,6 +134,16 @@ impl Env {
         Span { done, pending: self.bundle.pending.load(Ordering::Relaxed) }
     }
 
+    /// Says whether elements are on their way: only then can one of them be what fails.
+    pub fn set_feeding(&self, is_feeding: bool) {
+        self.bundle.is_feeding.store(is_feeding, Ordering::Relaxed);
+    }
+
+    /// Whether elements are on their way, or were when a failure came.
+    pub fn is_feeding(&self) -> bool {
+        self.bundle.is_feeding.load(Ordering::Relaxed)
+    }
+
     /// Says that the next `count` elements of the input are being processed.
     pub fn begin_batch(&self, count: usize) {
         self.bundle.pending.store(count as u64, Ordering::Relaxed);
@@ -181,22 +155,30 @@ impl Env {
         self.bundle.done.fetch_add(count, Ordering::Relaxed);
     }
 
-    /// Notes which element a node works on.
-    pub fn note_element(&self, node: NodeId, preview: String) {
-        self.bundle.noted.lock().unwrap_or_else(PoisonError::into_inner).insert(node, preview);
+    /// Notes which element a node works on; `None` when it works on no single one.
+    pub fn note_element(&self, node: NodeId, preview: Option<String>) {
+        let mut noted = self.bundle.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        match preview {
+            Some(preview) => noted.insert(node, preview),
+            None => noted.remove(&node),
+        };
     }
 
-    /// Adds step, recipe line and element to an error of `node`; one that names a step is from
-    /// further down the chain and stays as it is.
+    /// Adds step, recipe line and element to an error of `node`.
+    ///
+    /// One that names a step is from further down the chain and stays as it is; a request to stop
+    /// is nobody's fault.
+    #[must_use]
     pub fn blame(&self, node: NodeId, error: Error) -> Error {
-        if error.place("step").is_some() {
+        if error.place("step").is_some() || error.kind() == ErrorKind::Cancelled {
             return error;
         }
-        let step = self.step(node);
-        let (file, line) = (step.location.file(), step.location.line());
-        let error = error.at("step", &step.name).at("recipe", format_args!("{file}:{line}"));
+        let error = self.step(node).locate(error);
         let noted = self.bundle.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.get(&node).map_or(error.clone(), |element| error.at("element", element))
+        match noted.get(&node) {
+            Some(element) => error.at("element", element),
+            None => error,
+        }
     }
 
     /// The step of a node.
@@ -221,7 +203,7 @@ impl Env {
 
     /// An empty group of values.
     pub fn group_builder(&self) -> RawValuesBuilder {
-        RawValuesBuilder::new(&self.budget, self.scratch_folder.clone())
+        RawValuesBuilder::new(&self.budget, &self.scratch)
     }
 
     /// Adds numbers that count when the bundle commits.
@@ -229,20 +211,24 @@ impl Env {
         self.lock().metrics.merge(metrics);
     }
 
-    /// Ends a sink; its records are seen when the bundle commits.
-    ///
-    /// # Errors
-    /// A disk that fails while spilling.
-    pub fn finish_sink(&self, sink: Box<dyn RecordSink>) -> Result<()> {
-        let prepared = sink.finish()?;
-        self.lock().prepared.push(prepared);
-        Ok(())
+    /// Takes the sink that an earlier chain has left for this edge, if one has.
+    pub fn take_sink(&self, edge: EdgeId) -> Option<Box<dyn RecordSink>> {
+        self.lock().sinks.remove(&edge)
+    }
+
+    /// Leaves a sink to the next chain, or to the end of the bundle.
+    pub fn leave_sink(&self, sink: Box<dyn RecordSink>) {
+        self.lock().sinks.insert(sink.edge(), sink);
     }
 
     /// What the bundle has made: its numbers, and its records, to be committed.
-    pub fn take_outcome(&self) -> (Metrics, Vec<Box<dyn Prepared>>) {
-        let outcome = std::mem::take(&mut *self.lock());
-        (outcome.metrics, outcome.prepared)
+    ///
+    /// # Errors
+    /// A disk that fails while spilling.
+    pub fn take_outcome(&self) -> Result<(Metrics, Vec<Box<dyn Prepared>>)> {
+        let Outcome { metrics, sinks } = std::mem::take(&mut *self.lock());
+        let prepared = sinks.into_values().map(RecordSink::finish).collect::<Result<_>>()?;
+        Ok((metrics, prepared))
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcome> {

@@ -25,6 +25,7 @@ pub(super) struct Feed<'a, T> {
 
 impl<'a, T: Element> Feed<'a, T> {
     pub(super) fn new(next: Box<dyn Receiver<T>>, env: &'a Env) -> Self {
+        env.set_feeding(true);
         Self { next, batch: Batch::default(), heap_bytes: 0, size: 1, env }
     }
 
@@ -41,16 +42,19 @@ impl<'a, T: Element> Feed<'a, T> {
     /// Pushes what is left and ends the chain.
     pub(super) fn finish(mut self) -> Result<()> {
         self.flush()?;
+        self.env.set_feeding(false);
         self.next.finish()
     }
 
     fn flush(&mut self) -> Result<()> {
         self.env.cancel.check()?;
+        if self.batch.values.is_empty() {
+            return Ok(());
+        }
         self.env.begin_batch(self.batch.values.len());
         let began = Instant::now();
         self.next.push(&mut self.batch)?;
         self.env.end_batch();
-        self.env.fault.check()?;
         self.heap_bytes = 0;
         self.size = if began.elapsed() < SLOW {
             (self.size * 2).min(BATCH_ELEMENTS)

@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
-use crate::coder::{Coder, Context, Preview, decode_all};
+use crate::coder::{Coder, CoderKind, Context, decode_all};
 use crate::element::Element;
 use crate::error::Result;
 use crate::graph::feed::Feed;
@@ -69,8 +69,9 @@ pub enum CombinePart {
 /// What is known of a [`Grouping`] before it runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupFacts {
-    /// Whether values are combined, so that combining can be lifted before the shuffle.
-    pub is_combining: bool,
+    /// The coder of the accumulators, where values are combined: combining can then be lifted
+    /// before the shuffle.
+    pub accumulator: Option<CoderKind>,
     /// Arguments that change the result.
     pub parameters: String,
     /// The declared version of the code.
@@ -139,22 +140,6 @@ impl fmt::Debug for Groups<'_> {
     }
 }
 
-/// Decodes the key of a group, noting it where elements are noted.
-pub(super) fn read_key<K: Element>(
-    coder: &K::Coder,
-    key: &[u8],
-    node: NodeId,
-    env: &Env,
-) -> Result<K> {
-    let key = decode_all(coder, key)?;
-    if env.notes_elements {
-        let mut preview = Preview::default();
-        coder.preview(&key, &mut preview);
-        env.note_element(node, preview.finish());
-    }
-    Ok(key)
-}
-
 /// GroupByKey of pairs of `K` and `V`.
 pub struct GroupBy<K, V>(PhantomData<fn() -> (K, V)>);
 
@@ -188,7 +173,7 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
 
     fn read(
         &self,
-        node: NodeId,
+        _: NodeId,
         groups: &mut Groups<'_>,
         _: bool,
         limit: usize,
@@ -205,12 +190,12 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
                 feed.finish()?;
                 return Ok(false);
             }
-            let key = read_key::<K>(&coder, groups.key(), node, env)?;
+            let key = decode_all(&coder, groups.key())?;
             let mut values = env.group_builder();
             while let Some((head, tail)) = groups.next_value()? {
                 values.push(head, tail)?;
             }
-            feed.push((key, Iterable::new(values.finish()?, env.fault.clone())))?;
+            feed.push((key, Iterable::in_bundle(values.finish()?)))?;
         }
         feed.finish()?;
         Ok(!env.notes_elements)
@@ -252,6 +237,7 @@ impl<K: Element, V: Element> Receiver<(K, V)> for WritePairs<K, V> {
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.env.finish_sink(self.sink)
+        self.env.leave_sink(self.sink);
+        Ok(())
     }
 }

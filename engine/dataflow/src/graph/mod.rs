@@ -5,12 +5,14 @@
 //! without knowing them. Read `pardo.rs`, then `group.rs` and `combine.rs`.
 
 mod combine;
+mod combine_table;
 mod elements;
 mod env;
 mod feed;
 mod group;
 mod pardo;
 mod view;
+mod views;
 
 use std::fmt;
 use std::panic::Location;
@@ -18,14 +20,15 @@ use std::sync::Arc;
 
 use crate::coder::CoderKind;
 use crate::error::Error;
-use crate::view::ViewId;
+use crate::view::{PipelineId, ViewId};
 
 pub use combine::Combine;
 pub use elements::{AnyElements, ElementsOf};
-pub use env::{Env, Span, StepInfo, Views};
+pub use env::{Env, Span, StepInfo};
 pub use group::{CombinePart, GroupBy, GroupFacts, Grouping, Groups};
 pub use pardo::{Elementwise, ElementwiseFacts, RunParDo};
 pub use view::{AnyView, IterableLoader, MapLoader, SingletonLoader};
+pub use views::{LoadedView, Views};
 
 /// Names a node of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,7 +75,7 @@ impl fmt::Debug for Operation {
         f.write_str(match self {
             Self::Impulse => "Impulse",
             Self::ParDo(_) => "ParDo",
-            Self::Group(group) if group.facts().is_combining => "CombinePerKey",
+            Self::Group(group) if group.facts().accumulator.is_some() => "CombinePerKey",
             Self::Group(_) => "GroupByKey",
             Self::Reshuffle => "Reshuffle",
             Self::Flatten => "Flatten",
@@ -107,11 +110,13 @@ pub struct View {
 /// An input is always made before the node that reads it.
 #[derive(Debug, Clone, Default)]
 pub struct Graph {
+    /// The pipeline that it is of.
+    pub pipeline: PipelineId,
     /// The nodes; a `NodeId` is a place in here.
     pub nodes: Vec<Node>,
     /// The collections; a `CollectionId` is a place in here.
     pub collections: Vec<Collection>,
-    /// The views; a `ViewId` is a place in here.
+    /// The views; the index of a `ViewId` is a place in here.
     pub views: Vec<View>,
     /// Mistakes that were found during construction.
     pub mistakes: Vec<Error>,
@@ -130,7 +135,7 @@ impl Graph {
 
     /// The view of this id.
     pub fn view(&self, id: ViewId) -> &View {
-        &self.views[id.0 as usize]
+        &self.views[id.index as usize]
     }
 
     /// All nodes with their ids.

@@ -1,6 +1,7 @@
 //! ParDo: links a DoFn into a chain of receivers.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::coder::{Coder, Preview};
 use crate::dofn::{DoFn, DoFnFacts, ProcessContext, SideInputs, Tag, TaggedBuffers};
@@ -100,28 +101,27 @@ impl<F: DoFn> Elementwise for RunParDo<F> {
     }
 }
 
-/// A DoFn that was set up: it is torn down when it is dropped, whatever has happened.
+/// A DoFn that is torn down exactly once: by [`Alive::end`], or after a failure when it is dropped.
 struct Alive<F: DoFn>(Option<F>);
 
 impl<F: DoFn> Alive<F> {
     fn get(&mut self) -> &mut F {
-        self.0.as_mut().expect("a DoFn lives until it is dropped")
+        self.0.as_mut().expect("a DoFn lives until it is torn down")
+    }
+
+    fn end(mut self) {
+        if let Some(mut dofn) = self.0.take() {
+            dofn.teardown();
+        }
     }
 }
 
 impl<F: DoFn> Drop for Alive<F> {
     fn drop(&mut self) {
         if let Some(mut dofn) = self.0.take() {
-            // A second panic while one unwinds would stop the process: the first is the one to
-            // report, so a panic in teardown is let go only when it is the first.
-            let torn_down = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                dofn.teardown();
-            }));
-            if let Err(panic) = torn_down
-                && !std::thread::panicking()
-            {
-                std::panic::resume_unwind(panic);
-            }
+            // The failure that came before is the one to report, not a panic that follows from it.
+            let torn_down = catch_unwind(AssertUnwindSafe(|| dofn.teardown()));
+            drop(torn_down);
         }
     }
 }
@@ -157,7 +157,7 @@ impl<F: DoFn> Chained<F> {
             metrics: &mut self.metrics,
             cancel: &self.env.cancel,
         };
-        work(self.alive.0.as_mut().expect("a DoFn lives until it is dropped"), &mut ctx)
+        work(self.alive.get(), &mut ctx)
     }
 
     fn process_all(&mut self, values: &mut Vec<F::In>) -> Result<()> {
@@ -170,9 +170,16 @@ impl<F: DoFn> Chained<F> {
         values.drain(..).try_for_each(|element| {
             let mut preview = Preview::default();
             coder.preview(&element, &mut preview);
-            self.env.note_element(self.node, preview.finish());
-            self.run(|dofn, ctx| dofn.process(element, ctx))
+            self.env.note_element(self.node, Some(preview.finish()));
+            self.run(|dofn, ctx| dofn.process(element, ctx))?;
+            // What fails further down was made of this element.
+            self.flush()
         })
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        self.main.flush()?;
+        self.tagged.iter_mut().try_for_each(|(_, buffer)| buffer.flush())
     }
 
     fn blame(&self, error: Error) -> Error {
@@ -188,21 +195,25 @@ impl<F: DoFn> Receiver<F::In> for Chained<F> {
         let processed = self.process_all(&mut values);
         batch.values = values;
         processed.map_err(|error| self.blame(error))?;
-        self.env.enter(before);
         // Nothing stays behind: what fails from here on was made of this batch.
-        self.main.flush()?;
-        self.tagged.iter_mut().try_for_each(|(_, buffer)| buffer.flush())
+        self.flush()?;
+        self.env.enter(before);
+        Ok(())
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
         let before = self.env.enter(self.node);
+        if self.env.notes_elements {
+            self.env.note_element(self.node, None);
+        }
         let finished = self.run(|dofn, ctx| dofn.finish_bundle(ctx));
         finished.map_err(|error| self.blame(error))?;
-        self.env.enter(before);
         let Self { node, alive, main, tagged, metrics, env, .. } = *self;
-        drop(alive);
+        alive.end();
         env.add_metrics(&metrics.of_step(&env.step(node).name));
         main.finish()?;
-        tagged.into_iter().try_for_each(|(_, buffer)| buffer.finish())
+        tagged.into_iter().try_for_each(|(_, buffer)| buffer.finish())?;
+        env.enter(before);
+        Ok(())
     }
 }

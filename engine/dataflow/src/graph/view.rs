@@ -4,24 +4,29 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use crate::coder::{Coder, Context, Preview};
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::graph::Env;
-use crate::graph::env::AnyValue;
-use crate::shuffle::{Iterable, Record, Records};
+use crate::graph::LoadedView;
+use crate::memory::{MemoryBudget, Reservation};
+use crate::shuffle::{Iterable, RawValues, RecordSet};
 use crate::view::MapView;
 
 /// Reads all records of a collection into what a DoFn sees.
 pub trait AnyView: Send + Sync + fmt::Debug {
-    /// The name of the shape, for plans and fingerprints.
-    fn shape(&self) -> &'static str;
+    /// The shape of the view and what else decides its value, for fingerprints.
+    ///
+    /// # Errors
+    /// A default that cannot be encoded.
+    fn identity(&self) -> Result<String>;
 
-    /// Reads the view.
+    /// Reads the view; what it keeps in memory is reserved.
     ///
     /// # Errors
     /// A collection that does not have the shape, or more than the budget holds.
-    fn load(&self, records: &mut dyn Records, env: &Env) -> Result<AnyValue>;
+    fn load(&self, records: Arc<dyn RecordSet>, budget: &MemoryBudget) -> Result<LoadedView>;
 }
 
 /// A collection of exactly one element, or of none where there is a default.
@@ -37,24 +42,33 @@ impl<T> SingletonLoader<T> {
 }
 
 impl<T: Element> AnyView for SingletonLoader<T> {
-    fn shape(&self) -> &'static str {
-        if self.default.is_some() { "singleton or default" } else { "singleton" }
+    fn identity(&self) -> Result<String> {
+        let Some(default) = &self.default else { return Ok("singleton".to_owned()) };
+        let mut bytes = Vec::new();
+        T::coder().encode(default, Context::Outer, &mut bytes)?;
+        Ok(format!("singleton or {:032x}", xxh3_128(&bytes)))
     }
 
-    fn load(&self, records: &mut dyn Records, _: &Env) -> Result<AnyValue> {
-        let mut value = None;
-        while records.advance()? {
-            let Record { head, tail, .. } = records.record();
-            if value.replace(T::coder().decode_shared(head, tail.clone())?).is_some() {
-                return Err(mismatch("a singleton view was made of more than one element")
-                    .mend("combine the collection into one element first"));
-            }
+    fn load(&self, records: Arc<dyn RecordSet>, budget: &MemoryBudget) -> Result<LoadedView> {
+        if records.record_count() > 1 {
+            let count = records.record_count();
+            let message = format!("a singleton view was made of {count} elements");
+            return Err(mismatch(message).mend("combine the collection into one element first"));
         }
-        match value.or_else(|| self.default.clone()) {
-            Some(value) => Ok(Arc::new(value)),
-            None => Err(mismatch("a singleton view was made of an empty collection")
-                .mend("give a default with `as_singleton_view_or`")),
-        }
+        let mut held = budget.hold();
+        let mut records = records.records();
+        let value = if records.advance()? {
+            let record = records.record();
+            reserve(&mut held, record.head.len() + record.tail.len(), "singleton", budget)?;
+            Some(T::coder().decode_shared(record.head, record.tail.clone())?)
+        } else {
+            self.default.clone()
+        };
+        let Some(value) = value else {
+            return Err(mismatch("a singleton view was made of an empty collection")
+                .mend("give a default with `as_singleton_view_or`"));
+        };
+        Ok(LoadedView::new(Arc::new(value), Some(held)))
     }
 }
 
@@ -75,17 +89,14 @@ impl<T> Default for IterableLoader<T> {
 }
 
 impl<T: Element> AnyView for IterableLoader<T> {
-    fn shape(&self) -> &'static str {
-        "iterable"
+    fn identity(&self) -> Result<String> {
+        Ok("iterable".to_owned())
     }
 
-    fn load(&self, records: &mut dyn Records, env: &Env) -> Result<AnyValue> {
-        let mut values = env.group_builder();
-        while records.advance()? {
-            let Record { head, tail, .. } = records.record();
-            values.push(head, tail)?;
-        }
-        Ok(Arc::new(Iterable::<T>::new(values.finish()?, env.fault.clone())))
+    /// Nothing is copied: the values stay on their edge, in memory or on disk.
+    fn load(&self, records: Arc<dyn RecordSet>, _: &MemoryBudget) -> Result<LoadedView> {
+        let values = Iterable::<T>::in_bundle(RawValues::of_records(records));
+        Ok(LoadedView::new(Arc::new(values), None))
     }
 }
 
@@ -106,41 +117,48 @@ impl<K, V> Default for MapLoader<K, V> {
 }
 
 impl<K: Element, V: Element> AnyView for MapLoader<K, V> {
-    fn shape(&self) -> &'static str {
-        "map"
+    fn identity(&self) -> Result<String> {
+        Ok("map".to_owned())
     }
 
-    fn load(&self, records: &mut dyn Records, env: &Env) -> Result<AnyValue> {
-        let coder = <(K, V)>::coder();
-        let mut view = MapView::<K, V>::new();
-        let mut held = env.budget.hold();
+    fn load(&self, records: Arc<dyn RecordSet>, budget: &MemoryBudget) -> Result<LoadedView> {
+        let (coder, keys) = (<(K, V)>::coder(), K::coder());
+        let mut held = budget.hold();
+        let count = usize::try_from(records.record_count()).unwrap_or(usize::MAX);
+        let table = MapView::<K, V>::table_bytes(count);
+        reserve(&mut held, table, "map", budget)?;
+        let mut view = MapView::<K, V>::with_capacity(count);
+        let mut records = records.records();
         while records.advance()? {
-            let Record { head, tail, .. } = records.record();
-            let (key, value) = coder.decode_shared(head, tail.clone())?;
+            let record = records.record();
+            let (key, value) = coder.decode_shared(record.head, record.tail.clone())?;
             let mut bytes = Vec::new();
-            K::coder().encode(&key, Context::Outer, &mut bytes)?;
-            let size = 2 * (size_of::<(Vec<u8>, V)>() + bytes.len()) + value.heap_bytes();
-            if !held.try_grow(size as u64) {
-                let limit = env.budget.limit_bytes();
-                let message = format!("a map view does not fit the memory of {limit} bytes");
-                let error =
-                    Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
-                return Err(error.mend("allow more memory, or join by key instead"));
-            }
+            keys.encode(&key, Context::Outer, &mut bytes)?;
+            bytes.shrink_to_fit();
+            reserve(&mut held, bytes.len() + value.heap_bytes(), "map", budget)?;
             if view.insert(bytes, value).is_some() {
                 let mut preview = Preview::default();
-                K::coder().preview(&key, &mut preview);
+                keys.preview(&key, &mut preview);
                 return Err(mismatch("a map view was made of pairs with a key twice")
                     .at("key", preview.finish())
                     .mend("combine the values of each key first"));
             }
         }
-        view.keep(held);
-        Ok(Arc::new(view))
+        Ok(LoadedView::new(Arc::new(view), Some(held)))
     }
 }
 
-fn mismatch(message: &str) -> Error {
+fn reserve(held: &mut Reservation, more: usize, shape: &str, budget: &MemoryBudget) -> Result<()> {
+    if held.try_grow(more as u64) {
+        return Ok(());
+    }
+    let limit = budget.limit_bytes();
+    let message = format!("a {shape} view does not fit the memory of {limit} bytes");
+    let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
+    Err(error.mend("allow more memory, or join by key instead"))
+}
+
+fn mismatch(message: impl AsRef<str>) -> Error {
     Error::new(ErrorCode::VIEW_MISMATCH, ErrorKind::InvalidInput, message)
 }
 

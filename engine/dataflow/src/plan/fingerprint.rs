@@ -7,7 +7,8 @@ use std::fmt;
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::graph::{Graph, Operation};
+use crate::error::Result;
+use crate::graph::{ElementwiseFacts, Graph, GroupFacts, Operation};
 
 /// 128 bits that are equal for equal plans, on every machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,8 +18,8 @@ pub struct Fingerprint(u128);
 const SCHEME: &str = "fp1";
 
 impl Fingerprint {
-    pub(super) fn of(graph: &Graph) -> Self {
-        Self(xxh3_128(canonical_text(graph).as_bytes()))
+    pub(super) fn of(graph: &Graph) -> Result<Self> {
+        Ok(Self(xxh3_128(canonical_text(graph)?.as_bytes())))
     }
 }
 
@@ -29,30 +30,39 @@ impl fmt::Display for Fingerprint {
 }
 
 /// One line a node; what is free text is quoted, so that no two graphs share a text.
-fn canonical_text(graph: &Graph) -> String {
+fn canonical_text(graph: &Graph) -> Result<String> {
     let mut text = String::from(SCHEME);
     for node in &graph.nodes {
-        let (parameters, version, tags) = match &node.operation {
-            Operation::ParDo(pardo) => {
-                let facts = pardo.facts();
-                (facts.dofn.parameters, facts.dofn.version, facts.tags)
-            }
-            Operation::Group(group) => (group.facts().parameters, group.facts().version, vec![]),
-            Operation::Impulse | Operation::Reshuffle | Operation::Flatten => Default::default(),
-        };
         let sides = node.sides.iter().map(|&side| {
             let view = graph.view(side);
-            format!("{} of {}", view.loader.shape(), view.collection.0)
+            Ok(format!("{} of {}", view.loader.identity()?, view.collection.0))
         });
         let outputs = node.outputs.iter().map(|&id| graph.collection(id).coder.to_string());
         text.push_str(&format!(
-            "\n{:?} {:?} v{version} {parameters:?} in {:?} sides {:?} out {:?} tags {tags:?}",
+            "\n{:?} {:?} {} in {:?} sides {:?} out {:?}",
             node.operation,
             node.name,
+            facts_text(&node.operation),
             node.inputs.iter().map(|input| input.0).collect::<Vec<_>>(),
-            sides.collect::<Vec<_>>(),
+            sides.collect::<Result<Vec<_>>>()?,
             outputs.collect::<Vec<_>>(),
         ));
     }
-    text
+    Ok(text)
+}
+
+/// What an operation says of itself and its code.
+fn facts_text(operation: &Operation) -> String {
+    match operation {
+        Operation::ParDo(pardo) => {
+            let ElementwiseFacts { dofn, tags } = pardo.facts();
+            format!("v{} {:?} tags {tags:?}", dofn.version, dofn.parameters)
+        }
+        Operation::Group(group) => {
+            let GroupFacts { accumulator, parameters, version } = group.facts();
+            let accumulator = accumulator.map(|coder| coder.to_string());
+            format!("v{version} {parameters:?} by {accumulator:?}")
+        }
+        Operation::Impulse | Operation::Reshuffle | Operation::Flatten => String::new(),
+    }
 }

@@ -55,7 +55,7 @@ impl Fusion<'_> {
         let stage = match &node.operation {
             Operation::Impulse => self.new_stage(Root::Impulse(node.outputs[0]), vec![]),
             Operation::Group(group) => {
-                let is_lifted = self.options.lift && group.facts().is_combining;
+                let is_lifted = self.options.lift && group.facts().accumulator.is_some();
                 let purpose = EdgePurpose::Group { node: id, is_lifted };
                 let edge = self.new_edge(node.inputs[0], purpose);
                 self.new_stage(Root::Group(id), vec![edge])
@@ -106,9 +106,16 @@ impl Fusion<'_> {
         collections.iter().map(|collection| self.homes[collection]).collect()
     }
 
+    /// Whether `stage` waits for `other`, however many stages lie between.
     fn is_after(&self, stage: StageId, other: StageId) -> bool {
-        let after = &self.stages[stage.0 as usize].after;
-        after.contains(&other) || after.iter().any(|&between| self.is_after(between, other))
+        let mut seen = BTreeSet::new();
+        let mut open = vec![stage];
+        while let Some(stage) = open.pop() {
+            if seen.insert(stage) {
+                open.extend(&self.stages[stage.0 as usize].after);
+            }
+        }
+        stage != other && seen.contains(&other)
     }
 
     fn new_stage(&mut self, root: Root, inputs: Vec<EdgeId>) -> StageId {

@@ -34,7 +34,8 @@ pub struct CompileOptions {
 /// Compiles a pipeline.
 ///
 /// # Errors
-/// The first mistake of the recipe: names, coders, undeclared inputs.
+/// The first mistake of the recipe: names, coders, undeclared inputs, or a default of a side input
+/// that cannot be encoded.
 pub fn compile(pipeline: &Pipeline, options: CompileOptions) -> Result<StageGraph> {
     let graph = pipeline.graph()?;
     validate::validate(&graph)?;
@@ -43,7 +44,7 @@ pub fn compile(pipeline: &Pipeline, options: CompileOptions) -> Result<StageGrap
         .iter()
         .map(|node| StepInfo { name: node.name.clone(), location: node.location })
         .collect();
-    let fingerprint = Fingerprint::of(&graph);
+    let fingerprint = Fingerprint::of(&graph)?;
     let (stages, edges) = fuse::fuse(&graph, options);
     Ok(StageGraph { graph, stages, edges, options, steps, fingerprint })
 }

@@ -7,21 +7,23 @@ use crate::graph::{Graph, Operation};
 
 /// Refuses graphs that no runner could run.
 pub(super) fn validate(graph: &Graph) -> Result<()> {
-    let refuse = |code, message: String, name: &str| {
-        Err(Error::new(code, ErrorKind::InvalidInput, message).at("step", name))
+    let refuse = |message: String, name: &str, advice: &str| {
+        let error = Error::new(ErrorCode::DUPLICATE_NAME, ErrorKind::InvalidInput, message);
+        Err(error.at("step", name).mend(advice))
     };
     let mut names = BTreeSet::new();
     for node in &graph.nodes {
         if !names.insert(&node.name) {
             let message = format!("two primitives are called `{}`", node.name);
-            return refuse(ErrorCode::DUPLICATE_NAME, message, &node.name);
+            let advice = "apply each primitive of a composite with `apply` or `apply_named`";
+            return refuse(message, &node.name, advice);
         }
         let Operation::ParDo(pardo) = &node.operation else { continue };
         let tags = pardo.facts().tags;
         let unique: BTreeSet<_> = tags.iter().collect();
         if unique.len() < tags.len() {
             let message = format!("two outputs have one tag: {}", tags.join(", "));
-            return refuse(ErrorCode::DUPLICATE_NAME, message, &node.name);
+            return refuse(message, &node.name, "give every `Tag` of a ParDo a name of its own");
         }
     }
     Ok(())

@@ -36,7 +36,7 @@ fn check_key<K: Element>(pipeline: &Pipeline) {
 
 /// Keeps a mistake if a collection of another pipeline is used in this one.
 fn check_pipeline(pipeline: &Pipeline, other: &Pipeline) {
-    if !pipeline.is_same(other) {
+    if pipeline.id() != other.id() {
         let message = "a collection of another pipeline is used";
         let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
         pipeline.mistake(error.mend("build everything that belongs together on one `Pipeline`"));

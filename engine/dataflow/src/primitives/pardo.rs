@@ -1,5 +1,6 @@
 //! ParDo: a DoFn on every element.
 
+use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
@@ -57,7 +58,7 @@ impl<F: DoFn> ParDo<F> {
     /// Gives the DoFn an additional output.
     #[must_use]
     pub fn with_output<T: Element>(self, tag: &Tag<T>) -> MultiParDo<F> {
-        let outputs = vec![(tag.name(), Output::of::<T>())];
+        let outputs = vec![(key_of(tag), Output::of::<T>())];
         MultiParDo { run: self.run.with_tag(tag), sides: self.sides, outputs }
     }
 }
@@ -89,7 +90,14 @@ impl<F> fmt::Debug for ParDo<F> {
 pub struct MultiParDo<F> {
     run: RunParDo<F>,
     sides: Vec<ViewId>,
-    outputs: Vec<(&'static str, Output)>,
+    outputs: Vec<(TagKey, Output)>,
+}
+
+/// Name and type of a tag.
+type TagKey = (&'static str, TypeId);
+
+fn key_of<T: Element>(tag: &Tag<T>) -> TagKey {
+    (tag.name(), TypeId::of::<T>())
 }
 
 impl<F: DoFn> MultiParDo<F> {
@@ -103,7 +111,7 @@ impl<F: DoFn> MultiParDo<F> {
     /// Gives the DoFn one more output.
     #[must_use]
     pub fn with_output<T: Element>(mut self, tag: &Tag<T>) -> Self {
-        self.outputs.push((tag.name(), Output::of::<T>()));
+        self.outputs.push((key_of(tag), Output::of::<T>()));
         self.run = self.run.with_tag(tag);
         self
     }
@@ -119,12 +127,12 @@ impl<F: DoFn> PTransform<PCollection<F::In>> for MultiParDo<F> {
     fn expand(self, input: PCollection<F::In>) -> Self::Output {
         let pipeline = input.pipeline().clone();
         check_sides(&pipeline, &self.sides);
-        let (names, tagged): (Vec<_>, Vec<_>) = self.outputs.into_iter().unzip();
+        let (tags, tagged): (Vec<_>, Vec<_>) = self.outputs.into_iter().unzip();
         let outputs = std::iter::once(Output::of::<F::Out>()).chain(tagged).collect();
         let operation = Operation::ParDo(Arc::new(self.run));
         let ids = pipeline.add_node(operation, &[input.id()], &self.sides, outputs);
         let main = PCollection::new(pipeline, ids[0]);
-        ParDoOutputs { main, tagged: names.into_iter().zip(ids.into_iter().skip(1)).collect() }
+        ParDoOutputs { main, tagged: tags.into_iter().zip(ids.into_iter().skip(1)).collect() }
     }
 }
 
@@ -139,31 +147,31 @@ impl<F> fmt::Debug for MultiParDo<F> {
 pub struct ParDoOutputs<T> {
     /// The main output.
     pub main: PCollection<T>,
-    tagged: Vec<(&'static str, CollectionId)>,
+    tagged: Vec<(TagKey, CollectionId)>,
 }
 
 impl<T> ParDoOutputs<T> {
     /// The output of a tag.
     ///
-    /// A tag that was not declared is a mistake of the recipe, returned when it is compiled.
+    /// A tag that was not declared, or has another type, is a mistake of the recipe, returned when it is compiled.
     pub fn get<Tagged: Element>(&self, tag: &Tag<Tagged>) -> PCollection<Tagged> {
         let pipeline = self.main.pipeline();
-        match self.tagged.iter().find(|(name, _)| *name == tag.name()) {
-            Some((_, id)) => PCollection::new(pipeline.clone(), *id),
-            None => {
-                let message = format!("output `{}` is not declared", tag.name());
-                let error = Error::new(ErrorCode::NOT_DECLARED, ErrorKind::InvalidInput, message);
-                pipeline.mistake(error.mend("declare the tag with `with_output` on this ParDo"));
-                pipeline.add(Operation::Flatten, &[])
-            }
+        if let Some((_, id)) = self.tagged.iter().find(|(key, _)| *key == key_of(tag)) {
+            return PCollection::new(pipeline.clone(), *id);
         }
+        let is_known = self.tagged.iter().any(|(key, _)| key.0 == tag.name());
+        let what = if is_known { "has another type" } else { "is not declared" };
+        let message = format!("output `{}` {what}", tag.name());
+        let error = Error::new(ErrorCode::NOT_DECLARED, ErrorKind::InvalidInput, message);
+        pipeline.mistake(error.mend("ask with the tag that `with_output` was given on this ParDo"));
+        pipeline.add(Operation::Flatten, &[])
     }
 }
 
 /// Every view that is declared must be one of this pipeline.
 fn check_sides(pipeline: &Pipeline, sides: &[ViewId]) {
-    let known = pipeline.view_count();
-    if sides.iter().any(|side| side.0 >= known) {
+    let id = pipeline.id();
+    if sides.iter().any(|side| side.pipeline != id) {
         let message = "a side input of another pipeline is declared";
         let error = Error::new(ErrorCode::NOT_DECLARED, ErrorKind::InvalidInput, message);
         pipeline.mistake(error.mend("make the view from a collection of this pipeline"));

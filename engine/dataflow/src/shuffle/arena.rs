@@ -1,8 +1,11 @@
 //! Records in memory: their bytes in blocks, their places in a table that can be sorted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use super::{EdgeOrder, Record, Records};
+use super::merge::Cursor;
+use super::{EMPTY, EdgeOrder, Record};
 use crate::error::Result;
 use crate::memory::Reservation;
 
@@ -47,13 +50,9 @@ impl Entry {
 impl Arena {
     /// Appends a record.
     pub(super) fn push(&mut self, partition: usize, record: Record<'_>) {
-        let length = record.key.len() + record.head.len();
-        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= length;
-        if !self.blocks.last().is_some_and(fits) {
-            let usual = (FIRST_BLOCK_BYTES << self.blocks.len().min(16)).min(BLOCK_BYTES);
-            let block = Vec::with_capacity(usual.max(length));
-            self.block_bytes += block.capacity();
-            self.blocks.push(block);
+        if let Some(bytes) = self.new_block_bytes(&record) {
+            self.block_bytes += bytes;
+            self.blocks.push(Vec::with_capacity(bytes));
         }
         let tail = if record.tail.is_empty() {
             NO_TAIL
@@ -77,6 +76,17 @@ impl Arena {
         });
     }
 
+    /// The size of the block that a record needs, if it does not fit the last one.
+    fn new_block_bytes(&self, record: &Record<'_>) -> Option<usize> {
+        let length = record.key.len() + record.head.len();
+        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= length;
+        if self.blocks.last().is_some_and(fits) {
+            return None;
+        }
+        let usual = (FIRST_BLOCK_BYTES << self.blocks.len().min(16)).min(BLOCK_BYTES);
+        Some(usual.max(length))
+    }
+
     /// Bytes of memory that this arena takes.
     pub(super) fn held_bytes(&self) -> u64 {
         let table = self.entries.capacity() * size_of::<Entry>();
@@ -84,19 +94,11 @@ impl Arena {
         (self.block_bytes + self.tail_bytes + table + tails) as u64
     }
 
-    /// Bytes that pushing one more record may take at the worst: a block, and tables twice as long.
+    /// Bytes that pushing one more record may take: a block, and tables twice as long.
     pub(super) fn next_push_bytes(&self, record: &Record<'_>) -> u64 {
-        let length = record.key.len() + record.head.len();
-        let has_room = |block: &Vec<u8>| block.capacity() - block.len() >= length;
-        let block = if self.blocks.last().is_some_and(has_room) {
-            0
-        } else {
-            (FIRST_BLOCK_BYTES << self.blocks.len().min(16)).min(BLOCK_BYTES).max(length)
-        };
-        let is_full = self.entries.len() == self.entries.capacity();
-        let table =
-            if is_full { self.entries.capacity().max(4) * 2 * size_of::<Entry>() } else { 0 };
-        (block + table + record.tail.len() + size_of::<Bytes>()) as u64
+        let block = self.new_block_bytes(record).unwrap_or(0);
+        let tails = if record.tail.is_empty() { 0 } else { growth_bytes(&self.tails) };
+        (block + growth_bytes(&self.entries) + tails + record.tail.len()) as u64
     }
 
     /// Whether there is no record.
@@ -111,7 +113,7 @@ impl Arena {
             EdgeOrder::ByKey => entries.sort_unstable_by(|a, b| {
                 a.order.cmp(&b.order).then_with(|| self.key(*a).cmp(self.key(*b)))
             }),
-            EdgeOrder::InTurns => entries.sort_by_key(|entry| entry.order),
+            EdgeOrder::InTurns => entries.sort_unstable_by_key(|entry| entry.order),
         }
         self.entries = entries;
         MemoryRun { arena: self, reservation }
@@ -131,7 +133,11 @@ impl Arena {
     }
 }
 
-static EMPTY: Bytes = Bytes::new();
+/// Bytes that a table needs to grow by one entry, while the old one is still there.
+fn growth_bytes<T>(table: &Vec<T>) -> usize {
+    let is_full = table.len() == table.capacity();
+    if is_full { (table.capacity() * 2).max(4) * size_of::<T>() } else { 0 }
+}
 
 /// Partition and first key bytes in one number that compares as they do.
 fn order_of(partition: usize, key: &[u8]) -> u64 {
@@ -154,49 +160,65 @@ impl MemoryRun {
         self.reservation.bytes()
     }
 
+    /// The number of records.
+    pub(super) fn record_count(&self) -> u64 {
+        self.arena.entries.len() as u64
+    }
+
     /// The partitions that hold records, ascending.
-    pub(super) fn filled_partitions(&self) -> Vec<usize> {
-        let mut filled: Vec<usize> = Vec::new();
-        for entry in &self.arena.entries {
-            if filled.last() != Some(&entry.partition()) {
-                filled.push(entry.partition());
-            }
-        }
-        filled
+    pub(super) fn filled_partitions(&self) -> impl Iterator<Item = usize> + '_ {
+        let entries = &self.arena.entries;
+        let first = |from: usize| entries.get(from).map(|entry| (from, entry.partition()));
+        let filled = std::iter::successors(first(0), move |&(from, partition)| {
+            first(from + entries[from..].partition_point(|entry| entry.partition() <= partition))
+        });
+        filled.map(|(_, partition)| partition)
     }
 
     /// The records of one partition.
-    pub(super) fn cursor<R: AsRef<Self> + Send>(run: R, partition: usize) -> MemoryCursor<R> {
-        let entries = &run.as_ref().arena.entries;
+    pub(super) fn cursor(run: &Arc<Self>, partition: usize) -> Box<dyn Cursor> {
+        let entries = &run.arena.entries;
         let next = entries.partition_point(|entry| entry.partition() < partition);
         let end = entries.partition_point(|entry| entry.partition() <= partition);
-        MemoryCursor { run, next, end }
+        Box::new(MemoryCursor { run: Arc::clone(run), next, end })
+    }
+
+    /// The records of all partitions, one after the other.
+    pub(super) fn whole(run: &Arc<Self>) -> Box<dyn Cursor> {
+        Box::new(MemoryCursor { run: Arc::clone(run), next: 0, end: run.arena.entries.len() })
     }
 }
 
-impl AsRef<Self> for MemoryRun {
-    fn as_ref(&self) -> &Self {
-        self
-    }
-}
-
-/// Walks over one partition of a run in memory.
+/// Walks over a range of a run in memory.
 #[derive(Debug)]
-pub(super) struct MemoryCursor<R> {
-    run: R,
+struct MemoryCursor {
+    run: Arc<MemoryRun>,
     next: usize,
     end: usize,
 }
 
-impl<R: AsRef<MemoryRun> + Send> Records for MemoryCursor<R> {
+impl MemoryCursor {
+    fn entry(&self) -> Entry {
+        self.run.arena.entries[self.next - 1]
+    }
+}
+
+impl Cursor for MemoryCursor {
     fn advance(&mut self) -> Result<bool> {
         let has_more = self.next < self.end;
         self.next += usize::from(has_more);
         Ok(has_more)
     }
 
+    fn key(&self) -> &[u8] {
+        self.run.arena.key(self.entry())
+    }
+
+    fn load(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     fn record(&self) -> Record<'_> {
-        let arena = &self.run.as_ref().arena;
-        arena.record(arena.entries[self.next - 1])
+        self.run.arena.record(self.entry())
     }
 }

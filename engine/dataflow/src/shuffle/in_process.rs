@@ -1,15 +1,14 @@
 //! The shuffle store of one process: runs in memory, and in spill files when memory is short.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::arena::{MemoryRun, PARTITION_LIMIT};
-use super::merge::{Chained, Merged};
+use super::merge::{Chained, Cursor, Merged};
 use super::run_file::{RunFile, RunWriter};
 use super::sink::{InProcessSink, Turns};
-use super::{EdgeId, EdgeOrder, RecordSink, Records, ShuffleStore};
+use super::{EdgeId, EdgeOrder, RecordSet, RecordSink, Records, Scratch, ShuffleStore};
 use crate::error::{Error, Result};
 use crate::memory::MemoryBudget;
 
@@ -25,9 +24,8 @@ pub struct InProcessShuffle(Arc<Store>);
 #[derive(Debug)]
 struct Store {
     budget: MemoryBudget,
-    scratch_folder: Option<PathBuf>,
+    scratch: Scratch,
     edges: Mutex<BTreeMap<EdgeId, Edge>>,
-    spilled_bytes: AtomicU64,
     shuffled_bytes: AtomicU64,
 }
 
@@ -37,8 +35,11 @@ struct Edge {
     partition_count: usize,
     memory: Vec<Arc<MemoryRun>>,
     files: Vec<Arc<RunFile>>,
-    /// Readers share the runs, so spilling them would free nothing.
+    /// Readers share the runs, so spilling them would free nothing; and what was read once must
+    /// come in the same order again.
     is_read: bool,
+    /// Some runs are being written to a new file. They stay here until it takes their place.
+    is_moving: bool,
     /// Every sink takes its first turn at another partition, so that short bundles spread.
     sink_count: usize,
 }
@@ -48,27 +49,22 @@ struct Edge {
 pub struct ShuffleCounts {
     /// Bytes of memory and disk under which committed records were first kept.
     pub shuffled_bytes: u64,
-    /// Bytes written to spill files, merges included.
+    /// Bytes written to spill files: of edges, of merging them, and of large groups.
     pub spilled_bytes: u64,
 }
 
 impl InProcessShuffle {
-    /// An empty store that holds what `budget` grants and spills below `scratch_folder`.
-    pub fn new(budget: MemoryBudget, scratch_folder: Option<PathBuf>) -> Self {
-        Self(Arc::new(Store {
-            budget,
-            scratch_folder,
-            edges: Mutex::default(),
-            spilled_bytes: AtomicU64::new(0),
-            shuffled_bytes: AtomicU64::new(0),
-        }))
+    /// An empty store that holds what `budget` grants and spills the rest.
+    pub fn new(budget: MemoryBudget, scratch: Scratch) -> Self {
+        let (edges, shuffled_bytes) = (Mutex::default(), AtomicU64::new(0));
+        Self(Arc::new(Store { budget, scratch, edges, shuffled_bytes }))
     }
 
     /// What was moved so far.
     pub fn counts(&self) -> ShuffleCounts {
         ShuffleCounts {
             shuffled_bytes: self.0.shuffled_bytes.load(Ordering::Relaxed),
-            spilled_bytes: self.0.spilled_bytes.load(Ordering::Relaxed),
+            spilled_bytes: self.0.scratch.spilled_bytes(),
         }
     }
 
@@ -76,98 +72,118 @@ impl InProcessShuffle {
         &self.0.budget
     }
 
-    /// A spill file of these records, which are sorted as the edge wants them.
+    /// A spill file of these records.
     pub(super) fn spill(&self, runs: &[Arc<MemoryRun>], order: EdgeOrder) -> Result<RunFile> {
-        let mut partitions: Vec<usize> =
-            runs.iter().flat_map(|run| run.filled_partitions()).collect();
-        partitions.sort_unstable();
-        partitions.dedup();
-        self.write_run(&partitions, order, |partition| {
-            let cursor = |run: &Arc<MemoryRun>| -> Box<dyn Records> {
-                Box::new(MemoryRun::cursor(SharedRun(Arc::clone(run)), partition))
-            };
-            runs.iter().map(cursor).collect()
+        let partitions = runs.iter().flat_map(|run| run.filled_partitions());
+        self.write_run(partitions.collect(), order, |partition| {
+            runs.iter().map(|run| MemoryRun::cursor(run, partition)).collect()
+        })
+    }
+
+    /// Merges spill files until no more are left than a reader may open at once.
+    pub(super) fn compact(&self, files: &mut Vec<Arc<RunFile>>, order: EdgeOrder) -> Result<()> {
+        while let Some(surplus) = surplus_of(files) {
+            let merged = self.merge(&surplus, order)?;
+            replace(files, &surplus, merged);
+        }
+        Ok(())
+    }
+
+    fn merge(&self, files: &[Arc<RunFile>], order: EdgeOrder) -> Result<RunFile> {
+        let partitions = files.iter().flat_map(|file| file.filled_partitions());
+        self.write_run(partitions.collect(), order, |partition| {
+            files.iter().map(|file| RunFile::cursor(file, partition)).collect()
         })
     }
 
     fn write_run(
         &self,
-        partitions: &[usize],
+        mut partitions: Vec<usize>,
         order: EdgeOrder,
-        cursors: impl Fn(usize) -> Vec<Box<dyn Records>>,
+        cursors: impl Fn(usize) -> Vec<Box<dyn Cursor>>,
     ) -> Result<RunFile> {
-        let file = match &self.0.scratch_folder {
-            Some(folder) => tempfile::tempfile_in(folder),
-            None => tempfile::tempfile(),
-        };
-        let file = file.map_err(|error| Error::from(error).context("cannot make a spill file"))?;
-        let mut writer = RunWriter::new(file)?;
-        for &partition in partitions {
+        partitions.sort_unstable();
+        partitions.dedup();
+        let mut writer = RunWriter::new(&self.0.scratch)?;
+        for partition in partitions {
             let mut records = joined(cursors(partition), order);
             while records.advance()? {
                 writer.put(partition, records.record())?;
             }
         }
-        let run = writer.finish()?;
-        self.0.spilled_bytes.fetch_add(run.bytes(), Ordering::Relaxed);
-        Ok(run)
+        writer.finish()
     }
 
-    /// Spills the edge that holds most; false if nothing is held that could be spilled.
+    /// Spills the edge that holds most; false if that has freed nothing.
     pub(super) fn make_room(&self) -> Result<bool> {
-        let (edge, order, runs) = {
+        let (id, order, runs) = {
             let mut edges = self.lock();
             let held = |edge: &Edge| edge.memory.iter().map(|run| run.held_bytes()).sum::<u64>();
-            let spillable = edges.iter_mut().filter(|(_, edge)| !edge.is_read);
-            let Some((id, edge)) = spillable.max_by_key(|(_, edge)| held(edge)) else {
+            let can_spill = |edge: &Edge| !edge.is_read && !edge.is_moving;
+            let spillable = edges.iter_mut().filter(|(_, edge)| can_spill(edge));
+            let most = spillable.max_by_key(|(_, edge)| held(edge));
+            let Some((id, edge)) = most.filter(|(_, edge)| !edge.memory.is_empty()) else {
                 return Ok(false);
             };
-            (*id, edge.order, std::mem::take(&mut edge.memory))
+            edge.is_moving = true;
+            (*id, edge.order, edge.memory.clone())
         };
-        if runs.is_empty() {
-            return Ok(false);
+        let spilled = self.spill(&runs, order);
+        {
+            let mut edges = self.lock();
+            // An edge that was released has freed its memory itself.
+            let Some(edge) = edges.get_mut(&id) else { return Ok(true) };
+            edge.is_moving = false;
+            let spilled = spilled?;
+            if edge.is_read {
+                return Ok(false);
+            }
+            edge.memory.retain(|run| !runs.iter().any(|moved| Arc::ptr_eq(moved, run)));
+            edge.files.push(Arc::new(spilled));
         }
-        let run = self.spill(&runs, order)?;
-        self.add(edge, Vec::new(), vec![run])?;
+        drop(runs);
+        self.compact_edge(id)?;
         Ok(true)
     }
 
     /// Makes the runs of a bundle visible.
-    pub(super) fn commit(
-        &self,
-        edge: EdgeId,
-        memory: Vec<MemoryRun>,
-        files: Vec<RunFile>,
-    ) -> Result<()> {
-        let held: u64 = memory.iter().map(MemoryRun::held_bytes).sum();
-        let spilled: u64 = files.iter().map(RunFile::bytes).sum();
+    pub(super) fn commit(&self, id: EdgeId, memory: Option<MemoryRun>, files: Vec<Arc<RunFile>>) {
+        let held = memory.as_ref().map_or(0, MemoryRun::held_bytes);
+        let spilled: u64 = files.iter().map(|file| file.bytes()).sum();
         self.0.shuffled_bytes.fetch_add(held + spilled, Ordering::Relaxed);
-        self.add(edge, memory, files)
+        if let Some(edge) = self.lock().get_mut(&id) {
+            edge.memory.extend(memory.map(Arc::new));
+            edge.files.extend(files);
+        }
+        if let Err(error) = self.compact_edge(id) {
+            // The bundle has committed, and all of its records are there: reading them opens more
+            // files than was meant, which may still succeed.
+            tracing::warn!(edge = %id, %error, "spill files are not merged");
+        }
     }
 
-    fn add(&self, edge: EdgeId, memory: Vec<MemoryRun>, files: Vec<RunFile>) -> Result<()> {
-        let (order, surplus) = {
-            let mut edges = self.lock();
-            let edge = edges.get_mut(&edge).ok_or_else(|| undeclared(edge))?;
-            edge.memory.extend(memory.into_iter().map(Arc::new));
-            edge.files.extend(files.into_iter().map(Arc::new));
-            if edge.files.len() <= FILES_LIMIT {
-                return Ok(());
-            }
-            edge.files.sort_by_key(|file| file.bytes());
-            (edge.order, edge.files.drain(..FILES_MERGED).collect::<Vec<_>>())
-        };
-        let mut partitions: Vec<usize> =
-            surplus.iter().flat_map(|file| file.filled_partitions()).collect();
-        partitions.sort_unstable();
-        partitions.dedup();
-        let merged = self.write_run(&partitions, order, |partition| {
-            let cursor = |file: &Arc<RunFile>| -> Box<dyn Records> {
-                Box::new(RunFile::cursor(file, partition))
+    /// Merges files of an edge that has too many, unless somebody else does.
+    fn compact_edge(&self, id: EdgeId) -> Result<()> {
+        loop {
+            let (order, surplus) = {
+                let mut edges = self.lock();
+                let Some(edge) = edges.get_mut(&id) else { return Ok(()) };
+                if edge.is_read || edge.is_moving {
+                    return Ok(());
+                }
+                let Some(surplus) = surplus_of(&edge.files) else { return Ok(()) };
+                edge.is_moving = true;
+                (edge.order, surplus)
             };
-            surplus.iter().map(cursor).collect()
-        })?;
-        self.add(edge, Vec::new(), vec![merged])
+            let merged = self.merge(&surplus, order);
+            let mut edges = self.lock();
+            let Some(edge) = edges.get_mut(&id) else { return Ok(()) };
+            edge.is_moving = false;
+            let merged = merged?;
+            if !edge.is_read {
+                replace(&mut edge.files, &surplus, merged);
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<EdgeId, Edge>> {
@@ -176,21 +192,46 @@ impl InProcessShuffle {
     }
 }
 
-/// Lets a cursor own a run that others hold too.
-#[derive(Debug)]
-struct SharedRun(Arc<MemoryRun>);
+/// The smallest of the files, where there are too many.
+fn surplus_of(files: &[Arc<RunFile>]) -> Option<Vec<Arc<RunFile>>> {
+    if files.len() <= FILES_LIMIT {
+        return None;
+    }
+    let mut files = files.to_vec();
+    files.sort_by_key(|file| file.bytes());
+    files.truncate(FILES_MERGED);
+    Some(files)
+}
 
-impl AsRef<MemoryRun> for SharedRun {
-    fn as_ref(&self) -> &MemoryRun {
-        &self.0
+fn replace(files: &mut Vec<Arc<RunFile>>, merged: &[Arc<RunFile>], by: RunFile) {
+    files.retain(|file| !merged.iter().any(|old| Arc::ptr_eq(old, file)));
+    files.push(Arc::new(by));
+}
+
+fn joined(cursors: Vec<Box<dyn Cursor>>, order: EdgeOrder) -> Box<dyn Records> {
+    match order {
+        EdgeOrder::ByKey => Box::new(Merged::new(cursors)),
+        EdgeOrder::InTurns => Box::new(Chained::new(cursors.into_iter())),
     }
 }
 
-fn joined(mut cursors: Vec<Box<dyn Records>>, order: EdgeOrder) -> Box<dyn Records> {
-    match (cursors.len(), order) {
-        (1, _) => cursors.remove(0),
-        (_, EdgeOrder::ByKey) => Box::new(Merged::new(cursors)),
-        (_, EdgeOrder::InTurns) => Box::new(Chained::new(cursors)),
+/// All runs of an edge.
+#[derive(Debug)]
+struct Contents {
+    memory: Vec<Arc<MemoryRun>>,
+    files: Vec<Arc<RunFile>>,
+}
+
+impl RecordSet for Contents {
+    fn record_count(&self) -> u64 {
+        let memory: u64 = self.memory.iter().map(|run| run.record_count()).sum();
+        memory + self.files.iter().map(|file| file.record_count()).sum::<u64>()
+    }
+
+    fn records(&self) -> Box<dyn Records> {
+        let (files, memory) = (self.files.clone(), self.memory.clone());
+        let files = files.into_iter().map(|file| RunFile::whole(&file));
+        Box::new(Chained::new(files.chain(memory.into_iter().map(|run| MemoryRun::whole(&run)))))
     }
 }
 
@@ -201,8 +242,15 @@ fn undeclared(edge: EdgeId) -> Error {
 impl ShuffleStore for InProcessShuffle {
     fn declare(&self, edge: EdgeId, order: EdgeOrder, partition_count: usize) {
         let partition_count = partition_count.clamp(1, PARTITION_LIMIT);
-        let (memory, files) = (Vec::new(), Vec::new());
-        let new = Edge { order, partition_count, memory, files, is_read: false, sink_count: 0 };
+        let new = Edge {
+            order,
+            partition_count,
+            memory: Vec::new(),
+            files: Vec::new(),
+            is_read: false,
+            is_moving: false,
+            sink_count: 0,
+        };
         self.lock().insert(edge, new);
     }
 
@@ -219,14 +267,16 @@ impl ShuffleStore for InProcessShuffle {
         let mut edges = self.lock();
         let edge = edges.get_mut(&edge).ok_or_else(|| undeclared(edge))?;
         edge.is_read = true;
-        let memory = edge.memory.iter().map(|run| -> Box<dyn Records> {
-            Box::new(MemoryRun::cursor(SharedRun(Arc::clone(run)), partition))
-        });
-        let files = edge
-            .files
-            .iter()
-            .map(|file| -> Box<dyn Records> { Box::new(RunFile::cursor(file, partition)) });
+        let memory = edge.memory.iter().map(|run| MemoryRun::cursor(run, partition));
+        let files = edge.files.iter().map(|file| RunFile::cursor(file, partition));
         Ok(joined(files.chain(memory).collect(), edge.order))
+    }
+
+    fn contents(&self, edge: EdgeId) -> Result<Arc<dyn RecordSet>> {
+        let mut edges = self.lock();
+        let edge = edges.get_mut(&edge).ok_or_else(|| undeclared(edge))?;
+        edge.is_read = true;
+        Ok(Arc::new(Contents { memory: edge.memory.clone(), files: edge.files.clone() }))
     }
 
     fn filled_partitions(&self, edge: EdgeId) -> Vec<usize> {

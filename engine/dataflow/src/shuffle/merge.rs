@@ -1,15 +1,32 @@
-//! Merges sorted runs into one sequence that ascends by key.
+//! Makes one sequence of the records of several runs: sorted by key, or one run after the other.
 
 use std::cmp::Ordering;
 
 use super::{Record, Records};
 use crate::error::Result;
 
+/// The records of a run, sorted by key. Only what a merge asks for is loaded.
+pub(super) trait Cursor: Send {
+    /// Moves to the next record, of which only the key is known then; false means that there is
+    /// none.
+    fn advance(&mut self) -> Result<bool>;
+
+    /// The key of the current record.
+    fn key(&self) -> &[u8];
+
+    /// Loads the value of the current record.
+    fn load(&mut self) -> Result<()>;
+
+    /// The current record, which is loaded.
+    fn record(&self) -> Record<'_>;
+}
+
 /// The records of several cursors, ascending by key; of equal keys, the earlier cursor first.
 ///
+/// One value is loaded at a time, so that large values cost memory once and not once a run.
 /// Cost: O(log cursors) comparisons a record. A heap of cursor numbers is kept, least key first.
 pub(super) struct Merged {
-    cursors: Vec<Box<dyn Records>>,
+    cursors: Vec<Box<dyn Cursor>>,
     /// The first key bytes of every cursor: most comparisons need no more.
     prefixes: Vec<u64>,
     heap: Vec<usize>,
@@ -17,7 +34,7 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    pub(super) fn new(cursors: Vec<Box<dyn Records>>) -> Self {
+    pub(super) fn new(cursors: Vec<Box<dyn Cursor>>) -> Self {
         let prefixes = vec![0; cursors.len()];
         Self { cursors, prefixes, heap: Vec::new(), is_begun: false }
     }
@@ -25,7 +42,7 @@ impl Merged {
     fn advance_cursor(&mut self, index: usize) -> Result<bool> {
         let has_more = self.cursors[index].advance()?;
         if has_more {
-            let key = self.cursors[index].record().key;
+            let key = self.cursors[index].key();
             let mut prefix = [0u8; 8];
             let length = key.len().min(8);
             prefix[..length].copy_from_slice(&key[..length]);
@@ -50,7 +67,7 @@ impl Merged {
     fn is_before(&self, a: usize, b: usize) -> bool {
         let (left, right) = (self.heap[a], self.heap[b]);
         let by_prefix = self.prefixes[left].cmp(&self.prefixes[right]);
-        let by_key = || self.cursors[left].record().key.cmp(self.cursors[right].record().key);
+        let by_key = || self.cursors[left].key().cmp(self.cursors[right].key());
         match by_prefix.then_with(by_key) {
             Ordering::Less => true,
             Ordering::Equal => left < right,
@@ -87,7 +104,10 @@ impl Records for Merged {
             }
             self.sink_down(0);
         }
-        Ok(!self.heap.is_empty())
+        match self.heap.first() {
+            Some(&first) => self.cursors[first].load().map(|()| true),
+            None => Ok(false),
+        }
     }
 
     fn record(&self) -> Record<'_> {
@@ -95,30 +115,32 @@ impl Records for Merged {
     }
 }
 
-/// The records of several cursors, one cursor after the other.
-pub(super) struct Chained {
-    cursors: Vec<Box<dyn Records>>,
-    current: usize,
+/// The records of several cursors, one cursor after the other; each is opened when it is needed.
+pub(super) struct Chained<I> {
+    rest: I,
+    current: Option<Box<dyn Cursor>>,
 }
 
-impl Chained {
-    pub(super) fn new(cursors: Vec<Box<dyn Records>>) -> Self {
-        Self { cursors, current: 0 }
+impl<I: Iterator<Item = Box<dyn Cursor>>> Chained<I> {
+    pub(super) fn new(mut cursors: I) -> Self {
+        let current = cursors.next();
+        Self { rest: cursors, current }
     }
 }
 
-impl Records for Chained {
+impl<I: Iterator<Item = Box<dyn Cursor>> + Send> Records for Chained<I> {
     fn advance(&mut self) -> Result<bool> {
-        while let Some(cursor) = self.cursors.get_mut(self.current) {
+        while let Some(cursor) = &mut self.current {
             if cursor.advance()? {
-                return Ok(true);
+                return cursor.load().map(|()| true);
             }
-            self.current += 1;
+            self.current = self.rest.next();
         }
         Ok(false)
     }
 
     fn record(&self) -> Record<'_> {
-        self.cursors[self.current].record()
+        let current = self.current.as_ref();
+        current.expect("a record is asked for after `advance` gave true").record()
     }
 }

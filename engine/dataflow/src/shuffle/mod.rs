@@ -4,21 +4,29 @@
 //! budget grants it, else in spill files; a reader gets one partition, merged. What a bundle
 //! wrote is invisible until it commits. `shuffle/README.md` tells the whole story.
 
+mod scratch;
+
 mod arena;
-mod in_process;
 mod merge;
 mod run_file;
+
+mod in_process;
 mod sink;
+
+mod iterable;
 mod values;
 
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::error::Result;
 
 pub use in_process::{InProcessShuffle, ShuffleCounts};
-pub use values::{Iterable, IterableCoder, RawValues, RawValuesBuilder, ReadFault, Values};
+pub use iterable::{Iterable, IterableCoder, TryValues, Values};
+pub use scratch::Scratch;
+pub use values::{RawValues, RawValuesBuilder};
 
 /// Bytes that reading an edge takes at the most: a block and its encoding of every spill file.
 pub(crate) const READER_BYTES: u64 = (in_process::FILES_LIMIT * 2 * run_file::BLOCK_BYTES) as u64;
@@ -55,6 +63,8 @@ pub struct Record<'a> {
     pub tail: &'a Bytes,
 }
 
+static EMPTY: Bytes = Bytes::new();
+
 /// Keeps the records of all edges of a run.
 pub trait ShuffleStore: Send + Sync {
     /// Declares an edge before anything is written to it.
@@ -72,6 +82,12 @@ pub trait ShuffleStore: Send + Sync {
     /// An edge that was not declared, or a store that fails.
     fn records(&self, edge: EdgeId, partition: usize) -> Result<Box<dyn Records>>;
 
+    /// All records of an edge, whatever their partition; to be called when the writers are done.
+    ///
+    /// # Errors
+    /// An edge that was not declared, or a store that fails.
+    fn contents(&self, edge: EdgeId) -> Result<Arc<dyn RecordSet>>;
+
     /// The partitions of an edge that hold at least one record.
     fn filled_partitions(&self, edge: EdgeId) -> Vec<usize>;
 
@@ -81,14 +97,14 @@ pub trait ShuffleStore: Send + Sync {
 
 /// Takes the records of one bundle.
 pub trait RecordSink: Send {
+    /// The edge that the records go to.
+    fn edge(&self) -> EdgeId;
+
     /// Takes one record.
     ///
     /// # Errors
     /// A disk that fails while spilling.
     fn put(&mut self, record: Record<'_>) -> Result<()>;
-
-    /// Whether memory is short, so that whoever holds more in front of this sink should flush.
-    fn is_pressed(&self) -> bool;
 
     /// Ends the bundle; the records stay invisible until [`Prepared::commit`].
     ///
@@ -111,22 +127,26 @@ pub trait Records: Send {
     /// Moves to the next record; false means that there is none.
     ///
     /// # Errors
-    /// A spill file that is damaged or cannot be read.
+    /// Kept data that is damaged or cannot be read.
     fn advance(&mut self) -> Result<bool>;
 
     /// The current record; to be called after [`Records::advance`] gave true.
     fn record(&self) -> Record<'_>;
 }
 
+/// Records that can be read again and again; they stay for as long as the set lives.
+pub trait RecordSet: Send + Sync + fmt::Debug {
+    /// How many there are.
+    fn record_count(&self) -> u64;
+
+    /// All of them, in no order.
+    fn records(&self) -> Box<dyn Records>;
+}
+
 /// The partition of a key.
 pub fn partition_of(key: &[u8], partition_count: usize) -> usize {
     // The hash is fixed for all time and machines: another process must find the same partition.
     (xxhash_rust::xxh3::xxh3_64(key) % partition_count.max(1) as u64) as usize
-}
-
-/// The records of several cursors, one cursor after the other.
-pub(crate) fn chained(cursors: Vec<Box<dyn Records>>) -> Box<dyn Records> {
-    Box::new(merge::Chained::new(cursors))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What tests of all crates need; behind the feature `testing`.
 
 mod reference;
-mod shared;
+mod surroundings;
 
 pub use reference::ReferenceRunner;
-pub use shared::shared_file;
+pub use surroundings::{python, s3_endpoint, shared_file, skip};

@@ -22,13 +22,9 @@ fn check(name: &str, test: impl Fn(&Objects)) {
     }
 }
 
-/// A bucket of the emulator that `LEVAIN_TEST_S3_ENDPOINT` names.
-#[expect(clippy::disallowed_methods, reason = "tests are told by the environment what there is")]
+/// A folder in the bucket of the emulator, where there is one.
 fn s3(name: &str) -> Option<Objects> {
-    let Ok(endpoint) = std::env::var("LEVAIN_TEST_S3_ENDPOINT") else {
-        println!("skipped for S3: LEVAIN_TEST_S3_ENDPOINT is not set");
-        return None;
-    };
+    let endpoint = dataflow::testing::s3_endpoint()?;
     let options = StoreOptions::default()
         .with_endpoint(endpoint)
         .with_setting("aws_access_key_id", "test")

@@ -71,6 +71,26 @@ impl AxisPoint {
         }
     }
 
+    /// Whether a step is shorter than another, whatever their direction.
+    pub(crate) fn is_shorter_than(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Instant(a), Self::Instant(b)) => a.unsigned_abs() < b.unsigned_abs(),
+            (Self::Number(a), Self::Number(b)) => a.abs() < b.abs(),
+            _ => false,
+        }
+    }
+
+    /// Whether a step is so many times `other`, up to rounding.
+    pub(crate) fn is_multiple_of(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Instant(a), Self::Instant(b)) => b != 0 && a % b == 0,
+            (Self::Number(a), Self::Number(b)) => {
+                Self::Number(a).is_about(Self::Number((a / b).round() * b))
+            }
+            _ => false,
+        }
+    }
+
     /// From this value to a later one.
     pub(crate) fn distance_to(self, later: Self) -> Option<Self> {
         later.minus(self)

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use array::{DType, Dataset, Scalar, Variable};
-use cf::{Packing, TimeSpan};
+use array::{Attributes, DType, Dataset, Scalar, Variable};
+use cf::{Calendar, Packing, TimeSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{
@@ -23,13 +23,14 @@ pub(crate) struct VariableSchema {
     pub(crate) dtype: Variants<DType>,
     pub(crate) fill: Variants<Option<Scalar>>,
     pub(crate) packing: Variants<Packing>,
-    /// Units and calendar of times, as they are written; `None` if it counts no time.
+    /// Units and calendar of times, its own or those of the coordinate that it bounds; `None` if
+    /// it counts no time.
     pub(crate) time: Variants<Option<(String, String)>>,
     /// Digests of the elements, where the concat dimension is missing.
     pub(crate) digest: Option<Variants<u128>>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
-    /// The extent of all times; an error text if two calendars met, `None` if some are not known.
-    pub(crate) span: Option<Result<TimeSpan, String>>,
+    /// The extent of all times of each calendar, with the first file; `None` if some are not known.
+    spans: Option<BTreeMap<Calendar, (FilePlace, TimeSpan)>>,
     /// Chunks in the first file; `None` where they lie in one piece.
     pub(crate) chunk_shape: (FilePlace, Option<Vec<u64>>),
     /// The least dense of all files.
@@ -63,7 +64,7 @@ impl VariableSchema {
             time: Variants::of(written_time(dataset, variable), place),
             digest: found.digest.map(|digest| Variants::of(digest, place)),
             attributes: attributes_of(variable.attributes.iter(), place),
-            span: found.span.map(Ok),
+            spans: found.span.map(|span| [(span.calendar(), (place, span))].into()),
             chunk_shape: (place, variable.storage.chunk_shape.clone()),
             encoded_ratio: found.encoded_ratio,
             mistake,
@@ -88,11 +89,14 @@ impl VariableSchema {
             _ => None,
         };
         merge_maps(&mut self.attributes, other.attributes, Variants::merge);
-        self.span = match (self.span.take(), other.span) {
-            (Some(Ok(known)), Some(Ok(more))) => {
-                Some(known.merge(&more).map_err(|error| error.message().to_owned()))
+        self.spans = match (self.spans.take(), other.spans) {
+            (Some(mut known), Some(more)) => {
+                merge_maps(&mut known, more, |known, more| {
+                    let joined = known.1.merge(&more.1).expect("both are of one calendar");
+                    *known = (known.0.min(more.0), joined);
+                });
+                Some(known)
             }
-            (Some(Err(why)), Some(_)) | (Some(_), Some(Err(why))) => Some(Err(why)),
             _ => None,
         };
         if other.chunk_shape.0 < self.chunk_shape.0 {
@@ -104,25 +108,55 @@ impl VariableSchema {
             (known, more) => known.or(more),
         };
     }
+
+    /// The extent of all times, if all are known and of one calendar.
+    pub(crate) fn span(&self) -> Option<&TimeSpan> {
+        match self.spans.as_ref()?.values().collect::<Vec<_>>().as_slice() {
+            [(_, span)] => Some(span),
+            _ => None,
+        }
+    }
+
+    /// The first two calendars, each with its first file, where there are several.
+    pub(crate) fn calendars_differ(&self) -> Option<[(FilePlace, Calendar); 2]> {
+        let spans = self.spans.iter().flatten();
+        let mut calendars: Vec<_> = spans.map(|(calendar, (file, _))| (*file, *calendar)).collect();
+        calendars.sort_unstable();
+        match calendars.as_slice() {
+            [first, other, ..] => Some([*first, *other]),
+            _ => None,
+        }
+    }
+
+    /// The variable that holds its bounds, as the first file has it.
+    pub(crate) fn bounds(&self) -> Option<&str> {
+        let named = BOUNDS.iter().find_map(|name| self.attributes.get(*name));
+        named.and_then(|attribute| attribute.first().1.as_text()).map(str::trim)
+    }
 }
+
+/// Attributes that name the variable of the bounds.
+pub(crate) const BOUNDS: [&str; 2] = ["bounds", "climatology"];
 
 /// A packing that says nothing but the stored type.
 fn plain_packing(dtype: DType) -> Packing {
-    let none = array::Attributes::default();
+    let none = Attributes::default();
     Packing::parse(&none, dtype).expect("no attributes, no mistake in them")
 }
 
-/// Units and calendar as the file has them, its own or those of the coordinate that it bounds.
+/// Units and calendar of times, its own or those of the coordinate that it bounds.
 fn written_time(dataset: &Dataset, variable: &Variable) -> Option<(String, String)> {
-    let of = |attributes: &array::Attributes| {
-        let text = |name| attributes.text(name).unwrap_or_default().to_owned();
-        cf::declares_time(attributes).then(|| (text("units"), text("calendar")))
+    let parent = dataset.variables.iter().find(|other| {
+        let names = BOUNDS.map(|name| other.attributes.text(name).map(str::trim));
+        cf::declares_time(&other.attributes) && names.contains(&Some(&variable.name))
+    });
+    let own_or_of_parent = |name: &str| {
+        let inherited = || parent.and_then(|parent| parent.attributes.text(name));
+        match variable.attributes.get(name) {
+            Some(own) => own.as_text(),
+            None => inherited(),
+        }
     };
-    of(&variable.attributes).or_else(|| {
-        let is_parent = |other: &&Variable| {
-            let names = ["bounds", "climatology"].map(|name| other.attributes.text(name));
-            names.contains(&Some(&variable.name))
-        };
-        of(&dataset.variables.iter().find(is_parent)?.attributes)
-    })
+    let units = own_or_of_parent("units").filter(|units| units.contains("since"))?;
+    Some((units.to_owned(), own_or_of_parent("calendar").unwrap_or_default().to_owned()))
 }

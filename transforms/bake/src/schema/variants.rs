@@ -1,5 +1,8 @@
 //! The first value that files have, and the first other one.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use array::AttributeValue;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +72,20 @@ impl<T: Same> Variants<T> {
     }
 }
 
+/// Merges the values of equal keys, keeps the others.
+pub(crate) fn merge_maps<K: Ord, V>(
+    into: &mut BTreeMap<K, V>,
+    other: BTreeMap<K, V>,
+    mut merge: impl FnMut(&mut V, V),
+) {
+    for (key, value) in other {
+        match into.entry(key) {
+            Entry::Occupied(mut known) => merge(known.get_mut(), value),
+            Entry::Vacant(place) => drop(place.insert(value)),
+        }
+    }
+}
+
 macro_rules! same_if_equal {
     ($($type:ty),+) => {$(
         impl Same for $type {
@@ -81,7 +98,7 @@ macro_rules! same_if_equal {
 
 same_if_equal!(
     u128,
-    (u64, bool),
+    u64,
     Vec<String>,
     array::DType,
     Option<array::Scalar>,

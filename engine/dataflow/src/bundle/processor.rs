@@ -1,0 +1,136 @@
+//! The life of one bundle: linked, fed, committed; and, where it fails, told why.
+
+use crate::bundle::{Setting, guard};
+use crate::error::{Error, Result};
+use crate::graph::{Env, Groups, Operation};
+use crate::metrics::Metrics;
+use crate::plan::{Root, Stage, StageGraph};
+use crate::shuffle::{EdgeId, Prepared};
+
+/// The main input of one bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BundleInput {
+    /// The one empty element of an impulse.
+    Impulse,
+    /// The elements or groups of one partition of an edge.
+    Partition {
+        /// The edge.
+        edge: EdgeId,
+        /// The partition.
+        partition: usize,
+    },
+}
+
+/// What a bundle that has committed says of itself.
+#[derive(Debug, Clone, Default)]
+pub struct BundleReport {
+    /// Its numbers, which count now.
+    pub metrics: Metrics,
+    /// Elements or groups that were read.
+    pub read_count: u64,
+}
+
+/// Runs bundles of one stage. Shared by all threads.
+#[derive(Debug, Clone, Copy)]
+pub struct BundleProcessor<'a> {
+    pub(super) graph: &'a StageGraph,
+    pub(super) stage: &'a Stage,
+    pub(super) setting: &'a Setting,
+}
+
+impl<'a> BundleProcessor<'a> {
+    /// The processor of a stage within the setting of a run.
+    pub fn new(graph: &'a StageGraph, stage: &'a Stage, setting: &'a Setting) -> Self {
+        Self { graph, stage, setting }
+    }
+
+    /// Reads the side inputs and lists the bundles of the stage; all it waits for must be done.
+    ///
+    /// # Errors
+    /// Side inputs that do not have the shape of their view.
+    pub fn prepare(&self) -> Result<Vec<BundleInput>> {
+        for edge in &self.stage.outputs {
+            let purpose = self.graph.edge(*edge).purpose;
+            self.setting.store.declare(*edge, purpose.order(), self.setting.partition_count);
+        }
+        self.load_views()?;
+        if let Root::Impulse(_) = self.stage.root {
+            return Ok(vec![BundleInput::Impulse]);
+        }
+        let partitions = self.stage.inputs.iter().flat_map(|&edge| {
+            let filled = self.setting.store.filled_partitions(edge);
+            filled.into_iter().map(move |partition| BundleInput::Partition { edge, partition })
+        });
+        Ok(partitions.collect())
+    }
+
+    /// Runs one bundle and commits it.
+    ///
+    /// # Errors
+    /// Whatever fails in the transforms or in the shuffle, with step, recipe line and element;
+    /// panics in code of the recipe too. Nothing of the bundle is seen then.
+    pub fn run(&self, input: BundleInput) -> Result<BundleReport> {
+        let env = self.env();
+        let outcome = guard::catch(&env, || {
+            self.feed(input, &env, Sinks::Store)?;
+            env.take_outcome()
+        });
+        let (metrics, prepared) = outcome.map_err(|error| self.name_element(input, &env, error))?;
+        prepared.into_iter().try_for_each(Prepared::commit)?;
+        Ok(BundleReport { metrics, read_count: env.progress().done })
+    }
+
+    /// What the receivers of a new bundle share; at first the code of its root runs.
+    fn env(&self) -> Env {
+        let env = self.setting.env(self.graph);
+        env.enter(self.graph.graph().collection(self.entry()).producer);
+        env
+    }
+
+    /// Reads the input anew from where it failed, and notes elements, to name the one that fails.
+    fn name_element(&self, input: BundleInput, env: &Env, error: Error) -> Error {
+        if !env.is_feeding() || !guard::wants_element(&error) {
+            return error;
+        }
+        let again = self.env().noting(env.progress());
+        let outcome = guard::catch(&again, || self.feed(input, &again, Sinks::Discard));
+        // Another failure than the one that is reported says nothing about it.
+        let named = outcome.err().filter(|named| {
+            let is_same_step = named.place("step") == error.place("step");
+            is_same_step && named.code() == error.code() && named.message() == error.message()
+        });
+        match named.as_ref().and_then(|named| named.place("element")) {
+            Some(element) => error.at("element", element),
+            None => error,
+        }
+    }
+
+    /// Pushes all of `input` through the chain, in as many bundles as the options ask for.
+    fn feed(&self, input: BundleInput, env: &Env, sinks: Sinks) -> Result<()> {
+        let limit = self.setting.bundle_elements;
+        let graph = self.graph.graph();
+        let elements = &graph.collection(self.entry()).elements;
+        let BundleInput::Partition { edge, partition } = input else {
+            return elements.push_impulse(self.link(env, sinks)?, env);
+        };
+        let mut records = self.setting.store.records(edge, partition)?;
+        let Root::Group(node) = self.stage.root else {
+            while elements.read(records.as_mut(), limit, self.link(env, sinks)?, env)? {}
+            return Ok(());
+        };
+        let Operation::Group(grouping) = &graph.node(node).operation else {
+            return Err(Error::internal("the root of a stage is no grouping"));
+        };
+        let is_lifted = self.graph.is_lifted(edge);
+        let mut groups = Groups::new(records.as_mut());
+        while grouping.read(node, &mut groups, is_lifted, limit, self.link(env, sinks)?, env)? {}
+        Ok(())
+    }
+}
+
+/// Where the elements of outgoing edges go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sinks {
+    Store,
+    Discard,
+}

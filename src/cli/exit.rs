@@ -1,0 +1,35 @@
+//! How the process ends: what is printed last, and the exit code.
+
+use std::process::ExitCode;
+
+use levain::dataflow::error::{Error, ErrorKind, Result};
+
+use crate::cli::out::Out;
+use crate::cli::signals::Watched;
+
+/// What verifying found wrong is in its result already: only people are told again.
+pub(crate) fn verified(outcome: Result<Option<Error>>, out: Out, signals: &Watched) -> ExitCode {
+    match outcome {
+        Ok(Some(failure)) => {
+            out.report(&failure);
+            ExitCode::from(exit_code(&failure, signals.last()))
+        }
+        other => ended(other.map(drop), out, signals),
+    }
+}
+
+/// The exit code of a command that came out like this; an error is printed.
+pub(crate) fn ended(outcome: Result<()>, out: Out, signals: &Watched) -> ExitCode {
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    let exit = exit_code(&error, signals.last());
+    out.error(&error, exit);
+    ExitCode::from(exit)
+}
+
+/// The exit code of an error; a run that a signal has stopped ends with that of the signal.
+fn exit_code(error: &Error, signal: Option<u8>) -> u8 {
+    match (error.kind(), signal) {
+        (ErrorKind::Cancelled, Some(signal)) => 128 + signal,
+        _ => error.code().exit_code(),
+    }
+}

@@ -1,0 +1,92 @@
+//! The examples do what their first line asks.
+//!
+//! Each is compiled into this binary and asked through its `run`, as its `main` does: that takes
+//! no second build, and its results can be looked at.
+
+use std::path::{Path, PathBuf};
+
+use levain::prelude::*;
+
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/bake_netcdf.rs"]
+mod bake_netcdf;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/custom_runner.rs"]
+mod custom_runner;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/side_inputs.rs"]
+mod side_inputs;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/wordcount.rs"]
+mod wordcount;
+
+#[test]
+fn days_in_files_become_one_store() {
+    let folder = tempfile::tempdir().expect("there is a folder for such files");
+    let report = bake_netcdf::run(folder.path()).expect("bakes");
+    let days = std::fs::read_dir(folder.path().join("files")).expect("it made files").count();
+    let time = report.plan.template.dimensions.iter().find(|it| it.name == "time");
+    assert_eq!(time.expect("days follow along it").length, days as u64 * 24);
+}
+
+#[test]
+fn side_inputs_of_three_shapes_make_a_bill() {
+    let want =
+        ["1 of 4: leaven unknown ", "1 of 4: salt 1.20 no salt before noon", "2 of 4: bread 9.00 "];
+    assert_eq!(side_inputs::run().expect("runs"), want);
+}
+
+#[test]
+fn a_runner_of_ones_own_counts_letters() {
+    let want = [("a", 3), ("b", 1), ("n", 2)].map(|(letter, count)| (letter.to_owned(), count));
+    assert_eq!(custom_runner::run().expect("runs"), want);
+}
+
+#[test]
+fn a_whole_runner_is_short() {
+    let text = include_str!("../../examples/custom_runner.rs");
+    assert!(text.lines().count() < 80, "the interface has leaked");
+}
+
+/// Files in a folder that is gone at the end.
+fn write(folder: &Path, texts: &[&str]) -> Vec<PathBuf> {
+    let write = |(index, text): (usize, &&str)| {
+        let path = folder.join(format!("{index}.txt"));
+        std::fs::write(&path, text).expect("the folder is writable");
+        path
+    };
+    texts.iter().enumerate().map(write).collect()
+}
+
+fn count_words(files: Vec<PathBuf>) -> Result<Vec<String>> {
+    let mut out = Vec::new();
+    wordcount::run(files, &DirectRunner::new(), &RunOptions::default(), &mut out)?;
+    let text = String::from_utf8(out).expect("words are text");
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    Ok(lines)
+}
+
+#[test]
+fn words_are_counted_over_all_files() {
+    let folder = tempfile::tempdir().expect("there is a folder for such files");
+    let files = write(folder.path(), &["a b\n\n  b\ta", "", "c a"]);
+    assert_eq!(count_words(files).expect("runs"), ["1 c", "2 b", "3 a"]);
+}
+
+#[test]
+fn every_line_of_a_large_file_is_read_once() {
+    let folder = tempfile::tempdir().expect("there is a folder for such files");
+    // More than two ranges; no line ends where a range does.
+    let text = (0..800_000).map(|n| format!("word-{:04} x\n", n % 1000)).collect::<String>();
+    let counts = count_words(write(folder.path(), &[&text])).expect("runs");
+    assert_eq!(counts.len(), 1001);
+    assert!(counts.contains(&"800000 x".to_owned()));
+    assert!(counts.iter().filter(|line| line.starts_with("800 word-")).count() == 1000);
+}
+
+#[test]
+fn a_file_that_is_missing_is_named() {
+    let error = count_words(vec!["nowhere.txt".into()]).expect_err("there is no such file");
+    assert_eq!(error.place("file"), Some("nowhere.txt"));
+}

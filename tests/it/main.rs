@@ -1,0 +1,18 @@
+//! Tests of the house as a whole, in one binary.
+
+mod bad_input;
+mod bake;
+mod baking;
+mod cli;
+mod coders;
+mod command;
+mod determinism;
+mod engine;
+mod equivalence;
+mod examples;
+mod http;
+mod joining;
+mod made;
+mod netcdf;
+mod tidy;
+mod zarr;

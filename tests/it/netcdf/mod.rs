@@ -1,0 +1,10 @@
+//! NetCDF files of all generations through the public door.
+
+mod damage;
+mod formats;
+mod made_files;
+mod peer;
+mod reading;
+mod regions;
+mod samples;
+mod shared_files;

@@ -1,0 +1,116 @@
+//! The schema of one file, and of any number of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use array::{AttributeValue, Dataset, Variable};
+use dataflow::Element;
+use serde::{Deserialize, Serialize};
+
+use crate::open::SourceVersion;
+use crate::schema::{Attribute, AxisSummary, VariableSchema, Variants, merge_maps};
+
+/// The place of a file in the list of sources.
+pub(crate) type FilePlace = u32;
+
+/// What is kept of each file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FileSummary {
+    /// Where it lies.
+    pub(crate) location: String,
+    /// Which version of it was scanned.
+    pub(crate) version: SourceVersion,
+    /// Elements along the concat dimension.
+    pub(crate) concat_length: u64,
+    /// The concat coordinate, if the file has one.
+    pub(crate) axis: Option<AxisSummary>,
+}
+
+/// What all files say.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, Element)]
+#[element(crate = "dataflow")]
+pub struct Schema {
+    pub(crate) files: BTreeMap<FilePlace, FileSummary>,
+    /// Lengths of the dimensions that some variable has, but the concat dimension.
+    pub(crate) dimensions: BTreeMap<String, Variants<u64>>,
+    pub(crate) variables: BTreeMap<String, VariableSchema>,
+    pub(crate) attributes: BTreeMap<String, Attribute>,
+    pub(crate) groups: BTreeSet<String>,
+    /// What could not be read in some file: the sentence, and the first file.
+    pub(crate) warnings: BTreeMap<String, FilePlace>,
+}
+
+/// What one file adds about a variable beyond its header.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct VariableFindings {
+    /// The digest of all elements, for variables without the concat dimension.
+    pub(crate) digest: Option<u128>,
+    /// The extent of the times in it, if it counts time and was read.
+    pub(crate) span: Option<cf::TimeSpan>,
+    /// Stored bytes by decoded bytes.
+    pub(crate) encoded_ratio: f64,
+}
+
+impl Schema {
+    /// What one file says.
+    pub(crate) fn of_file(
+        place: FilePlace,
+        summary: FileSummary,
+        dataset: &Dataset,
+        concat: Option<&str>,
+        findings: &BTreeMap<String, VariableFindings>,
+    ) -> Self {
+        let is_used =
+            |name: &String| dataset.variables.iter().any(|it| it.dimensions.contains(name));
+        let dimensions = dataset.dimensions.iter().filter(|it| Some(it.name.as_str()) != concat);
+        let lengths = dimensions
+            .filter(|it| is_used(&it.name))
+            .map(|it| (it.name.clone(), Variants::of(it.length, place)));
+        let variables = dataset.variables.iter().enumerate().map(|(order, variable)| {
+            let found = findings.get(&variable.name).cloned().unwrap_or_default();
+            let schema = VariableSchema::of(place, order as u32, dataset, variable, found);
+            (variable.name.clone(), schema)
+        });
+        let warnings = dataset.warnings.iter().map(|text| (text.clone(), place));
+        Self {
+            files: [(place, summary)].into(),
+            dimensions: lengths.collect(),
+            variables: variables.collect(),
+            attributes: attributes_of(dataset.attributes.iter(), place),
+            groups: dataset.groups.iter().cloned().collect(),
+            warnings: warnings.collect(),
+        }
+    }
+
+    /// Adds what other files say.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.files.extend(other.files);
+        merge_maps(&mut self.dimensions, other.dimensions, Variants::merge);
+        merge_maps(&mut self.variables, other.variables, VariableSchema::merge);
+        merge_maps(&mut self.attributes, other.attributes, Variants::merge);
+        self.groups.extend(other.groups);
+        merge_maps(&mut self.warnings, other.warnings, |first, other| *first = other.min(*first));
+    }
+
+    /// The place of a file, as the user wrote it.
+    pub(crate) fn location(&self, place: FilePlace) -> &str {
+        self.files.get(&place).map_or("?", |file| file.location.as_str())
+    }
+}
+
+/// Attributes as variants; of one file, each has one.
+pub(crate) fn attributes_of<'a>(
+    attributes: impl Iterator<Item = (&'a str, &'a AttributeValue)>,
+    place: FilePlace,
+) -> BTreeMap<String, Attribute> {
+    attributes
+        .enumerate()
+        .map(|(order, (name, value))| {
+            (name.to_owned(), Variants::of((order as u32, value.clone()), place))
+        })
+        .collect()
+}
+
+/// Whether a variable reaches along a dimension.
+pub(crate) fn has_dimension(variable: &Variable, dimension: Option<&str>) -> bool {
+    dimension.is_some_and(|name| variable.axis_of(name).is_some())
+}
