@@ -5,6 +5,8 @@
 //! one thread and on eight; and once on the reference runner. All must give the values that are
 //! written down beside the recipe.
 
+mod windows;
+
 use std::fmt::Debug;
 use std::num::NonZeroUsize;
 

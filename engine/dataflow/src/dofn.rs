@@ -1,15 +1,17 @@
 //! Functions that run on every element of a collection.
 
-use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::cancel::CancelToken;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, OutputBuffer};
-use crate::view::{PCollectionView, ViewId};
+use crate::time::{Timestamp, millis_of};
+use crate::view::{PCollectionView, SideInput};
+use crate::window::{PaneInfo, Stamp, Window};
 
 /// A function on elements, with a life around it.
 ///
@@ -166,11 +168,11 @@ impl<T> fmt::Debug for Tag<T> {
 
 /// The loaded side inputs of a DoFn, by view.
 #[derive(Clone, Default)]
-pub struct SideInputs(pub(crate) Vec<(ViewId, Arc<dyn Any + Send + Sync>)>);
+pub struct SideInputs(pub(crate) Vec<SideInput>);
 
 impl fmt::Debug for SideInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.0.iter().map(|side| side.id)).finish()
     }
 }
 
@@ -184,6 +186,10 @@ pub struct ProcessContext<'a, Out: Element> {
     pub(crate) sides: &'a SideInputs,
     pub(crate) metrics: &'a mut StepMetrics,
     pub(crate) cancel: &'a CancelToken,
+    /// The stamp of the element; where there is none, that of all elements, if there is one.
+    pub(crate) stamp: Option<Stamp>,
+    /// How far back times of outputs may be set, if that was declared.
+    pub(crate) stamping: Option<Duration>,
 }
 
 impl<Out: Element> ProcessContext<'_, Out> {
@@ -201,25 +207,98 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// # Errors
     /// A tag that this ParDo did not declare, or whatever fails downstream.
     pub fn output_to<T: Element>(&mut self, tag: &Tag<T>, element: T) -> Result<()> {
+        self.tagged(tag)?.push(element)
+    }
+
+    fn tagged<T: Element>(&mut self, tag: &Tag<T>) -> Result<&mut OutputBuffer<T>> {
         let found = self.tagged.iter_mut().find(|(name, _)| *name == tag.name);
         match found.and_then(|(_, buffer)| buffer.as_any().downcast_mut::<OutputBuffer<T>>()) {
-            Some(buffer) => buffer.push(element),
+            Some(buffer) => Ok(buffer),
             None => Err(undeclared(format!("output `{}` is not declared", tag.name))
                 .mend("declare the tag with `with_output(&tag)` on this ParDo")),
         }
     }
 
-    /// The value of a side input.
+    /// The value of a side input; of one in windows, that which belongs to the window of the element.
     ///
     /// # Errors
-    /// A view that this ParDo did not declare.
+    /// A view that this ParDo did not declare, or that does not have its shape in this window.
     pub fn side<V: Send + Sync + 'static>(&self, view: &PCollectionView<V>) -> Result<Arc<V>> {
-        let found = self.sides.0.iter().find(|(id, _)| *id == view.id());
-        match found.and_then(|(_, value)| Arc::clone(value).downcast::<V>().ok()) {
-            Some(value) => Ok(value),
-            None => Err(undeclared("the side input is not declared")
-                .mend("declare the view with `with_side(&view)` on this ParDo")),
+        let Some(found) = self.sides.0.iter().find(|side| side.id == view.id()) else {
+            return Err(undeclared("the side input is not declared")
+                .mend("declare the view with `with_side(&view)` on this ParDo"));
+        };
+        let value = found.value_for(self.stamp.map(|stamp| stamp.window))?.downcast::<V>();
+        value.map_err(|_| Error::internal("a view has another type than its loader"))
+    }
+
+    /// The time of the element; in `finish_bundle`, that of all elements if they have the same, else
+    /// the earliest there is.
+    pub fn timestamp(&self) -> Timestamp {
+        self.stamp.unwrap_or(Stamp::EARLIEST).timestamp
+    }
+
+    /// The window of the element.
+    pub fn window(&self) -> Window {
+        self.stamp.unwrap_or(Stamp::EARLIEST).window
+    }
+
+    /// The pane of the element.
+    pub fn pane(&self) -> PaneInfo {
+        self.stamp.unwrap_or(Stamp::EARLIEST).pane
+    }
+
+    /// Puts out an element with another time than that of the element it is made of.
+    ///
+    /// The window stays; to change it, apply `WindowInto` afterwards.
+    ///
+    /// # Errors
+    /// A ParDo that does not declare it, a time before that of the element by more than the declared
+    /// skew, or whatever fails downstream.
+    pub fn output_at(&mut self, timestamp: Timestamp, element: Out) -> Result<()> {
+        let stamp = self.stamp_at(timestamp, self.window())?;
+        self.main.push_with(element, stamp)
+    }
+
+    /// Puts out an element on the output of a tag with another time.
+    ///
+    /// # Errors
+    /// As [`ProcessContext::output_at`] and [`ProcessContext::output_to`].
+    pub fn output_to_at<T: Element>(
+        &mut self,
+        tag: &Tag<T>,
+        timestamp: Timestamp,
+        element: T,
+    ) -> Result<()> {
+        let stamp = self.stamp_at(timestamp, self.window())?;
+        self.tagged(tag)?.push_with(element, stamp)
+    }
+
+    /// Puts out an element in a window: what `finish_bundle` gives in a collection with windows.
+    ///
+    /// # Errors
+    /// As [`ProcessContext::output_at`].
+    pub fn output_in(&mut self, window: Window, timestamp: Timestamp, element: Out) -> Result<()> {
+        let stamp = self.stamp_at(timestamp, window)?;
+        self.main.push_with(element, stamp)
+    }
+
+    fn stamp_at(&self, timestamp: Timestamp, window: Window) -> Result<Stamp> {
+        let Some(skew) = self.stamping else {
+            return Err(undeclared("times of outputs are set, which is not declared")
+                .mend("declare it with `with_timestamps()` on this ParDo"));
+        };
+        let now = self.timestamp();
+        if timestamp >= now - skew {
+            return Ok(Stamp { timestamp, window, pane: self.pane() });
         }
+        let message = format!("{timestamp} lies before the time of the element, which is {now}");
+        let error = Error::new(ErrorCode::TIME_OUT_OF_BOUNDS, ErrorKind::InvalidInput, message);
+        let missing = now.millis().saturating_sub(timestamp.millis());
+        let allowed = millis_of(skew);
+        Err(error.mend(format!(
+            "allow a skew of at least {missing} ms, not {allowed} ms, with `with_allowed_skew`"
+        )))
     }
 
     /// Adds to a counter of this step.

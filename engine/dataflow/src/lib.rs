@@ -36,6 +36,7 @@
 
 // Ground: what goes wrong, and what flows.
 pub mod error;
+pub mod time;
 
 pub mod coder;
 pub mod element;

@@ -11,6 +11,7 @@ use crate::pipeline::{Name, Pipeline};
 use crate::ptransform::PTransform;
 use crate::shuffle::Iterable;
 use crate::view::{MapView, PCollectionView, PipelineId};
+use crate::window::Windowing;
 
 /// A collection of elements of type `T`, still to be computed.
 ///
@@ -29,6 +30,11 @@ impl<T> PCollection<T> {
     /// The id within the graph.
     pub fn id(&self) -> CollectionId {
         self.id
+    }
+
+    /// The windows of its elements.
+    pub fn windowing(&self) -> Windowing {
+        self.pipeline.windowing(self.id)
     }
 
     /// The pipeline that this collection is of.

@@ -9,11 +9,12 @@ use crate::coder::Coder;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::graph::{
-    AnyView, Collection, CollectionId, ElementsOf, Graph, Node, NodeId, Operation, View,
+    AnyView, Collection, CollectionId, ElementsOf, Graph, Node, NodeId, Operation, Side, View,
 };
 use crate::pcollection::PCollection;
 use crate::ptransform::PTransform;
 use crate::view::{PCollectionView, PipelineId, ViewId};
+use crate::window::{Stamps, Windowing};
 
 /// A graph of transforms that is being built; clones build the same one.
 ///
@@ -41,6 +42,8 @@ impl Output {
             producer: NodeId(0),
             elements: Arc::new(ElementsOf::<T>::new()),
             coder: T::coder().kind(),
+            windowing: Windowing::default(),
+            stamps: Stamps::Each,
             is_result: false,
         })
     }
@@ -100,18 +103,25 @@ impl Pipeline {
         &self,
         operation: Operation,
         inputs: &[CollectionId],
-        sides: &[ViewId],
+        sides: &[Side],
         outputs: Vec<Output>,
     ) -> Vec<CollectionId> {
         let mut builder = self.lock();
         let name = builder.scopes.join("/");
         let location = builder.location.unwrap_or_else(|| Location::caller());
+        let windows = builder.graph.windows_after(&operation, inputs);
+        let (windowing, stamps) = windows.unwrap_or_else(|mistake| {
+            builder.mistake(mistake);
+            (Windowing::default(), Stamps::Each)
+        });
         let graph = &mut builder.graph;
         let producer = NodeId(graph.nodes.len() as u32);
         let first = graph.collections.len() as u32;
-        graph
-            .collections
-            .extend(outputs.into_iter().map(|output| Collection { producer, ..output.0 }));
+        let made = outputs.into_iter().map(|output| {
+            let windowing = windowing.clone();
+            Collection { producer, windowing, stamps, ..output.0 }
+        });
+        graph.collections.extend(made);
         let ids: Vec<_> = (first..graph.collections.len() as u32).map(CollectionId).collect();
         let (inputs, sides, outputs) = (inputs.to_vec(), sides.to_vec(), ids.clone());
         graph.nodes.push(Node { name, location, operation, inputs, sides, outputs });
@@ -152,14 +162,12 @@ impl Pipeline {
 
     /// Keeps a mistake of the recipe, with the name and line of the current scope.
     pub(crate) fn mistake(&self, error: Error) {
-        let mut builder = self.lock();
-        let name = builder.scopes.join("/");
-        let error = error.at("step", name);
-        let error = match builder.location {
-            Some(at) => error.at("recipe", format_args!("{}:{}", at.file(), at.line())),
-            None => error,
-        };
-        builder.graph.mistakes.push(error);
+        self.lock().mistake(error);
+    }
+
+    /// The windows of a collection.
+    pub(crate) fn windowing(&self, of: CollectionId) -> Windowing {
+        self.lock().graph.collection(of).windowing.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Builder> {
@@ -174,6 +182,16 @@ pub(crate) enum Name {
 }
 
 impl Builder {
+    /// Keeps a mistake of the recipe, with the name and line of the current scope.
+    fn mistake(&mut self, error: Error) {
+        let error = error.at("step", self.scopes.join("/"));
+        let error = match self.location {
+            Some(at) => error.at("recipe", format_args!("{}:{}", at.file(), at.line())),
+            None => error,
+        };
+        self.graph.mistakes.push(error);
+    }
+
     /// Enters a scope; whether it is the outermost one.
     fn enter(&mut self, name: Name, location: &'static Location<'static>) -> bool {
         let is_outermost = self.scopes.is_empty();

@@ -8,9 +8,15 @@ pub use crate::error::{Error, ErrorCode, ErrorKind, Result};
 pub use crate::pcollection::{Collected, PCollection, PCollectionList};
 pub use crate::pipeline::Pipeline;
 pub use crate::primitives::{
-    CombineGlobally, CombinePerKey, Create, Flatten, GroupByKey, Impulse, ParDo, Reshuffle,
+    CombineGlobally, CombinePerKey, Create, Flatten, GroupByKey, Impulse, ParDo, ReifyTimestamps,
+    ReifyWindows, Reshuffle, WindowInto, WithTimestamps,
 };
 pub use crate::ptransform::PTransform;
 pub use crate::shuffle::Iterable;
+pub use crate::time::Timestamp;
 pub use crate::view::{MapView, PCollectionView};
+pub use crate::window::{
+    FixedWindows, GlobalWindows, Sessions, SlidingWindows, TimestampCombiner, Window, WindowFn,
+    WindowMapping,
+};
 pub use derive::Element;

@@ -5,10 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::element::Element;
-use crate::error::Result;
-use crate::window::Times;
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::window::{Stamp, Times};
 
 /// Elements that travel together, and where they stand in time.
+///
+/// Each element has a stamp: `times` says which. Whoever has pushed a batch forgets its times.
 #[derive(Debug, Clone)]
 pub struct Batch<T> {
     /// The elements.
@@ -19,13 +21,13 @@ pub struct Batch<T> {
 
 impl<T> Default for Batch<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), times: Times::Global }
+        Self { values: Vec::new(), times: Times::default() }
     }
 }
 
 /// What comes next for the elements of a collection.
 ///
-/// What must hold: a pushed batch is empty afterwards; after an error nothing more is pushed.
+/// What must hold: a pushed batch has no values afterwards; after an error nothing more is pushed.
 pub trait Receiver<T>: Send {
     /// Takes all elements of `batch`.
     ///
@@ -70,6 +72,9 @@ impl fmt::Debug for AnyReceiver {
 pub struct OutputBuffer<T> {
     batch: Batch<T>,
     heap_bytes: usize,
+    /// The stamp of what is pushed next; that of all that is there, while the batch has only one.
+    /// `None` where an element must bring its own.
+    stamp: Option<Stamp>,
     next: Box<dyn Receiver<T>>,
 }
 
@@ -81,21 +86,48 @@ pub const BATCH_BYTES: usize = 256 << 10;
 impl<T: Element> OutputBuffer<T> {
     /// An empty buffer in front of `next`.
     pub fn new(next: Box<dyn Receiver<T>>) -> Self {
-        Self { batch: Batch::default(), heap_bytes: 0, next }
+        Self { batch: Batch::default(), heap_bytes: 0, stamp: Some(Stamp::EARLIEST), next }
     }
 
-    /// Adds an element.
+    /// Sets the stamp of what is pushed from now on; what is still there keeps its own.
+    pub fn set_stamp(&mut self, stamp: Option<Stamp>) {
+        if stamp == self.stamp {
+            return;
+        }
+        self.stamp = stamp;
+        match (self.batch.values.len(), stamp) {
+            (0, Some(stamp)) => self.batch.times = Times::Same(stamp),
+            (count, _) => self.batch.times.make_each(count),
+        }
+    }
+
+    /// Adds an element with the stamp that was set.
     ///
     /// # Errors
-    /// Whatever fails downstream.
+    /// An element that must bring a stamp of its own, or whatever fails downstream.
     #[inline]
     pub fn push(&mut self, value: T) -> Result<()> {
+        if let Times::Each(stamps) = &mut self.batch.times {
+            stamps.push(self.stamp.ok_or_else(without_stamp)?);
+        }
         self.heap_bytes += value.heap_bytes();
         self.batch.values.push(value);
         if self.batch.values.len() >= BATCH_ELEMENTS || self.heap_bytes >= BATCH_BYTES {
             return self.flush();
         }
         Ok(())
+    }
+
+    /// Adds an element with a stamp of its own.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    pub fn push_with(&mut self, value: T, stamp: Stamp) -> Result<()> {
+        let usual = self.stamp;
+        self.set_stamp(Some(stamp));
+        let pushed = self.push(value);
+        self.set_stamp(usual);
+        pushed
     }
 
     /// Hands over what is there.
@@ -107,7 +139,12 @@ impl<T: Element> OutputBuffer<T> {
             return Ok(());
         }
         self.heap_bytes = 0;
-        self.next.push(&mut self.batch)
+        self.next.push(&mut self.batch)?;
+        self.batch.times = match self.stamp {
+            Some(stamp) => Times::Same(stamp),
+            None => Times::Each(Vec::new()),
+        };
+        Ok(())
     }
 
     /// Hands over what is there and ends the bundle.
@@ -120,10 +157,19 @@ impl<T: Element> OutputBuffer<T> {
     }
 }
 
+fn without_stamp() -> Error {
+    let message = "an element without time and window is put out where there is no input element";
+    Error::new(ErrorCode::WINDOWS_DIFFER, ErrorKind::InvalidInput, message)
+        .mend("in `finish_bundle`, say both with `output_in`")
+}
+
 /// An [`OutputBuffer`] of an output whose type is known by its tag.
 pub trait AnyBuffer: Send {
     /// The buffer itself.
     fn as_any(&mut self) -> &mut dyn Any;
+
+    /// Sets the stamp of what is pushed from now on.
+    fn set_stamp(&mut self, stamp: Option<Stamp>);
 
     /// Hands over what is there.
     ///
@@ -141,6 +187,10 @@ pub trait AnyBuffer: Send {
 impl<T: Element> AnyBuffer for OutputBuffer<T> {
     fn as_any(&mut self) -> &mut dyn Any {
         self
+    }
+
+    fn set_stamp(&mut self, stamp: Option<Stamp>) {
+        Self::set_stamp(self, stamp);
     }
 
     fn flush(&mut self) -> Result<()> {

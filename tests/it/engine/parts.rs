@@ -46,7 +46,8 @@ fn run_part<In: Element, Out: Element>(
         Env::new(Arc::clone(graph.steps()), budget.clone(), scratch, cancel, Views::default());
     let kept = Arc::new(Mutex::new(Vec::new()));
     let next = AnyReceiver::new::<Out>(Keep(Arc::clone(&kept)));
-    let receiver = group.part(part, node, next, &env).expect("a combine has parts");
+    let layout = graph.key_layout(node);
+    let receiver = group.part(part, node, &layout, next, &env).expect("a combine has parts");
     let mut receiver = receiver.typed::<In>();
     for batch in elements.chunks(100) {
         let mut batch = Batch { values: batch.to_vec(), ..Batch::default() };

@@ -7,7 +7,7 @@ const DATAFLOW: &str = "engine/dataflow/src/";
 
 /// The layers of `engine/dataflow`: a module names modules of its own or an earlier line.
 const LAYERS: [&[&str]; 12] = [
-    &["error"],
+    &["error", "time"],
     &["element", "coder"],
     &["window"],
     &["metrics", "memory", "cancel", "options"],

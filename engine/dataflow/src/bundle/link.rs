@@ -43,8 +43,13 @@ impl BundleProcessor<'_> {
                 Operation::ParDo(pardo) => {
                     let outputs = node.outputs.iter().map(|&id| self.take_end(&mut ends, id));
                     let outputs = outputs.collect();
-                    let receiver = pardo.link(member, &node.sides, outputs, env)?;
+                    let stamps = graph.collection(node.inputs[0]).stamps;
+                    let receiver = pardo.link(member, &node.sides, stamps, outputs, env)?;
                     ends.entry(node.inputs[0]).or_default().push(receiver);
+                }
+                Operation::Window(assign) => {
+                    let next = self.take_end(&mut ends, node.outputs[0]);
+                    ends.entry(node.inputs[0]).or_default().push(assign.link(next, env));
                 }
                 Operation::Flatten if !is_root => {
                     let next = self.take_end(&mut ends, node.outputs[0]);
@@ -82,13 +87,15 @@ impl BundleProcessor<'_> {
             };
             let collection = self.graph.graph().collection(edge.collection);
             let receiver = match edge.purpose {
-                EdgePurpose::Plain => collection.elements.write(sink, env),
+                EdgePurpose::Plain => collection.elements.write(sink, collection.stamps, env),
+                EdgePurpose::ByWindow => collection.elements.write_by_window(sink, env),
                 EdgePurpose::Group { node, is_lifted } => {
                     let Operation::Group(grouping) = &self.graph.graph().node(node).operation
                     else {
                         return Err(Error::internal("an edge by key leads to no grouping"));
                     };
-                    grouping.write(node, sink, is_lifted, env)
+                    let layout = self.graph.key_layout(node);
+                    grouping.write(node, sink, &layout, is_lifted, env)
                 }
             };
             ends.entry(edge.collection).or_default().push(receiver);
@@ -99,21 +106,5 @@ impl BundleProcessor<'_> {
     fn take_end(&self, ends: &mut Ends, collection: CollectionId) -> AnyReceiver {
         let next = ends.remove(&collection).unwrap_or_default();
         self.graph.graph().collection(collection).elements.tee(next)
-    }
-
-    /// Reads the side inputs of the stage that are not read yet.
-    pub(super) fn load_views(&self) -> Result<()> {
-        let graph = self.graph.graph();
-        self.stage.views.iter().try_for_each(|&id| {
-            let view = graph.view(id);
-            let load = || {
-                let edge = self.graph.view_edge(id);
-                let edge = edge.ok_or_else(|| Error::internal("a view without an edge"))?;
-                view.loader.load(self.setting.store.contents(edge)?, &self.setting.budget)
-            };
-            let producer = graph.collection(view.collection).producer;
-            let made_by = &self.graph.steps()[producer.0 as usize];
-            self.setting.views.load(id, load).map_err(|error| made_by.locate(error))
-        })
     }
 }

@@ -8,6 +8,7 @@ mod setting;
 mod guard;
 mod link;
 mod processor;
+mod side_inputs;
 
 mod results;
 

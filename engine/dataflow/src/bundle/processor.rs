@@ -50,8 +50,8 @@ impl<'a> BundleProcessor<'a> {
     /// Side inputs that do not have the shape of their view.
     pub fn prepare(&self) -> Result<Vec<BundleInput>> {
         for edge in &self.stage.outputs {
-            let purpose = self.graph.edge(*edge).purpose;
-            self.setting.store.declare(*edge, purpose.order(), self.setting.partition_count);
+            let order = self.graph.order(*edge);
+            self.setting.store.declare(*edge, order, self.setting.partition_count);
         }
         self.load_views()?;
         if let Root::Impulse(_) = self.stage.root {
@@ -109,20 +109,28 @@ impl<'a> BundleProcessor<'a> {
     fn feed(&self, input: BundleInput, env: &Env, sinks: Sinks) -> Result<()> {
         let limit = self.setting.bundle_elements;
         let graph = self.graph.graph();
-        let elements = &graph.collection(self.entry()).elements;
+        let entry = graph.collection(self.entry());
+        let elements = &entry.elements;
         let BundleInput::Partition { edge, partition } = input else {
             return elements.push_impulse(self.link(env, sinks)?, env);
         };
         let mut records = self.setting.store.records(edge, partition)?;
         let Root::Group(node) = self.stage.root else {
-            while elements.read(records.as_mut(), limit, self.link(env, sinks)?, env)? {}
-            return Ok(());
+            loop {
+                let next = self.link(env, sinks)?;
+                // The edge holds what was written to it, which a flatten may have made one of.
+                let stamps = graph.collection(self.graph.edge(edge).collection).stamps;
+                if !elements.read(records.as_mut(), stamps, limit, next, env)? {
+                    return Ok(());
+                }
+            }
         };
         let Operation::Group(grouping) = &graph.node(node).operation else {
             return Err(Error::internal("the root of a stage is no grouping"));
         };
         let is_lifted = self.graph.is_lifted(edge);
-        let mut groups = Groups::new(records.as_mut());
+        let layout = self.graph.key_layout(node);
+        let mut groups = Groups::new(records.as_mut(), &layout);
         while grouping.read(node, &mut groups, is_lifted, limit, self.link(env, sinks)?, env)? {}
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Setting;
+use crate::bundle::side_inputs::unstamped;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::graph::CollectionId;
@@ -30,7 +31,8 @@ impl Results {
         for (index, collection) in graph.graph().collections.iter().enumerate() {
             let id = CollectionId(index as u32);
             if let Some(edge) = graph.plain_edge(id).filter(|_| collection.is_result) {
-                values.insert(id, RawValues::of_records(setting.store().contents(edge.id)?));
+                let records = setting.store().contents(edge.id)?;
+                values.insert(id, RawValues::of_records(unstamped(records, collection.stamps)));
             }
         }
         Ok(Self { pipeline: graph.graph().pipeline, values })

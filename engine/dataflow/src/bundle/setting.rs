@@ -7,7 +7,7 @@ use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
 use crate::options::RunOptions;
 use crate::plan::StageGraph;
-use crate::shuffle::{InProcessShuffle, Scratch, ShuffleStore};
+use crate::shuffle::{InProcessShuffle, RawValuesBuilder, Scratch, ShuffleStore};
 use crate::view::ViewId;
 
 /// Where the bundles of a run keep their records and what they may use.
@@ -69,6 +69,11 @@ impl Setting {
     /// Stops all bundles of this run between two batches; a parent token runs on.
     pub fn stop(&self) {
         self.cancel.cancel();
+    }
+
+    /// An empty group of values.
+    pub(super) fn group_builder(&self) -> RawValuesBuilder {
+        RawValuesBuilder::new(&self.budget, &self.scratch)
     }
 
     /// What the receivers of one new bundle share.

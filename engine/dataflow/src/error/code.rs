@@ -53,6 +53,10 @@ codes! {
     VIEW_MISMATCH = 112;
     /// A driver and a worker were built from different pipelines.
     FINGERPRINT = 113;
+    /// Collections of different windows are put together, or windows do not fit what reads them.
+    WINDOWS_DIFFER = 114;
+    /// A timestamp lies outside of what is allowed for it.
+    TIME_OUT_OF_BOUNDS = 115;
 
     /// An input cannot be read.
     CANNOT_READ = 201;

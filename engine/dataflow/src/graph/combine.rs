@@ -12,14 +12,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::coder::{Coder, Context, Preview, decode_all};
+use crate::coder::{Coder, Preview};
 use crate::combine::CombineFn;
 use crate::element::Element;
 use crate::error::Result;
 use crate::graph::combine_table::{CombineTable, Drain};
 use crate::graph::feed::Feed;
 use crate::graph::group::WritePairs;
-use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, NodeId};
+use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId};
 use crate::receiver::{AnyReceiver, Batch, OutputBuffer, Receiver};
 use crate::shuffle::{Iterable, Record, RecordSink};
 
@@ -72,6 +72,7 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
             accumulator: Some(C::Acc::coder().kind()),
             parameters: facts.parameters,
             version: facts.version,
+            is_by_time: false,
         }
     }
 
@@ -79,14 +80,16 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         &self,
         node: NodeId,
         sink: Box<dyn RecordSink>,
+        layout: &KeyLayout,
         is_lifted: bool,
         env: &Env,
     ) -> AnyReceiver {
         if !is_lifted {
-            return AnyReceiver::new::<(K, C::In)>(WritePairs::<K, C::In>::new(sink, env));
+            return AnyReceiver::new::<(K, C::In)>(WritePairs::<K, C::In>::new(sink, layout, env));
         }
         let drain = ToSink::<C::Acc> { coder: C::Acc::coder(), head: Vec::new(), sink };
-        let receiver = Precombine::<K, C, _>::new(node, self.function.clone(), drain, env);
+        let function = self.function.clone();
+        let receiver = Precombine::<K, C, _>::new(node, function, layout, drain, env);
         AnyReceiver::new::<(K, C::In)>(receiver)
     }
 
@@ -109,10 +112,10 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
                 feed.finish()?;
                 return Ok(false);
             }
-            let key = decode_all(&keys, groups.key())?;
+            let key = groups.key(&keys)?;
             let combine = || self.combine_group(groups, is_lifted, &values, &accumulators);
             let combined = noting(combine, || env.note_element(node, Some(preview_of(&key))));
-            feed.push((key, combined?))?;
+            feed.push((key, combined?), groups.stamp())?;
         }
         feed.finish()?;
         Ok(!env.notes_elements)
@@ -122,6 +125,7 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         &self,
         part: CombinePart,
         node: NodeId,
+        layout: &KeyLayout,
         next: AnyReceiver,
         env: &Env,
     ) -> Option<AnyReceiver> {
@@ -129,8 +133,9 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         Some(match part {
             CombinePart::Precombine => {
                 let out = OutputBuffer::new(next.typed::<(K, C::Acc)>());
-                let drain = ToReceiver::<K, C::Acc> { coder: K::coder(), out };
-                let receiver = Precombine::<K, C, _>::new(node, function, drain, env);
+                let (coder, layout) = (K::coder(), layout.clone());
+                let drain = ToReceiver::<K, C::Acc> { coder, layout: layout.clone(), out };
+                let receiver = Precombine::<K, C, _>::new(node, function, &layout, drain, env);
                 AnyReceiver::new::<(K, C::In)>(receiver)
             }
             CombinePart::Merge => each_pair(node, next, env, move |pair| {
@@ -198,12 +203,14 @@ impl<A: Element> Drain<A> for ToSink<A> {
 /// Pushes accumulators as elements, for runners that shuffle themselves.
 struct ToReceiver<K: Element, A: Element> {
     coder: K::Coder,
+    layout: KeyLayout,
     out: OutputBuffer<(K, A)>,
 }
 
 impl<K: Element, A: Element> Drain<A> for ToReceiver<K, A> {
     fn put(&mut self, key: &[u8], accumulator: A) -> Result<()> {
-        self.out.push((decode_all(&self.coder, key)?, accumulator))
+        let (key, window) = self.layout.decode(&self.coder, key)?;
+        self.out.push_with((key, accumulator), self.layout.stamp(window, None))
     }
 
     fn finish(self, _: &Env) -> Result<()> {
@@ -215,6 +222,7 @@ impl<K: Element, A: Element> Drain<A> for ToReceiver<K, A> {
 struct Precombine<K: Element, C: CombineFn, D> {
     node: NodeId,
     coder: K::Coder,
+    layout: KeyLayout,
     keys: Vec<u8>,
     key_ends: Vec<usize>,
     table: CombineTable<C>,
@@ -223,18 +231,20 @@ struct Precombine<K: Element, C: CombineFn, D> {
 }
 
 impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Precombine<K, C, D> {
-    fn new(node: NodeId, function: C, drain: D, env: &Env) -> Self {
+    fn new(node: NodeId, function: C, layout: &KeyLayout, drain: D, env: &Env) -> Self {
         let table = CombineTable::new(function, &env.budget);
+        let (coder, layout, env) = (K::coder(), layout.clone(), env.clone());
         let (keys, key_ends) = (Vec::new(), Vec::new());
-        Self { node, coder: K::coder(), keys, key_ends, table, drain, env: env.clone() }
+        Self { node, coder, layout, keys, key_ends, table, drain, env }
     }
 
     /// Encodes the keys of a batch, so that it is known what they take before they are kept.
     fn encode_keys(&mut self, batch: &Batch<(K, C::In)>) -> Result<()> {
         self.keys.clear();
         self.key_ends.clear();
-        for (key, _) in &batch.values {
-            self.coder.encode(key, Context::Outer, &mut self.keys)?;
+        for (place, (key, _)) in batch.values.iter().enumerate() {
+            let stamp = batch.times.get(place);
+            self.layout.encode(&self.coder, key, stamp, &mut self.keys)?;
             self.key_ends.push(self.keys.len());
         }
         Ok(())
@@ -258,7 +268,7 @@ impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Receiver<(K, C::In)> for Precom
         };
         noting(add_all, || {
             let (start, end) = current.get();
-            if let Ok(key) = decode_all::<K, _>(&self.coder, &self.keys[start..end]) {
+            if let Ok((key, _)) = self.layout.decode(&self.coder, &self.keys[start..end]) {
                 self.env.note_element(self.node, Some(preview_of(&key)));
             }
         });
@@ -288,10 +298,11 @@ where
     F: FnMut(In) -> Out + Send,
 {
     fn push(&mut self, batch: &mut Batch<In>) -> Result<()> {
-        for pair in batch.values.drain(..) {
+        for (place, pair) in batch.values.drain(..).enumerate() {
             let before = self.env.enter(self.node);
             let result = (self.function)(pair);
             self.env.enter(before);
+            self.out.set_stamp(Some(batch.times.get(place)));
             self.out.push(result)?;
         }
         Ok(())

@@ -12,6 +12,7 @@ use crate::graph::Env;
 use crate::graph::feed::Feed;
 use crate::receiver::{AnyReceiver, Batch, Discard, Joint, Receiver, Tee};
 use crate::shuffle::{Record, RecordSink, Records};
+use crate::window::{Stamp, Stamps, decode_stamp, encode_stamp, encode_window};
 
 /// What can be done with the elements of a collection.
 pub trait AnyElements: Send + Sync + fmt::Debug {
@@ -21,8 +22,12 @@ pub trait AnyElements: Send + Sync + fmt::Debug {
     /// So many ways into one receiver.
     fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver>;
 
-    /// A receiver that encodes every element into a sink without keys.
-    fn write(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver;
+    /// A receiver that encodes every element into a sink without keys, with its stamp where each
+    /// has its own.
+    fn write(&self, sink: Box<dyn RecordSink>, stamps: Stamps, env: &Env) -> AnyReceiver;
+
+    /// A receiver that encodes every element into a sink, keyed by its window.
+    fn write_by_window(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver;
 
     /// Decodes records and pushes them into `next`, at most `limit` of them; whether more may come.
     ///
@@ -31,6 +36,7 @@ pub trait AnyElements: Send + Sync + fmt::Debug {
     fn read(
         &self,
         records: &mut dyn Records,
+        stamps: Stamps,
         limit: usize,
         next: AnyReceiver,
         env: &Env,
@@ -81,14 +87,19 @@ impl<T: Element> AnyElements for ElementsOf<T> {
         Joint::ways_into(next.typed::<T>(), count).into_iter().map(AnyReceiver::new).collect()
     }
 
-    fn write(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver {
-        let (coder, head) = (T::coder(), Vec::new());
-        AnyReceiver::new::<T>(WriteElements::<T> { coder, head, sink, env: env.clone() })
+    fn write(&self, sink: Box<dyn RecordSink>, stamps: Stamps, env: &Env) -> AnyReceiver {
+        let prefix = if stamps == Stamps::Each { Prefix::Stamp } else { Prefix::Nothing };
+        AnyReceiver::new::<T>(WriteElements::<T>::new(sink, prefix, env))
+    }
+
+    fn write_by_window(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver {
+        AnyReceiver::new::<T>(WriteElements::<T>::new(sink, Prefix::WindowAsKey, env))
     }
 
     fn read(
         &self,
         records: &mut dyn Records,
+        stamps: Stamps,
         limit: usize,
         next: AnyReceiver,
         env: &Env,
@@ -103,8 +114,12 @@ impl<T: Element> AnyElements for ElementsOf<T> {
                 feed.finish()?;
                 return Ok(false);
             }
-            let Record { head, tail, .. } = records.record();
-            feed.push(coder.decode_shared(head, tail.clone())?)?;
+            let Record { mut head, tail, .. } = records.record();
+            let stamp = match stamps {
+                Stamps::Same(stamp) => stamp,
+                Stamps::Each => decode_stamp(&mut head)?,
+            };
+            feed.push(coder.decode_shared(head, tail.clone())?, stamp)?;
         }
         feed.finish()?;
         Ok(!env.notes_elements)
@@ -112,24 +127,47 @@ impl<T: Element> AnyElements for ElementsOf<T> {
 
     fn push_impulse(&self, next: AnyReceiver, env: &Env) -> Result<()> {
         let mut feed = Feed::new(next.typed::<T>(), env);
-        feed.push(T::coder().decode_shared(&[], Bytes::new())?)?;
+        feed.push(T::coder().decode_shared(&[], Bytes::new())?, Stamp::EARLIEST)?;
         feed.finish()
     }
 }
 
+/// What is written of the stamp of an element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prefix {
+    Nothing,
+    Stamp,
+    WindowAsKey,
+}
+
 struct WriteElements<T: Element> {
     coder: T::Coder,
+    prefix: Prefix,
+    key: Vec<u8>,
     head: Vec<u8>,
     sink: Box<dyn RecordSink>,
     env: Env,
 }
 
+impl<T: Element> WriteElements<T> {
+    fn new(sink: Box<dyn RecordSink>, prefix: Prefix, env: &Env) -> Self {
+        let (coder, key, head, env) = (T::coder(), Vec::new(), Vec::new(), env.clone());
+        Self { coder, prefix, key, head, sink, env }
+    }
+}
+
 impl<T: Element> Receiver<T> for WriteElements<T> {
     fn push(&mut self, batch: &mut Batch<T>) -> Result<()> {
-        for element in batch.values.drain(..) {
+        for (place, element) in batch.values.drain(..).enumerate() {
             self.head.clear();
+            self.key.clear();
+            match self.prefix {
+                Prefix::Nothing => {}
+                Prefix::Stamp => encode_stamp(batch.times.get(place), &mut self.head),
+                Prefix::WindowAsKey => encode_window(batch.times.get(place).window, &mut self.key),
+            }
             let tail = self.coder.encode_shared(&element, &mut self.head)?;
-            self.sink.put(Record { key: &[], head: &self.head, tail: &tail })?;
+            self.sink.put(Record { key: &self.key, head: &self.head, tail: &tail })?;
         }
         Ok(())
     }

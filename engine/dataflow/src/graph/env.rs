@@ -8,12 +8,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cancel::CancelToken;
 use crate::dofn::SideInputs;
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{NodeId, Views};
+use crate::graph::{NodeId, Side, Views};
 use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::receiver::BATCH_ELEMENTS;
 use crate::shuffle::{EdgeId, Prepared, RawValuesBuilder, RecordSink, Scratch};
-use crate::view::ViewId;
 
 /// The name of a step, for errors and metrics.
 #[derive(Debug, Clone)]
@@ -197,8 +196,8 @@ impl Env {
     }
 
     /// The loaded side inputs of these views.
-    pub fn sides(&self, ids: &[ViewId]) -> SideInputs {
-        self.views.select(ids)
+    pub fn sides(&self, sides: &[Side]) -> SideInputs {
+        self.views.select(sides)
     }
 
     /// An empty group of values.

@@ -6,6 +6,7 @@ use crate::element::Element;
 use crate::error::Result;
 use crate::graph::Env;
 use crate::receiver::{BATCH_BYTES, BATCH_ELEMENTS, Batch, Receiver};
+use crate::window::Stamp;
 
 /// A batch that takes longer than this is followed by a smaller one.
 ///
@@ -30,8 +31,9 @@ impl<'a, T: Element> Feed<'a, T> {
     }
 
     /// Adds an element; it is pushed when the batch is full.
-    pub(super) fn push(&mut self, element: T) -> Result<()> {
+    pub(super) fn push(&mut self, element: T, stamp: Stamp) -> Result<()> {
         self.heap_bytes += element.heap_bytes();
+        self.batch.times.push(stamp, self.batch.values.len());
         self.batch.values.push(element);
         if self.batch.values.len() >= self.size || self.heap_bytes >= BATCH_BYTES {
             return self.flush();
@@ -54,6 +56,7 @@ impl<'a, T: Element> Feed<'a, T> {
         self.env.begin_batch(self.batch.values.len());
         let began = Instant::now();
         self.next.push(&mut self.batch)?;
+        self.batch.times.clear();
         self.env.end_batch();
         self.heap_bytes = 0;
         self.size = if began.elapsed() < SLOW {

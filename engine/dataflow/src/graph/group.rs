@@ -6,15 +6,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use bytes::Bytes;
-
-use crate::coder::{Coder, CoderKind, Context, decode_all};
+use crate::coder::{Coder, CoderKind};
 use crate::element::Element;
 use crate::error::Result;
 use crate::graph::feed::Feed;
-use crate::graph::{Env, NodeId};
+use crate::graph::{Env, Groups, KeyLayout, NodeId};
 use crate::receiver::{AnyReceiver, Batch, Receiver};
-use crate::shuffle::{Iterable, Record, RecordSink, Records};
+use crate::shuffle::{Iterable, Record, RecordSink};
+use crate::window::encode_time;
 
 /// A grouping whose types the graph has forgotten.
 pub trait Grouping: Send + Sync {
@@ -26,6 +25,7 @@ pub trait Grouping: Send + Sync {
         &self,
         node: NodeId,
         sink: Box<dyn RecordSink>,
+        layout: &KeyLayout,
         is_lifted: bool,
         env: &Env,
     ) -> AnyReceiver;
@@ -50,6 +50,7 @@ pub trait Grouping: Send + Sync {
         &self,
         part: CombinePart,
         node: NodeId,
+        layout: &KeyLayout,
         next: AnyReceiver,
         env: &Env,
     ) -> Option<AnyReceiver>;
@@ -76,77 +77,25 @@ pub struct GroupFacts {
     pub parameters: String,
     /// The declared version of the code.
     pub version: u32,
-}
-
-/// Sorted records, seen as groups of equal keys.
-pub struct Groups<'a> {
-    records: &'a mut dyn Records,
-    key: Vec<u8>,
-    has_group: bool,
-    has_record: bool,
-}
-
-impl<'a> Groups<'a> {
-    /// The groups of these records.
-    pub fn new(records: &'a mut dyn Records) -> Self {
-        Self { records, key: Vec::new(), has_group: false, has_record: false }
-    }
-
-    /// Moves to the next group, past what is left of this one; false means that there is none.
-    ///
-    /// # Errors
-    /// Records that cannot be read.
-    pub fn next_group(&mut self) -> Result<bool> {
-        while self.has_group {
-            self.next_value()?;
-        }
-        if !self.has_record {
-            self.has_record = self.records.advance()?;
-        }
-        self.has_group = self.has_record;
-        if self.has_record {
-            self.key.clear();
-            self.key.extend_from_slice(self.records.record().key);
-        }
-        Ok(self.has_group)
-    }
-
-    /// The encoded key of the group.
-    pub fn key(&self) -> &[u8] {
-        &self.key
-    }
-
-    /// The next value of the group, head and tail.
-    ///
-    /// # Errors
-    /// Records that cannot be read.
-    pub fn next_value(&mut self) -> Result<Option<(&[u8], &Bytes)>> {
-        if self.has_group && !self.has_record {
-            self.has_record = self.records.advance()?;
-            self.has_group = self.has_record && self.records.record().key == self.key;
-        }
-        if !self.has_group {
-            return Ok(None);
-        }
-        self.has_record = false;
-        let Record { head, tail, .. } = self.records.record();
-        Ok(Some((head, tail)))
-    }
-}
-
-impl fmt::Debug for Groups<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Groups").field("has_group", &self.has_group).finish_non_exhaustive()
-    }
+    /// Whether the values of a group come by time.
+    pub is_by_time: bool,
 }
 
 /// GroupByKey of pairs of `K` and `V`.
-pub struct GroupBy<K, V>(PhantomData<fn() -> (K, V)>);
+pub struct GroupBy<K, V> {
+    is_by_time: bool,
+    of: PhantomData<fn() -> (K, V)>,
+}
 
 impl<K, V> GroupBy<K, V> {
-    /// The grouping of these types.
+    /// The grouping of these types, with values in no order.
     pub const fn new() -> Self {
-        Self(PhantomData)
+        Self { is_by_time: false, of: PhantomData }
+    }
+
+    /// The same, with the values of a group ascending by time.
+    pub const fn by_time() -> Self {
+        Self { is_by_time: true, of: PhantomData }
     }
 }
 
@@ -164,11 +113,18 @@ impl<K, V> fmt::Debug for GroupBy<K, V> {
 
 impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
     fn facts(&self) -> GroupFacts {
-        GroupFacts::default()
+        GroupFacts { is_by_time: self.is_by_time, ..GroupFacts::default() }
     }
 
-    fn write(&self, _: NodeId, sink: Box<dyn RecordSink>, _: bool, env: &Env) -> AnyReceiver {
-        AnyReceiver::new::<(K, V)>(WritePairs::<K, V>::new(sink, env))
+    fn write(
+        &self,
+        _: NodeId,
+        sink: Box<dyn RecordSink>,
+        layout: &KeyLayout,
+        _: bool,
+        env: &Env,
+    ) -> AnyReceiver {
+        AnyReceiver::new::<(K, V)>(WritePairs::<K, V>::new(sink, layout, env))
     }
 
     fn read(
@@ -190,18 +146,25 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
                 feed.finish()?;
                 return Ok(false);
             }
-            let key = decode_all(&coder, groups.key())?;
+            let key = groups.key(&coder)?;
             let mut values = env.group_builder();
             while let Some((head, tail)) = groups.next_value()? {
                 values.push(head, tail)?;
             }
-            feed.push((key, Iterable::in_bundle(values.finish()?)))?;
+            feed.push((key, Iterable::in_bundle(values.finish()?)), groups.stamp())?;
         }
         feed.finish()?;
         Ok(!env.notes_elements)
     }
 
-    fn part(&self, _: CombinePart, _: NodeId, _: AnyReceiver, _: &Env) -> Option<AnyReceiver> {
+    fn part(
+        &self,
+        _: CombinePart,
+        _: NodeId,
+        _: &KeyLayout,
+        _: AnyReceiver,
+        _: &Env,
+    ) -> Option<AnyReceiver> {
         None
     }
 }
@@ -212,24 +175,29 @@ pub(super) struct WritePairs<K: Element, V: Element> {
     value_coder: V::Coder,
     key: Vec<u8>,
     head: Vec<u8>,
+    layout: KeyLayout,
     sink: Box<dyn RecordSink>,
     env: Env,
 }
 
 impl<K: Element, V: Element> WritePairs<K, V> {
-    pub(super) fn new(sink: Box<dyn RecordSink>, env: &Env) -> Self {
-        let (key, head) = (Vec::new(), Vec::new());
+    pub(super) fn new(sink: Box<dyn RecordSink>, layout: &KeyLayout, env: &Env) -> Self {
+        let (key, head, layout) = (Vec::new(), Vec::new(), layout.clone());
         let (key_coder, value_coder) = (K::coder(), V::coder());
-        Self { key_coder, value_coder, key, head, sink, env: env.clone() }
+        Self { key_coder, value_coder, key, head, layout, sink, env: env.clone() }
     }
 }
 
 impl<K: Element, V: Element> Receiver<(K, V)> for WritePairs<K, V> {
     fn push(&mut self, batch: &mut Batch<(K, V)>) -> Result<()> {
-        for (key, value) in batch.values.drain(..) {
+        for (place, (key, value)) in batch.values.drain(..).enumerate() {
+            let stamp = batch.times.get(place);
             self.key.clear();
             self.head.clear();
-            self.key_coder.encode(&key, Context::Outer, &mut self.key)?;
+            self.layout.encode(&self.key_coder, &key, stamp, &mut self.key)?;
+            if self.layout.carries_times() {
+                encode_time(stamp.timestamp, &mut self.head);
+            }
             let tail = self.value_coder.encode_shared(&value, &mut self.head)?;
             self.sink.put(Record { key: &self.key, head: &self.head, tail: &tail })?;
         }

@@ -10,9 +10,13 @@ mod elements;
 mod env;
 mod feed;
 mod group;
+mod groups;
+mod keys;
 mod pardo;
 mod view;
 mod views;
+mod window;
+mod windowing;
 
 use std::fmt;
 use std::panic::Location;
@@ -21,14 +25,18 @@ use std::sync::Arc;
 use crate::coder::CoderKind;
 use crate::error::Error;
 use crate::view::{PipelineId, ViewId};
+use crate::window::{Stamps, WindowMapping, Windowing};
 
 pub use combine::Combine;
 pub use elements::{AnyElements, ElementsOf};
 pub use env::{Env, Span, StepInfo};
-pub use group::{CombinePart, GroupBy, GroupFacts, Grouping, Groups};
+pub use group::{CombinePart, GroupBy, GroupFacts, Grouping};
+pub use groups::Groups;
+pub use keys::KeyLayout;
 pub use pardo::{Elementwise, ElementwiseFacts, RunParDo};
 pub use view::{AnyView, IterableLoader, MapLoader, SingletonLoader};
-pub use views::{LoadedView, Views};
+pub use views::{LoadedView, ViewLoad, Views};
+pub use window::{AssignWindows, RunWindowInto};
 
 /// Names a node of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +58,7 @@ pub struct Node {
     /// What it reads, in order.
     pub inputs: Vec<CollectionId>,
     /// What it reads as side inputs.
-    pub sides: Vec<ViewId>,
+    pub sides: Vec<Side>,
     /// What it makes, the main output first.
     pub outputs: Vec<CollectionId>,
 }
@@ -64,6 +72,8 @@ pub enum Operation {
     ParDo(Arc<dyn Elementwise>),
     /// Brings the values of each key together.
     Group(Arc<dyn Grouping>),
+    /// Puts the elements into windows.
+    Window(Arc<dyn AssignWindows>),
     /// Spreads the elements evenly and makes them a place to start again from.
     Reshuffle,
     /// All elements of all inputs.
@@ -77,6 +87,7 @@ impl fmt::Debug for Operation {
             Self::ParDo(_) => "ParDo",
             Self::Group(group) if group.facts().accumulator.is_some() => "CombinePerKey",
             Self::Group(_) => "GroupByKey",
+            Self::Window(_) => "Window",
             Self::Reshuffle => "Reshuffle",
             Self::Flatten => "Flatten",
         })
@@ -92,8 +103,21 @@ pub struct Collection {
     pub elements: Arc<dyn AnyElements>,
     /// The coder of its elements.
     pub coder: CoderKind,
+    /// Their windows.
+    pub windowing: Windowing,
+    /// What is known of their stamps.
+    pub stamps: Stamps,
     /// Whether the caller reads it when the run is over.
     pub is_result: bool,
+}
+
+/// A side input as one node reads it.
+#[derive(Debug, Clone)]
+pub struct Side {
+    /// The view.
+    pub view: ViewId,
+    /// In which window to look; `None` looks where the windows of the view say.
+    pub mapping: Option<WindowMapping>,
 }
 
 /// A side input: which collection, and how it is read.

@@ -2,29 +2,32 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use crate::coder::{Coder, Preview};
 use crate::dofn::{DoFn, DoFnFacts, ProcessContext, SideInputs, Tag, TaggedBuffers};
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::graph::{Env, NodeId};
+use crate::graph::{Env, NodeId, Side};
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, AnyReceiver, Batch, OutputBuffer, Receiver};
-use crate::view::ViewId;
+use crate::window::{Stamp, Stamps, Times};
 
 /// A DoFn whose types the graph has forgotten.
 pub trait Elementwise: Send + Sync {
     /// What is known of it.
     fn facts(&self) -> ElementwiseFacts;
 
-    /// The receiver of its input; `outputs` are the receivers of its outputs, the main one first.
+    /// The receiver of its input, whose elements have these stamps; `outputs` are the receivers of its
+    /// outputs, the main one first.
     ///
     /// # Errors
     /// A `setup` or `start_bundle` that fails.
     fn link(
         &self,
         node: NodeId,
-        sides: &[ViewId],
+        sides: &[Side],
+        stamps: Stamps,
         outputs: Vec<AnyReceiver>,
         env: &Env,
     ) -> Result<AnyReceiver>;
@@ -37,6 +40,8 @@ pub struct ElementwiseFacts {
     pub dofn: DoFnFacts,
     /// The names of its additional outputs, in order.
     pub tags: Vec<&'static str>,
+    /// Whether it gives its outputs times or windows of their own.
+    pub sets_stamps: bool,
 }
 
 /// Makes the buffer of an additional output from its receiver.
@@ -47,12 +52,20 @@ type LinkTag = fn(AnyReceiver) -> Box<dyn AnyBuffer>;
 pub struct RunParDo<F> {
     dofn: F,
     tags: Vec<(&'static str, LinkTag)>,
+    stamping: Option<Duration>,
 }
 
 impl<F> RunParDo<F> {
     /// A DoFn with a main output only.
     pub fn new(dofn: F) -> Self {
-        Self { dofn, tags: Vec::new() }
+        Self { dofn, tags: Vec::new(), stamping: None }
+    }
+
+    /// Lets it set the times of its outputs, by at most `skew` before those of its elements.
+    #[must_use]
+    pub fn with_stamping(mut self, skew: Duration) -> Self {
+        self.stamping = Some(skew);
+        self
     }
 
     /// Adds the output of a tag.
@@ -74,13 +87,15 @@ impl<F> fmt::Debug for RunParDo<F> {
 impl<F: DoFn> Elementwise for RunParDo<F> {
     fn facts(&self) -> ElementwiseFacts {
         let tags = self.tags.iter().map(|(name, _)| *name).collect();
-        ElementwiseFacts { dofn: self.dofn.facts(), tags }
+        let sets_stamps = self.stamping.is_some();
+        ElementwiseFacts { dofn: self.dofn.facts(), tags, sets_stamps }
     }
 
     fn link(
         &self,
         node: NodeId,
-        sides: &[ViewId],
+        sides: &[Side],
+        stamps: Stamps,
         outputs: Vec<AnyReceiver>,
         env: &Env,
     ) -> Result<AnyReceiver> {
@@ -94,8 +109,12 @@ impl<F: DoFn> Elementwise for RunParDo<F> {
             tagged: pairs.map(|((name, link), next)| (*name, link(next))).collect(),
             sides: env.sides(sides),
             metrics: StepMetrics::default(),
+            stamps,
+            stamp: Some(Stamp::EARLIEST),
+            stamping: self.stamping,
             env: env.clone(),
         };
+        receiver.leave_elements();
         receiver.begin()?;
         Ok(AnyReceiver::new::<F::In>(receiver))
     }
@@ -134,6 +153,10 @@ struct Chained<F: DoFn> {
     tagged: TaggedBuffers,
     sides: SideInputs,
     metrics: StepMetrics,
+    stamps: Stamps,
+    /// The stamp of the element that is processed; between elements, that of all, if there is one.
+    stamp: Option<Stamp>,
+    stamping: Option<Duration>,
     env: Env,
 }
 
@@ -156,25 +179,59 @@ impl<F: DoFn> Chained<F> {
             sides: &self.sides,
             metrics: &mut self.metrics,
             cancel: &self.env.cancel,
+            stamp: self.stamp,
+            stamping: self.stamping,
         };
         work(self.alive.get(), &mut ctx)
     }
 
-    fn process_all(&mut self, values: &mut Vec<F::In>) -> Result<()> {
-        if !self.env.notes_elements {
-            return self.run(|dofn, ctx| {
-                values.drain(..).try_for_each(|element| dofn.process(element, ctx))
-            });
+    fn process_all(&mut self, values: &mut Vec<F::In>, times: &Times) -> Result<()> {
+        if self.env.notes_elements {
+            return self.process_noting(values, times);
         }
+        match times {
+            Times::Same(stamp) => {
+                self.set_stamp(Some(*stamp));
+                self.run(|dofn, ctx| {
+                    values.drain(..).try_for_each(|element| dofn.process(element, ctx))
+                })
+            }
+            Times::Each(stamps) => values.drain(..).zip(stamps).try_for_each(|(element, stamp)| {
+                self.set_stamp(Some(*stamp));
+                self.run(|dofn, ctx| dofn.process(element, ctx))
+            }),
+        }
+    }
+
+    fn process_noting(&mut self, values: &mut Vec<F::In>, times: &Times) -> Result<()> {
         let coder = F::In::coder();
-        values.drain(..).try_for_each(|element| {
+        values.drain(..).enumerate().try_for_each(|(place, element)| {
             let mut preview = Preview::default();
             coder.preview(&element, &mut preview);
             self.env.note_element(self.node, Some(preview.finish()));
+            self.set_stamp(Some(times.get(place)));
             self.run(|dofn, ctx| dofn.process(element, ctx))?;
             // What fails further down was made of this element.
             self.flush()
         })
+    }
+
+    /// Outputs that are made of no element have the stamp of all elements, if there is one.
+    fn leave_elements(&mut self) {
+        self.set_stamp(match self.stamps {
+            Stamps::Same(stamp) => Some(stamp),
+            Stamps::Each => None,
+        });
+    }
+
+    /// Outputs have the stamp of the element that they are made of.
+    fn set_stamp(&mut self, stamp: Option<Stamp>) {
+        if stamp == self.stamp {
+            return;
+        }
+        self.stamp = stamp;
+        self.main.set_stamp(stamp);
+        self.tagged.iter_mut().for_each(|(_, buffer)| buffer.set_stamp(stamp));
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -192,7 +249,7 @@ impl<F: DoFn> Receiver<F::In> for Chained<F> {
         self.env.cancel.check()?;
         let before = self.env.enter(self.node);
         let mut values = std::mem::take(&mut batch.values);
-        let processed = self.process_all(&mut values);
+        let processed = self.process_all(&mut values, &batch.times);
         batch.values = values;
         processed.map_err(|error| self.blame(error))?;
         // Nothing stays behind: what fails from here on was made of this batch.
@@ -206,6 +263,7 @@ impl<F: DoFn> Receiver<F::In> for Chained<F> {
         if self.env.notes_elements {
             self.env.note_element(self.node, None);
         }
+        self.leave_elements();
         let finished = self.run(|dofn, ctx| dofn.finish_bundle(ctx));
         finished.map_err(|error| self.blame(error))?;
         let Self { node, alive, main, tagged, metrics, env, .. } = *self;

@@ -22,6 +22,11 @@ pub trait AnyView: Send + Sync + fmt::Debug {
     /// A default that cannot be encoded.
     fn identity(&self) -> Result<String>;
 
+    /// Whether what it makes reads the records again and again, and does not copy them.
+    fn keeps_records(&self) -> bool {
+        false
+    }
+
     /// Reads the view; what it keeps in memory is reserved.
     ///
     /// # Errors
@@ -91,6 +96,10 @@ impl<T> Default for IterableLoader<T> {
 impl<T: Element> AnyView for IterableLoader<T> {
     fn identity(&self) -> Result<String> {
         Ok("iterable".to_owned())
+    }
+
+    fn keeps_records(&self) -> bool {
+        true
     }
 
     /// Nothing is copied: the values stay on their edge, in memory or on disk.

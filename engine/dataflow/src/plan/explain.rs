@@ -56,7 +56,7 @@ impl StageGraph {
                 dot.push_str(&format!("  n{producer} -> n{};\n", id.0));
             }
             for side in &node.sides {
-                let collection = self.graph.view(*side).collection;
+                let collection = self.graph.view(side.view).collection;
                 let producer = self.graph.collection(collection).producer.0;
                 dot.push_str(&format!("  n{producer} -> n{} [style=dashed];\n", id.0));
             }
@@ -69,6 +69,9 @@ impl StageGraph {
         let how = match edge.purpose {
             EdgePurpose::Plain => {
                 format!("{} in turns", self.graph.collection(edge.collection).coder)
+            }
+            EdgePurpose::ByWindow => {
+                format!("{} by window", self.graph.collection(edge.collection).coder)
             }
             EdgePurpose::Group { node, is_lifted } => {
                 let name = &self.graph.node(node).name;

@@ -33,11 +33,15 @@ impl fmt::Display for Fingerprint {
 fn canonical_text(graph: &Graph) -> Result<String> {
     let mut text = String::from(SCHEME);
     for node in &graph.nodes {
-        let sides = node.sides.iter().map(|&side| {
-            let view = graph.view(side);
-            Ok(format!("{} of {}", view.loader.identity()?, view.collection.0))
+        let sides = node.sides.iter().map(|side| {
+            let view = graph.view(side.view);
+            let mapped = if side.mapping.is_some() { " mapped" } else { "" };
+            Ok(format!("{} of {}{mapped}", view.loader.identity()?, view.collection.0))
         });
-        let outputs = node.outputs.iter().map(|&id| graph.collection(id).coder.to_string());
+        let outputs = node.outputs.iter().map(|&id| {
+            let collection = graph.collection(id);
+            format!("{} in {} {:?}", collection.coder, collection.windowing, collection.stamps)
+        });
         text.push_str(&format!(
             "\n{:?} {:?} {} in {:?} sides {:?} out {:?}",
             node.operation,
@@ -55,14 +59,16 @@ fn canonical_text(graph: &Graph) -> Result<String> {
 fn facts_text(operation: &Operation) -> String {
     match operation {
         Operation::ParDo(pardo) => {
-            let ElementwiseFacts { dofn, tags } = pardo.facts();
+            let ElementwiseFacts { dofn, tags, .. } = pardo.facts();
             format!("v{} {:?} tags {tags:?}", dofn.version, dofn.parameters)
         }
         Operation::Group(group) => {
-            let GroupFacts { accumulator, parameters, version } = group.facts();
+            let GroupFacts { accumulator, parameters, version, is_by_time } = group.facts();
             let accumulator = accumulator.map(|coder| coder.to_string());
-            format!("v{version} {parameters:?} by {accumulator:?}")
+            let order = if is_by_time { " by time" } else { "" };
+            format!("v{version} {parameters:?} by {accumulator:?}{order}")
         }
+        Operation::Window(assign) => format!("keeps {}", assign.keeps_windows()),
         Operation::Impulse | Operation::Reshuffle | Operation::Flatten => String::new(),
     }
 }

@@ -8,12 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::graph::{CollectionId, Graph, Node, NodeId, Operation};
+use crate::graph::{CollectionId, Graph, Node, NodeId, Operation, Side};
 use crate::plan::CompileOptions;
-use crate::plan::stage::{Edge, EdgePurpose, Root, Stage, StageId};
+use crate::plan::stage::{Edge, EdgePurpose, Root, Stage, StageId, key_layout};
 use crate::receiver::BATCH_BYTES;
 use crate::shuffle::{EdgeId, READER_BYTES, WRITER_BYTES};
-use crate::view::ViewId;
 
 /// What every bundle needs whatever it does: its chain, its metrics, its task.
 const BUNDLE_BYTES: u64 = 256 << 10;
@@ -27,6 +26,7 @@ pub(super) fn fuse(graph: &Graph, options: CompileOptions) -> (Vec<Stage>, Vec<E
         edges: Vec::new(),
         homes: BTreeMap::new(),
         plain: BTreeMap::new(),
+        by_window: BTreeSet::new(),
     };
     for (id, node) in graph.iter() {
         fusion.place(id, node);
@@ -48,6 +48,8 @@ struct Fusion<'g> {
     homes: BTreeMap<CollectionId, StageId>,
     /// The edge on which each collection lies element by element.
     plain: BTreeMap<CollectionId, EdgeId>,
+    /// The collections that lie on an edge by window.
+    by_window: BTreeSet<CollectionId>,
 }
 
 impl Fusion<'_> {
@@ -55,7 +57,10 @@ impl Fusion<'_> {
         let stage = match &node.operation {
             Operation::Impulse => self.new_stage(Root::Impulse(node.outputs[0]), vec![]),
             Operation::Group(group) => {
-                let is_lifted = self.options.lift && group.facts().accumulator.is_some();
+                // An accumulator has no room for the times of its values.
+                let carries_times = key_layout(self.graph, id).carries_times();
+                let is_combine = group.facts().accumulator.is_some();
+                let is_lifted = self.options.lift && is_combine && !carries_times;
                 let purpose = EdgePurpose::Group { node: id, is_lifted };
                 let edge = self.new_edge(node.inputs[0], purpose);
                 self.new_stage(Root::Group(id), vec![edge])
@@ -68,7 +73,7 @@ impl Fusion<'_> {
                 let edges = node.inputs.iter().map(|&input| self.plain_edge(input)).collect();
                 self.new_stage(Root::Read(node.outputs[0]), edges)
             }),
-            Operation::ParDo(_) => {
+            Operation::ParDo(_) | Operation::Window(_) => {
                 let home = self.homes[&node.inputs[0]];
                 let sides = self.side_stages(&node.sides);
                 let waits_for_itself =
@@ -81,7 +86,7 @@ impl Fusion<'_> {
                 };
                 let place = &mut self.stages[stage.0 as usize];
                 place.after.extend(sides);
-                place.views.extend(&node.sides);
+                place.views.extend(node.sides.iter().map(|side| side.view));
                 stage
             }
         };
@@ -97,11 +102,15 @@ impl Fusion<'_> {
     }
 
     /// Leaves the collections of these views on edges; the stages that make them.
-    fn side_stages(&mut self, sides: &[ViewId]) -> BTreeSet<StageId> {
-        let collections = sides.iter().map(|&view| self.graph.view(view).collection);
+    fn side_stages(&mut self, sides: &[Side]) -> BTreeSet<StageId> {
+        let collections = sides.iter().map(|side| self.graph.view(side.view).collection);
         let collections: Vec<_> = collections.collect();
         for &collection in &collections {
-            self.plain_edge(collection);
+            if self.graph.collection(collection).windowing.is_global() {
+                self.plain_edge(collection);
+            } else if self.by_window.insert(collection) {
+                self.new_edge(collection, EdgePurpose::ByWindow);
+            }
         }
         collections.iter().map(|collection| self.homes[collection]).collect()
     }

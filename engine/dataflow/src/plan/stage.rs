@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::graph::{CollectionId, Graph, NodeId, StepInfo};
+use crate::graph::{CollectionId, Graph, KeyLayout, NodeId, Operation, StepInfo};
 use crate::plan::{CompileOptions, Fingerprint};
 use crate::shuffle::{EdgeId, EdgeOrder};
 use crate::view::ViewId;
@@ -93,8 +93,33 @@ impl StageGraph {
 
     /// The edge that a view is read from.
     pub fn view_edge(&self, view: ViewId) -> Option<EdgeId> {
-        self.plain_edge(self.graph.view(view).collection).map(|edge| edge.id)
+        let collection = self.graph.view(view).collection;
+        let is_global = self.graph.collection(collection).windowing.is_global();
+        let purpose = if is_global { EdgePurpose::Plain } else { EdgePurpose::ByWindow };
+        let is_read = |edge: &&Edge| edge.collection == collection && edge.purpose == purpose;
+        self.edges.iter().find(is_read).map(|edge| edge.id)
     }
+
+    /// How the keys of a grouping are laid out.
+    pub fn key_layout(&self, grouping: NodeId) -> KeyLayout {
+        key_layout(&self.graph, grouping)
+    }
+
+    /// How the records of an edge are ordered.
+    pub fn order(&self, edge: EdgeId) -> EdgeOrder {
+        match self.edge(edge).purpose {
+            EdgePurpose::Plain => EdgeOrder::InTurns,
+            EdgePurpose::ByWindow => EdgeOrder::ByKey,
+            EdgePurpose::Group { node, .. } => self.key_layout(node).order(),
+        }
+    }
+}
+
+/// How the keys of a grouping of this graph are laid out.
+pub(super) fn key_layout(graph: &Graph, grouping: NodeId) -> KeyLayout {
+    let node = graph.node(grouping);
+    let is_by_time = matches!(&node.operation, Operation::Group(group) if group.facts().is_by_time);
+    KeyLayout::new(graph.collection(node.inputs[0]), is_by_time)
 }
 
 /// Transforms that run together on every bundle.
@@ -147,6 +172,8 @@ pub struct Edge {
 pub enum EdgePurpose {
     /// They are read one by one: after a reshuffle, unfused, as side input, or as a result.
     Plain,
+    /// They are read as side inputs, window by window.
+    ByWindow,
     /// They are grouped by this node; lifted means that they are combined before.
     Group {
         /// The grouping.
@@ -154,14 +181,4 @@ pub enum EdgePurpose {
         /// Whether combining begins before the shuffle.
         is_lifted: bool,
     },
-}
-
-impl EdgePurpose {
-    /// How the records of such an edge are ordered.
-    pub fn order(self) -> EdgeOrder {
-        match self {
-            Self::Plain => EdgeOrder::InTurns,
-            Self::Group { .. } => EdgeOrder::ByKey,
-        }
-    }
 }

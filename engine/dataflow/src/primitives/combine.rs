@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::combine::CombineFn;
 use crate::dofn::{DoFn, ProcessContext};
 use crate::element::Element;
-use crate::error::Result;
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::graph::{Combine, Operation};
 use crate::pcollection::PCollection;
 use crate::primitives::{Impulse, ParDo, check_key};
@@ -65,10 +65,20 @@ impl<C: CombineFn> CombineGlobally<C> {
     }
 }
 
+impl<C: CombineFn> CombineGlobally<C> {
+    /// Makes the result a side input, in every window that asks for it.
+    pub fn into_singleton_view(self) -> CombineGloballyView<C> {
+        CombineGloballyView(self.function)
+    }
+}
+
 impl<C: CombineFn> PTransform<PCollection<C::In>> for CombineGlobally<C> {
     type Output = PCollection<C::Out>;
 
     fn expand(self, input: PCollection<C::In>) -> Self::Output {
+        if self.has_default {
+            check_default(&input);
+        }
         let keyed = input.apply(ParDo::of(WithUnitKey::<C::In>::default()));
         let combined = keyed.apply(CombinePerKey::of(self.function.clone()));
         let values = combined.apply(ParDo::of(DropUnitKey::<C::Out>::default()));
@@ -78,6 +88,42 @@ impl<C: CombineFn> PTransform<PCollection<C::In>> for CombineGlobally<C> {
         let combined = values.as_iterable_view();
         let or_default = OrDefault { function: self.function, combined };
         input.pipeline().apply(Impulse).apply(ParDo::of(or_default).with_side(&combined))
+    }
+}
+
+/// A window without elements is not known to exist, so nothing can stand for it.
+fn check_default<T: Element>(input: &PCollection<T>) {
+    let windowing = input.windowing();
+    if !windowing.is_global() {
+        let message = format!("a collection in windows ({windowing}) is combined with a default");
+        let error = Error::new(ErrorCode::WINDOWS_DIFFER, ErrorKind::InvalidInput, message);
+        input.pipeline().mistake(error.mend(
+            "call `without_default()`, or `into_singleton_view()` for a side input with one",
+        ));
+    }
+}
+
+/// The same as a side input: in every window the value, or what the function makes of nothing.
+#[derive(Clone)]
+pub struct CombineGloballyView<C>(C);
+
+impl<C: CombineFn> PTransform<PCollection<C::In>> for CombineGloballyView<C> {
+    type Output = PCollectionView<C::Out>;
+
+    fn name(&self) -> String {
+        "CombineGlobally".to_owned()
+    }
+
+    fn expand(self, input: PCollection<C::In>) -> Self::Output {
+        let default = self.0.extract(self.0.create());
+        let combined = input.apply(CombineGlobally::of(self.0).without_default());
+        combined.as_singleton_view_or(default)
+    }
+}
+
+impl<C> fmt::Debug for CombineGloballyView<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CombineGloballyView")
     }
 }
 

@@ -7,14 +7,18 @@ mod group_by_key;
 mod impulse;
 mod pardo;
 mod reshuffle;
+mod timestamps;
+mod window_into;
 
-pub use combine::{CombineGlobally, CombinePerKey};
+pub use combine::{CombineGlobally, CombineGloballyView, CombinePerKey};
 pub use create::Create;
 pub use flatten::Flatten;
 pub use group_by_key::GroupByKey;
 pub use impulse::Impulse;
 pub use pardo::{MultiParDo, ParDo, ParDoOutputs};
 pub use reshuffle::Reshuffle;
+pub use timestamps::{ReifyTimestamps, ReifyWindows, WithTimestamps};
+pub use window_into::{Trigger, WindowInto};
 
 use crate::coder::Coder;
 use crate::element::Element;

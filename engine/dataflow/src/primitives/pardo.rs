@@ -3,15 +3,17 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::dofn::{DoFn, Tag};
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind};
-use crate::graph::{CollectionId, Operation, RunParDo};
+use crate::graph::{CollectionId, Operation, RunParDo, Side};
 use crate::pcollection::PCollection;
 use crate::pipeline::{Output, Pipeline};
 use crate::ptransform::{PTransform, short_type_name};
-use crate::view::{PCollectionView, ViewId};
+use crate::view::PCollectionView;
+use crate::window::WindowMapping;
 
 /// Runs a [`DoFn`] on every element of a collection.
 ///
@@ -39,7 +41,7 @@ use crate::view::{PCollectionView, ViewId};
 #[derive(Clone)]
 pub struct ParDo<F> {
     run: RunParDo<F>,
-    sides: Vec<ViewId>,
+    sides: Vec<Side>,
 }
 
 impl<F: DoFn> ParDo<F> {
@@ -51,7 +53,28 @@ impl<F: DoFn> ParDo<F> {
     /// Lets the DoFn read a side input.
     #[must_use]
     pub fn with_side<V>(mut self, view: &PCollectionView<V>) -> Self {
-        self.sides.push(view.id());
+        self.sides.push(Side { view: view.id(), mapping: None });
+        self
+    }
+
+    /// Lets the DoFn read a side input in the window that `mapping` makes of the main input's.
+    #[must_use]
+    pub fn with_side_in<V>(mut self, view: &PCollectionView<V>, mapping: WindowMapping) -> Self {
+        self.sides.push(Side { view: view.id(), mapping: Some(mapping) });
+        self
+    }
+
+    /// Lets the DoFn put out elements with times of their own, none before that of its element.
+    #[must_use]
+    pub fn with_timestamps(self) -> Self {
+        self.with_allowed_skew(Duration::ZERO)
+    }
+
+    /// Lets the DoFn put out elements with times of their own, at most `skew` before that of its
+    /// element.
+    #[must_use]
+    pub fn with_allowed_skew(mut self, skew: Duration) -> Self {
+        self.run = self.run.with_stamping(skew);
         self
     }
 
@@ -89,7 +112,7 @@ impl<F> fmt::Debug for ParDo<F> {
 /// A [`ParDo`] with more than one output.
 pub struct MultiParDo<F> {
     run: RunParDo<F>,
-    sides: Vec<ViewId>,
+    sides: Vec<Side>,
     outputs: Vec<(TagKey, Output)>,
 }
 
@@ -104,7 +127,7 @@ impl<F: DoFn> MultiParDo<F> {
     /// Lets the DoFn read a side input.
     #[must_use]
     pub fn with_side<V>(mut self, view: &PCollectionView<V>) -> Self {
-        self.sides.push(view.id());
+        self.sides.push(Side { view: view.id(), mapping: None });
         self
     }
 
@@ -169,9 +192,9 @@ impl<T> ParDoOutputs<T> {
 }
 
 /// Every view that is declared must be one of this pipeline.
-fn check_sides(pipeline: &Pipeline, sides: &[ViewId]) {
+fn check_sides(pipeline: &Pipeline, sides: &[Side]) {
     let id = pipeline.id();
-    if sides.iter().any(|side| side.pipeline != id) {
+    if sides.iter().any(|side| side.view.pipeline != id) {
         let message = "a side input of another pipeline is declared";
         let error = Error::new(ErrorCode::NOT_DECLARED, ErrorKind::InvalidInput, message);
         pipeline.mistake(error.mend("make the view from a collection of this pipeline"));

@@ -110,7 +110,7 @@ impl Arena {
     pub(super) fn seal(mut self, order: EdgeOrder, reservation: Reservation) -> MemoryRun {
         let mut entries = std::mem::take(&mut self.entries);
         match order {
-            EdgeOrder::ByKey => entries.sort_unstable_by(|a, b| {
+            EdgeOrder::ByKey | EdgeOrder::ByKeyHead { .. } => entries.sort_unstable_by(|a, b| {
                 a.order.cmp(&b.order).then_with(|| self.key(*a).cmp(self.key(*b)))
             }),
             EdgeOrder::InTurns => entries.sort_unstable_by_key(|entry| entry.order),

@@ -210,7 +210,7 @@ fn replace(files: &mut Vec<Arc<RunFile>>, merged: &[Arc<RunFile>], by: RunFile) 
 
 fn joined(cursors: Vec<Box<dyn Cursor>>, order: EdgeOrder) -> Box<dyn Records> {
     match order {
-        EdgeOrder::ByKey => Box::new(Merged::new(cursors)),
+        EdgeOrder::ByKey | EdgeOrder::ByKeyHead { .. } => Box::new(Merged::new(cursors)),
         EdgeOrder::InTurns => Box::new(Chained::new(cursors.into_iter())),
     }
 }

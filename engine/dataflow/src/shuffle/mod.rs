@@ -14,6 +14,7 @@ mod in_process;
 mod sink;
 
 mod iterable;
+mod sets;
 mod values;
 
 use std::fmt;
@@ -26,6 +27,7 @@ use crate::error::Result;
 pub use in_process::{InProcessShuffle, ShuffleCounts};
 pub use iterable::{Iterable, IterableCoder, TryValues, Values};
 pub use scratch::Scratch;
+pub use sets::{NoRecords, OfKey, Trimmed};
 pub use values::{RawValues, RawValuesBuilder};
 
 /// Bytes that reading an edge takes at the most: a block and its encoding of every spill file.
@@ -48,6 +50,12 @@ impl fmt::Display for EdgeId {
 pub enum EdgeOrder {
     /// By the hash of the key; each partition ascends by key bytes.
     ByKey,
+    /// The same, but the last bytes of keys have no part in the hash: records that differ in nothing
+    /// else come in one partition.
+    ByKeyHead {
+        /// How many.
+        tail_bytes: usize,
+    },
     /// In turns, without keys; each partition is in no order.
     InTurns,
 }

@@ -81,6 +81,10 @@ impl RecordSink for InProcessSink {
         self.make_room_for(&record)?;
         let partition = match self.order {
             EdgeOrder::ByKey => partition_of(record.key, self.turns.count),
+            EdgeOrder::ByKeyHead { tail_bytes } => {
+                let head_bytes = record.key.len().saturating_sub(tail_bytes);
+                partition_of(&record.key[..head_bytes], self.turns.count)
+            }
             EdgeOrder::InTurns => self.turns.next,
         };
         self.turns.next = (self.turns.next + 1) % self.turns.count;

@@ -75,6 +75,37 @@ impl RawValues {
     }
 }
 
+impl RecordSet for RawValues {
+    fn record_count(&self) -> u64 {
+        self.len()
+    }
+
+    fn records(&self) -> Box<dyn Records> {
+        Box::new(ValueRecords { cursor: self.cursor(), head: Vec::new(), tail: EMPTY.clone() })
+    }
+}
+
+/// Values as records without keys.
+struct ValueRecords {
+    cursor: ValueCursor,
+    head: Vec<u8>,
+    tail: Bytes,
+}
+
+impl Records for ValueRecords {
+    fn advance(&mut self) -> Result<bool> {
+        let Some((head, tail)) = self.cursor.next_value()? else { return Ok(false) };
+        self.head.clear();
+        self.head.extend_from_slice(head);
+        self.tail = tail.clone();
+        Ok(true)
+    }
+
+    fn record(&self) -> Record<'_> {
+        Record { key: &[], head: &self.head, tail: &self.tail }
+    }
+}
+
 /// Walks over values.
 pub(super) struct ValueCursor {
     values: RawValues,
