@@ -467,3 +467,36 @@ fn wi9_windows_of_the_recipe_are_assigned() {
         texts(["k [1, 2] in [2,4) at 3", "k [3] in [4,6) at 5"]),
     );
 }
+
+/// Puts out how many elements a bundle has had.
+#[derive(Clone, Default)]
+struct Tally(u64);
+
+impl DoFn for Tally {
+    type In = i64;
+    type Out = u64;
+
+    fn process(&mut self, _: i64, _: &mut ProcessContext<'_, u64>) -> Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn finish_bundle(&mut self, ctx: &mut ProcessContext<'_, u64>) -> Result<()> {
+        ctx.output(std::mem::take(&mut self.0))
+    }
+}
+
+#[test]
+fn without_windows_a_bundle_needs_no_time_to_end() {
+    check(
+        Size::Tiny,
+        |pipeline| {
+            // One of the collections was grouped, so that times differ.
+            let all = pipeline.apply(Create::of([1i64, 2, 3]));
+            let sum = all.apply(CombineGlobally::of(Sum::<i64>::new()).without_default());
+            let both = PCollectionList::of(&all, [sum]).apply(Flatten);
+            both.apply(ParDo::of(Tally::default())).apply(CombineGlobally::of(Sum::<u64>::new()))
+        },
+        [4],
+    );
+}

@@ -43,8 +43,8 @@ impl BundleProcessor<'_> {
                 Operation::ParDo(pardo) => {
                     let outputs = node.outputs.iter().map(|&id| self.take_end(&mut ends, id));
                     let outputs = outputs.collect();
-                    let stamps = graph.collection(node.inputs[0]).stamps;
-                    let receiver = pardo.link(member, &node.sides, stamps, outputs, env)?;
+                    let idle = graph.collection(node.inputs[0]).idle_stamp();
+                    let receiver = pardo.link(member, &node.sides, idle, outputs, env)?;
                     ends.entry(node.inputs[0]).or_default().push(receiver);
                 }
                 Operation::Window(assign) => {

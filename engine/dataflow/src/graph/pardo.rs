@@ -11,15 +11,16 @@ use crate::error::{Error, Result};
 use crate::graph::{Env, NodeId, Side};
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, AnyReceiver, Batch, OutputBuffer, Receiver};
-use crate::window::{Stamp, Stamps, Times};
+use crate::window::{Stamp, Times};
 
 /// A DoFn whose types the graph has forgotten.
 pub trait Elementwise: Send + Sync {
     /// What is known of it.
     fn facts(&self) -> ElementwiseFacts;
 
-    /// The receiver of its input, whose elements have these stamps; `outputs` are the receivers of its
-    /// outputs, the main one first.
+    /// The receiver of its input; `outputs` are the receivers of its outputs, the main one first.
+    ///
+    /// `idle` is the stamp of what is made of no element, if the windows of the input leave one.
     ///
     /// # Errors
     /// A `setup` or `start_bundle` that fails.
@@ -27,7 +28,7 @@ pub trait Elementwise: Send + Sync {
         &self,
         node: NodeId,
         sides: &[Side],
-        stamps: Stamps,
+        idle: Option<Stamp>,
         outputs: Vec<AnyReceiver>,
         env: &Env,
     ) -> Result<AnyReceiver>;
@@ -95,7 +96,7 @@ impl<F: DoFn> Elementwise for RunParDo<F> {
         &self,
         node: NodeId,
         sides: &[Side],
-        stamps: Stamps,
+        idle: Option<Stamp>,
         outputs: Vec<AnyReceiver>,
         env: &Env,
     ) -> Result<AnyReceiver> {
@@ -109,12 +110,12 @@ impl<F: DoFn> Elementwise for RunParDo<F> {
             tagged: pairs.map(|((name, link), next)| (*name, link(next))).collect(),
             sides: env.sides(sides),
             metrics: StepMetrics::default(),
-            stamps,
+            idle,
             stamp: Some(Stamp::EARLIEST),
             stamping: self.stamping,
             env: env.clone(),
         };
-        receiver.leave_elements();
+        receiver.set_stamp(idle);
         receiver.begin()?;
         Ok(AnyReceiver::new::<F::In>(receiver))
     }
@@ -153,8 +154,8 @@ struct Chained<F: DoFn> {
     tagged: TaggedBuffers,
     sides: SideInputs,
     metrics: StepMetrics,
-    stamps: Stamps,
-    /// The stamp of the element that is processed; between elements, that of all, if there is one.
+    idle: Option<Stamp>,
+    /// The stamp of the element that is processed; between elements, the idle one.
     stamp: Option<Stamp>,
     stamping: Option<Duration>,
     env: Env,
@@ -216,14 +217,6 @@ impl<F: DoFn> Chained<F> {
         })
     }
 
-    /// Outputs that are made of no element have the stamp of all elements, if there is one.
-    fn leave_elements(&mut self) {
-        self.set_stamp(match self.stamps {
-            Stamps::Same(stamp) => Some(stamp),
-            Stamps::Each => None,
-        });
-    }
-
     /// Outputs have the stamp of the element that they are made of.
     fn set_stamp(&mut self, stamp: Option<Stamp>) {
         if stamp == self.stamp {
@@ -263,7 +256,7 @@ impl<F: DoFn> Receiver<F::In> for Chained<F> {
         if self.env.notes_elements {
             self.env.note_element(self.node, None);
         }
-        self.leave_elements();
+        self.set_stamp(self.idle);
         let finished = self.run(|dofn, ctx| dofn.finish_bundle(ctx));
         finished.map_err(|error| self.blame(error))?;
         let Self { node, alive, main, tagged, metrics, env, .. } = *self;

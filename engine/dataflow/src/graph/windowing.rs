@@ -1,8 +1,19 @@
 //! What is known of the windows and stamps of the outputs of a node, from those of its inputs.
 
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::graph::{CollectionId, Graph, Operation, RunWindowInto};
+use crate::graph::{Collection, CollectionId, Graph, Operation, RunWindowInto};
 use crate::window::{Stamp, Stamps, TimestampCombiner, Windowing};
+
+impl Collection {
+    /// The stamp of what a bundle makes of none of its elements: only windows could say another.
+    pub fn idle_stamp(&self) -> Option<Stamp> {
+        match self.stamps {
+            Stamps::Same(stamp) => Some(stamp),
+            Stamps::Each if self.windowing.is_global() => Some(Stamp::EARLIEST),
+            Stamps::Each => None,
+        }
+    }
+}
 
 impl Graph {
     /// Windows and stamps of what an operation on `inputs` gives.
