@@ -1,6 +1,7 @@
 //! Functions that run on every element of a collection.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -179,6 +180,15 @@ impl fmt::Debug for SideInputs {
 /// The additional outputs of a DoFn, by the names of their tags.
 pub(crate) type TaggedBuffers = Vec<(&'static str, Box<dyn AnyBuffer>)>;
 
+/// Where a DoFn stands in the recipe.
+#[derive(Debug, Clone, Copy)]
+pub struct Step<'a> {
+    /// The full name of the transform.
+    pub name: &'a str,
+    /// The line of the recipe.
+    pub location: &'static Location<'static>,
+}
+
 /// What a DoFn may do while it processes an element.
 pub struct ProcessContext<'a, Out: Element> {
     pub(crate) main: &'a mut OutputBuffer<Out>,
@@ -190,6 +200,33 @@ pub struct ProcessContext<'a, Out: Element> {
     pub(crate) stamp: Option<Stamp>,
     /// How far back times of outputs may be set, if that was declared.
     pub(crate) stamping: Option<Duration>,
+    pub(crate) step: Step<'a>,
+}
+
+impl<'a, Out: Element> ProcessContext<'a, Out> {
+    /// Where this DoFn stands in the recipe.
+    pub fn step(&self) -> Step<'a> {
+        self.step
+    }
+
+    /// Runs `work`, and takes back what it has put out on any output if it fails.
+    ///
+    /// What it puts out is held in memory until it ends. What it has counted stays counted.
+    ///
+    /// # Errors
+    /// Whatever fails downstream; the error of `work` is in the inner result.
+    pub fn withholding<R>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<R>,
+    ) -> Result<Result<R>> {
+        self.main.hold();
+        self.tagged.iter_mut().for_each(|(_, buffer)| buffer.hold());
+        let outcome = work(self);
+        let is_kept = outcome.is_ok();
+        self.main.release(is_kept)?;
+        self.tagged.iter_mut().try_for_each(|(_, buffer)| buffer.release(is_kept))?;
+        Ok(outcome)
+    }
 }
 
 impl<Out: Element> ProcessContext<'_, Out> {

@@ -75,7 +75,16 @@ pub struct OutputBuffer<T> {
     /// The stamp of what is pushed next; that of all that is there, while the batch has only one.
     /// `None` where an element must bring its own.
     stamp: Option<Stamp>,
+    /// Where held elements begin; while there are such, nothing is handed over.
+    held: Option<Mark>,
     next: Box<dyn Receiver<T>>,
+}
+
+/// Elements of a buffer, and the bytes that they own.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    count: usize,
+    heap_bytes: usize,
 }
 
 /// The most elements of a batch.
@@ -86,7 +95,37 @@ pub const BATCH_BYTES: usize = 256 << 10;
 impl<T: Element> OutputBuffer<T> {
     /// An empty buffer in front of `next`.
     pub fn new(next: Box<dyn Receiver<T>>) -> Self {
-        Self { batch: Batch::default(), heap_bytes: 0, stamp: Some(Stamp::EARLIEST), next }
+        Self {
+            batch: Batch::default(),
+            heap_bytes: 0,
+            stamp: Some(Stamp::EARLIEST),
+            held: None,
+            next,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.batch.values.len() >= BATCH_ELEMENTS || self.heap_bytes >= BATCH_BYTES
+    }
+
+    /// Holds back what is added from now on.
+    pub fn hold(&mut self) {
+        self.held = Some(Mark { count: self.batch.values.len(), heap_bytes: self.heap_bytes });
+    }
+
+    /// Ends holding back: what was held goes on its way, or is dropped.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    pub fn release(&mut self, is_kept: bool) -> Result<()> {
+        if let Some(mark) = self.held.take().filter(|_| !is_kept) {
+            self.batch.values.truncate(mark.count);
+            if let Times::Each(stamps) = &mut self.batch.times {
+                stamps.truncate(mark.count);
+            }
+            self.heap_bytes = mark.heap_bytes;
+        }
+        if self.is_full() { self.flush() } else { Ok(()) }
     }
 
     /// Sets the stamp of what is pushed from now on; what is still there keeps its own.
@@ -112,7 +151,7 @@ impl<T: Element> OutputBuffer<T> {
         }
         self.heap_bytes += value.heap_bytes();
         self.batch.values.push(value);
-        if self.batch.values.len() >= BATCH_ELEMENTS || self.heap_bytes >= BATCH_BYTES {
+        if self.is_full() && self.held.is_none() {
             return self.flush();
         }
         Ok(())
@@ -171,6 +210,15 @@ pub trait AnyBuffer: Send {
     /// Sets the stamp of what is pushed from now on.
     fn set_stamp(&mut self, stamp: Option<Stamp>);
 
+    /// Holds back what is added from now on.
+    fn hold(&mut self);
+
+    /// Ends holding back: what was held goes on its way, or is dropped.
+    ///
+    /// # Errors
+    /// Whatever fails downstream.
+    fn release(&mut self, is_kept: bool) -> Result<()>;
+
     /// Hands over what is there.
     ///
     /// # Errors
@@ -191,6 +239,14 @@ impl<T: Element> AnyBuffer for OutputBuffer<T> {
 
     fn set_stamp(&mut self, stamp: Option<Stamp>) {
         Self::set_stamp(self, stamp);
+    }
+
+    fn hold(&mut self) {
+        Self::hold(self);
+    }
+
+    fn release(&mut self, is_kept: bool) -> Result<()> {
+        Self::release(self, is_kept)
     }
 
     fn flush(&mut self) -> Result<()> {

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::coder::{Coder, Preview};
-use crate::dofn::{DoFn, DoFnFacts, ProcessContext, SideInputs, Tag, TaggedBuffers};
+use crate::dofn::{DoFn, DoFnFacts, ProcessContext, SideInputs, Step, Tag, TaggedBuffers};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Env, NodeId, Side};
@@ -174,6 +174,7 @@ impl<F: DoFn> Chained<F> {
         &mut self,
         work: impl FnOnce(&mut F, &mut ProcessContext<'_, F::Out>) -> Result<()>,
     ) -> Result<()> {
+        let step = self.env.step(self.node);
         let mut ctx = ProcessContext {
             main: &mut self.main,
             tagged: &mut self.tagged,
@@ -182,6 +183,7 @@ impl<F: DoFn> Chained<F> {
             cancel: &self.env.cancel,
             stamp: self.stamp,
             stamping: self.stamping,
+            step: Step { name: &step.name, location: step.location },
         };
         work(self.alive.get(), &mut ctx)
     }
