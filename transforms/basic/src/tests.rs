@@ -1,3 +1,10 @@
+mod combining;
+mod dead_letters;
+mod elements;
+mod flattening;
+mod joins;
+mod mergeable;
+
 use std::fmt::Debug;
 
 use dataflow::prelude::{
@@ -7,13 +14,22 @@ use dataflow::testing::ReferenceRunner;
 
 use crate::{Count, Filter, FlatMap, Map, Max, Mean, Min, Sum};
 
+/// Runs the pipeline; the elements of a collection must be `want` in any order.
 #[track_caller]
-fn check<T: Element + Ord + Debug>(collection: &PCollection<T>, want: &[T]) {
+fn check<T: Element + Debug>(collection: &PCollection<T>, want: &[T]) {
     let collected = collection.collect();
     let report = collection.pipeline().run(&ReferenceRunner).expect("runs");
-    let mut got: Vec<T> = report.get(&collected).expect("asked for").iter().collect();
-    got.sort();
-    assert_eq!(got, want);
+    let sorted = |values: &mut dyn Iterator<Item = T>| {
+        let mut texts: Vec<String> = values.map(|value| format!("{value:?}")).collect();
+        texts.sort();
+        texts
+    };
+    let got = sorted(&mut report.get(&collected).expect("asked for").iter());
+    assert_eq!(got, sorted(&mut want.iter().cloned()));
+}
+
+fn texts<const N: usize>(values: [&str; N]) -> [String; N] {
+    values.map(str::to_owned)
 }
 
 fn numbers(values: &[i64]) -> PCollection<i64> {
@@ -74,4 +90,14 @@ fn the_mean_is_the_sum_by_the_count() {
     mean.add(&mut right, 6.0);
     mean.merge(&mut left, right);
     assert_eq!(mean.extract(left), 3.0);
+}
+
+/// What a function makes of these values, one after the other.
+pub(crate) fn combine_all<C: CombineFn>(
+    function: &C,
+    values: impl IntoIterator<Item = C::In>,
+) -> C::Out {
+    let mut accumulator = function.create();
+    values.into_iter().for_each(|value| function.add(&mut accumulator, value));
+    function.extract(accumulator)
 }

@@ -2,11 +2,23 @@
 
 use std::marker::PhantomData;
 
-use dataflow::prelude::{CombineFn, CombinePerKey, Element, PCollection, PTransform};
+use dataflow::prelude::{
+    CombineFn, CombineGlobally, CombinePerKey, Element, PCollection, PTransform,
+};
 
 use crate::map::Map;
 
 /// Counts values, whatever they are.
+///
+/// ```
+/// use basic::Count;
+/// use dataflow::prelude::CombineFn;
+///
+/// let count = Count::new();
+/// let mut counted = count.create();
+/// ["a", "b"].map(|word| count.add(&mut counted, word.to_owned()));
+/// assert_eq!(count.extract(counted), 2);
+/// ```
 #[derive(Debug)]
 pub struct Count<T>(PhantomData<fn(T)>);
 
@@ -33,6 +45,16 @@ impl Count<()> {
     /// The transform that counts how often each element occurs.
     pub const fn per_element() -> CountPerElement {
         CountPerElement
+    }
+
+    /// The transform that counts all elements of a collection; none are 0.
+    pub fn globally<T: Element>() -> CombineGlobally<Count<T>> {
+        CombineGlobally::of(Count::new())
+    }
+
+    /// The transform that counts the values of every key.
+    pub fn per_key<V: Element>() -> CombinePerKey<Count<V>> {
+        CombinePerKey::of(Count::new())
     }
 }
 
