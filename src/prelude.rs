@@ -1,6 +1,14 @@
 //! What authors of pipelines use: `use levain::prelude::*;`.
 
-pub use basic::{Count, Filter, FlatMap, Map, Max, Mean, Min, Sum};
+pub use basic::{
+    All, Any, ApproximateDistinct, CoGroupByKey, CombineGroupedValues, Count, Distinct,
+    ExactQuantiles, Failed, Filter, FlatMap, FullJoin, GenerateSequence, GroupIntoBatches,
+    Histogram, HistogramCounts, HotKeyFanout, InnerJoin, Keys, KvSwap, LeftJoin, Map, Max, Mean,
+    Min, OfField, Outcomes, Partition, Quantiles, RegexFind, RegexFindAll, RegexMatches,
+    RegexReplace, RegexSplit, RightJoin, Sample, SingleInputTupleCombineFn, StdDev, Sum,
+    TaggedIterable, ToList, ToSet, ToStrings, Top, TryMap, TryParDo, TupleCombineFn, Values,
+    Variance, WithKeys,
+};
 pub use dataflow::options::RunOptions;
 pub use dataflow::prelude::*;
 pub use dataflow::runner::{JobReport, Runner};

@@ -5,6 +5,10 @@
 //! one thread and on eight; and once on the reference runner. All must give the values that are
 //! written down beside the recipe.
 
+mod batches;
+mod combining;
+mod dead_letters;
+mod joining;
 mod windows;
 
 use std::fmt::Debug;

@@ -14,6 +14,12 @@ mod bake_netcdf;
 #[path = "../../examples/custom_runner.rs"]
 mod custom_runner;
 #[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/dead_letters.rs"]
+mod dead_letters;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/join.rs"]
+mod join;
+#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/side_inputs.rs"]
 mod side_inputs;
 #[expect(dead_code, reason = "its `main` is for the command line")]
@@ -34,6 +40,25 @@ fn side_inputs_of_three_shapes_make_a_bill() {
     let want =
         ["1 of 4: leaven unknown ", "1 of 4: salt 1.20 no salt before noon", "2 of 4: bread 9.00 "];
     assert_eq!(side_inputs::run().expect("runs"), want);
+}
+
+#[test]
+fn stations_meet_what_they_measured() {
+    let want =
+        ["bridge: 9 of 1", "harbour: 14 of 2", "station 7 is not known: 40", "tower: nothing of 0"];
+    assert_eq!(join::run().expect("runs"), want);
+}
+
+#[test]
+fn elements_that_fail_become_letters() {
+    let (counts, letters) = dead_letters::run().expect("no element ends the run");
+    assert_eq!(counts, ["harbour 3"]);
+    let want = [
+        "E301 in Parse: \"bridge=warm\": no whole degrees",
+        "E301 in Parse: \"tower\": no `=` in the line",
+        "E302 in Scale: (\"oven\", 200): the function panicked: 61 degrees at oven",
+    ];
+    assert_eq!(letters, want);
 }
 
 #[test]

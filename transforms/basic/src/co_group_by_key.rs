@@ -7,6 +7,9 @@ use dataflow::prelude::{
 use crate::map::Map;
 use crate::tagged::{PutTag, TaggedIterable, TaggedValue};
 
+type Pairs<K, V> = PCollection<(K, V)>;
+type Three<K, B, C, D> = (Pairs<K, B>, Pairs<K, C>, Pairs<K, D>);
+
 /// Every key that any of two to four collections has, once, with the values of each of them.
 ///
 /// A collection without a value for a key gives an empty iterable. The values may be more than
@@ -28,27 +31,21 @@ use crate::tagged::{PutTag, TaggedIterable, TaggedValue};
 #[derive(Debug, Clone)]
 pub struct CoGroupByKey<Others>(Others);
 
-impl<K, B> CoGroupByKey<(PCollection<(K, B)>,)> {
+impl<K, B> CoGroupByKey<(Pairs<K, B>,)> {
     /// The collection that it is applied to, and this one.
-    pub fn with(second: &PCollection<(K, B)>) -> Self {
+    pub fn with(second: &Pairs<K, B>) -> Self {
         Self((second.clone(),))
     }
 
     /// This one too.
-    pub fn and<C>(
-        self,
-        third: &PCollection<(K, C)>,
-    ) -> CoGroupByKey<(PCollection<(K, B)>, PCollection<(K, C)>)> {
+    pub fn and<C>(self, third: &Pairs<K, C>) -> CoGroupByKey<(Pairs<K, B>, Pairs<K, C>)> {
         CoGroupByKey((self.0.0, third.clone()))
     }
 }
 
-impl<K, B, C> CoGroupByKey<(PCollection<(K, B)>, PCollection<(K, C)>)> {
+impl<K, B, C> CoGroupByKey<(Pairs<K, B>, Pairs<K, C>)> {
     /// This one too.
-    pub fn and<D>(
-        self,
-        fourth: &PCollection<(K, D)>,
-    ) -> CoGroupByKey<(PCollection<(K, B)>, PCollection<(K, C)>, PCollection<(K, D)>)> {
+    pub fn and<D>(self, fourth: &Pairs<K, D>) -> CoGroupByKey<Three<K, B, C, D>> {
         CoGroupByKey((self.0.0, self.0.1, fourth.clone()))
     }
 }

@@ -5,10 +5,30 @@ use std::marker::PhantomData;
 use dataflow::prelude::{CombineFn, Element};
 
 /// The least value; of nothing, nothing.
+///
+/// ```
+/// use basic::Min;
+/// use dataflow::prelude::CombineFn;
+///
+/// let least = Min::<i64>::new();
+/// let mut chosen = least.create();
+/// [3, 1, 2].map(|value| least.add(&mut chosen, value));
+/// assert_eq!(least.extract(chosen), Some(1));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Min<T>(PhantomData<fn(T)>);
 
 /// The greatest value; of nothing, nothing.
+///
+/// ```
+/// use basic::Max;
+/// use dataflow::prelude::CombineFn;
+///
+/// let greatest = Max::<i64>::new();
+/// let mut chosen = greatest.create();
+/// [3, 1, 2].map(|value| greatest.add(&mut chosen, value));
+/// assert_eq!(greatest.extract(chosen), Some(3));
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Max<T>(PhantomData<fn(T)>);
 

@@ -4,6 +4,15 @@ use dataflow::combine::CombineFacts;
 use dataflow::prelude::CombineFn;
 
 /// The arithmetic mean of floats; NaN of nothing.
+///
+/// ```
+/// use basic::Mean;
+/// use dataflow::prelude::CombineFn;
+///
+/// let mut sum_and_count = Mean.create();
+/// [1.0, 2.0, 6.0].map(|value| Mean.add(&mut sum_and_count, value));
+/// assert_eq!(Mean.extract(sum_and_count), 3.0);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Mean;
 

@@ -7,6 +7,16 @@ use dataflow::prelude::CombineFn;
 ///
 /// Integers must not exceed their type: an overflow is an error of the step, in every profile.
 /// Sums of floats depend on the order of adding by rounding.
+///
+/// ```
+/// use basic::Sum;
+/// use dataflow::prelude::CombineFn;
+///
+/// let sum = Sum::<i64>::new();
+/// let mut so_far = sum.create();
+/// [1, 2, 6].map(|value| sum.add(&mut so_far, value));
+/// assert_eq!(sum.extract(so_far), 9);
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Sum<T>(std::marker::PhantomData<fn(T)>);
 

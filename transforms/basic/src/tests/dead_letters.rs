@@ -10,7 +10,7 @@ use dataflow::testing::ReferenceRunner;
 use super::{check, numbers, texts};
 use crate::{Failed, Map, Outcomes, TryMap, TryParDo};
 
-fn parse(text: String) -> Result<i64> {
+fn parse(text: &str) -> Result<i64> {
     assert!(!text.starts_with('!'), "a mark of exclamation");
     text.parse().map_err(|why: std::num::ParseIntError| {
         let cause = Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, why.to_string());
@@ -21,7 +21,9 @@ fn parse(text: String) -> Result<i64> {
 }
 
 fn parsed<const N: usize>(lines: [&str; N]) -> Outcomes<String, i64> {
-    Pipeline::new().apply(Create::of(texts(lines))).apply_named("Parse", TryMap::of(parse))
+    Pipeline::new()
+        .apply(Create::of(texts(lines)))
+        .apply_named("Parse", TryMap::of(|text: String| parse(&text)))
 }
 
 /// The only element of a collection.

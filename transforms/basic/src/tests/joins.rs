@@ -47,6 +47,8 @@ fn gb10_two_inputs_with_keys_that_one_of_them_lacks() {
 
 #[test]
 fn gb10_three_and_four_inputs_of_different_types() {
+    type Names = TaggedIterable<String>;
+    type Four = (Names, TaggedIterable<i64>, TaggedIterable<bool>, Names);
     type Three = (i64, (TaggedIterable<String>, TaggedIterable<i64>, TaggedIterable<bool>));
     let pipeline = Pipeline::new();
     let names = pairs(&pipeline, &[(1, "ann"), (2, "bob")]);
@@ -66,17 +68,9 @@ fn gb10_three_and_four_inputs_of_different_types() {
     // The fourth has the type of the first: tags, not types, tell inputs apart.
     let others = pairs(&pipeline, &[(2, "ben"), (4, "eve")]);
     let four = names.apply(CoGroupByKey::with(&ages).and(&claims).and(&others));
-    let four = four.apply(Map::of(
-        |(key, (a, b, c, d)): (
-            i64,
-            (
-                TaggedIterable<String>,
-                TaggedIterable<i64>,
-                TaggedIterable<bool>,
-                TaggedIterable<String>,
-            ),
-        )| { (key, sorted(&a), b.iter().count() + c.iter().count(), sorted(&d)) },
-    ));
+    let four = four.apply(Map::of(|(key, (a, b, c, d)): (i64, Four)| {
+        (key, sorted(&a), b.iter().count() + c.iter().count(), sorted(&d))
+    }));
     check(
         &four,
         &[
@@ -111,7 +105,9 @@ fn tagged_values_have_the_bytes_of_an_iterable() {
     assert!(decode_all(&coder, &bytes[..bytes.len() - 1]).is_err());
 }
 
-fn left_and_right() -> (PCollection<(i64, String)>, PCollection<(i64, String)>) {
+type Texts = PCollection<(i64, String)>;
+
+fn left_and_right() -> (Texts, Texts) {
     let pipeline = Pipeline::new();
     let left = pairs(&pipeline, &[(1, "a"), (2, "b"), (2, "c")]);
     (left, pairs(&pipeline, &[(2, "x"), (2, "y"), (3, "z")]))

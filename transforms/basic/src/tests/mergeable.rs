@@ -57,13 +57,13 @@ fn combine_split<C: CombineFn>(function: &C, values: &[C::In], seed: u64) -> C::
 /// within the tolerance that the function declares for the numbers that `floats` finds in it.
 #[track_caller]
 fn check_mergeable<C: CombineFn<Out: Debug>>(
-    function: C,
+    function: &C,
     values: &[C::In],
     seed: u64,
     floats: fn(&C::Out) -> Vec<f64>,
 ) {
-    let whole = combine_all(&function, values.to_vec());
-    let split = combine_split(&function, values, seed);
+    let whole = combine_all(function, values.to_vec());
+    let split = combine_split(function, values, seed);
     match function.facts().accuracy {
         Accuracy::Exact => {
             assert!(encoding_of(&whole) == encoding_of(&split), "{whole:?} is not {split:?}");
@@ -95,21 +95,21 @@ proptest! {
         values in proptest::collection::vec(-50i64..50, 0..60),
         seed in any::<u64>(),
     ) {
-        check_mergeable(Count::new(), &values, seed, none);
-        check_mergeable(Sum::<i64>::new(), &values, seed, none);
-        check_mergeable(Min::<i64>::new(), &values, seed, none);
-        check_mergeable(Max::<i64>::new(), &values, seed, none);
-        check_mergeable(ToList::new(), &values, seed, none);
-        check_mergeable(ToSet::new(), &values, seed, none);
-        check_mergeable(Top::largest(5), &values, seed, none);
-        check_mergeable(Top::smallest(5), &values, seed, none);
-        check_mergeable(Top::largest_by(5, |n: &i64| n % 7), &values, seed, none);
-        check_mergeable(Top::smallest_by(5, |n: &i64| n % 7), &values, seed, none);
-        check_mergeable(Sample::fixed_size(7), &values, seed, none);
-        check_mergeable(Sample::fixed_size(7).with_seed(1), &values, seed, none);
-        check_mergeable(ApproximateDistinct::new(), &values, seed, none);
+        check_mergeable(&Count::new(), &values, seed, none);
+        check_mergeable(&Sum::<i64>::new(), &values, seed, none);
+        check_mergeable(&Min::<i64>::new(), &values, seed, none);
+        check_mergeable(&Max::<i64>::new(), &values, seed, none);
+        check_mergeable(&ToList::new(), &values, seed, none);
+        check_mergeable(&ToSet::new(), &values, seed, none);
+        check_mergeable(&Top::largest(5), &values, seed, none);
+        check_mergeable(&Top::smallest(5), &values, seed, none);
+        check_mergeable(&Top::largest_by(5, |n: &i64| n % 7), &values, seed, none);
+        check_mergeable(&Top::smallest_by(5, |n: &i64| n % 7), &values, seed, none);
+        check_mergeable(&Sample::fixed_size(7), &values, seed, none);
+        check_mergeable(&Sample::fixed_size(7).with_seed(1), &values, seed, none);
+        check_mergeable(&ApproximateDistinct::new(), &values, seed, none);
         let coarse = ApproximateDistinct::with_precision(4).expect("is offered");
-        check_mergeable(coarse, &values, seed, none);
+        check_mergeable(&coarse, &values, seed, none);
     }
 
     #[test]
@@ -117,8 +117,8 @@ proptest! {
         values in proptest::collection::vec(any::<bool>(), 0..6),
         seed in any::<u64>(),
     ) {
-        check_mergeable(Any, &values, seed, none);
-        check_mergeable(All, &values, seed, none);
+        check_mergeable(&Any, &values, seed, none);
+        check_mergeable(&All, &values, seed, none);
     }
 
     #[test]
@@ -126,15 +126,15 @@ proptest! {
         values in proptest::collection::vec(-1e6f64..1e6, 0..60),
         seed in any::<u64>(),
     ) {
-        check_mergeable(Variance::sample(), &values, seed, one);
-        check_mergeable(Variance::population(), &values, seed, one);
-        check_mergeable(StdDev::sample(), &values, seed, one);
-        check_mergeable(StdDev::population(), &values, seed, one);
+        check_mergeable(&Variance::sample(), &values, seed, one);
+        check_mergeable(&Variance::population(), &values, seed, one);
+        check_mergeable(&StdDev::sample(), &values, seed, one);
+        check_mergeable(&StdDev::population(), &values, seed, one);
         let asked = [0.0, 0.1, 0.5, 0.99, 1.0];
-        check_mergeable(Quantiles::of(asked).expect("is valid"), &values, seed, none);
-        check_mergeable(ExactQuantiles::of(asked).expect("is valid"), &values, seed, none);
+        check_mergeable(&Quantiles::of(asked).expect("is valid"), &values, seed, none);
+        check_mergeable(&ExactQuantiles::of(asked).expect("is valid"), &values, seed, none);
         let histogram = Histogram::regular(-5e5, 5e5, 20).expect("is valid");
-        check_mergeable(histogram, &values, seed, none);
+        check_mergeable(&histogram, &values, seed, none);
     }
 
     #[test]
@@ -142,10 +142,10 @@ proptest! {
         values in proptest::collection::vec(1e-3f64..1e6, 0..60),
         seed in any::<u64>(),
     ) {
-        check_mergeable(Mean, &values, seed, one);
-        check_mergeable(Sum::<f64>::new(), &values, seed, one);
+        check_mergeable(&Mean, &values, seed, one);
+        check_mergeable(&Sum::<f64>::new(), &values, seed, one);
         let both = SingleInputTupleCombineFn::of((Mean, Sum::<f64>::new(), Count::new()));
-        check_mergeable(both, &values, seed, |(mean, sum, count)| vec![*mean, *sum, *count as f64]);
+        check_mergeable(&both, &values, seed, |(mean, sum, count)| vec![*mean, *sum, *count as f64]);
     }
 
     #[test]
@@ -153,14 +153,14 @@ proptest! {
         values in proptest::collection::vec((any::<bool>(), -9i64..9), 0..40),
         seed in any::<u64>(),
     ) {
-        check_mergeable(TupleCombineFn::of((Any, Sum::<i64>::new())), &values, seed, none);
+        check_mergeable(&TupleCombineFn::of((Any, Sum::<i64>::new())), &values, seed, none);
         let fields = SingleInputTupleCombineFn::of((
             OfField::of(|pair: &(bool, i64)| pair.0, All),
             OfField::of(|pair: &(bool, i64)| pair.1, Max::<i64>::new()),
             ToSet::new(),
             Count::new(),
         ));
-        check_mergeable(fields, &values, seed, none);
+        check_mergeable(&fields, &values, seed, none);
     }
 }
 
@@ -168,15 +168,15 @@ proptest! {
 fn sketches_that_fill_up_merge_to_the_same_bits() {
     let values: Vec<i64> = (0..3000).collect();
     for seed in 1..10 {
-        check_mergeable(ApproximateDistinct::new(), &values, seed, none);
+        check_mergeable(&ApproximateDistinct::new(), &values, seed, none);
         let coarse = ApproximateDistinct::with_precision(6).expect("is offered");
-        check_mergeable(coarse, &values, seed, none);
+        check_mergeable(&coarse, &values, seed, none);
     }
 }
 
 #[test]
 fn values_that_are_all_the_same_have_no_variance() {
     for seed in 1..50 {
-        check_mergeable(Variance::sample(), &[0.1; 30], seed, one);
+        check_mergeable(&Variance::sample(), &[0.1; 30], seed, one);
     }
 }
