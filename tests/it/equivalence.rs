@@ -9,6 +9,7 @@ mod batches;
 mod combining;
 mod dead_letters;
 mod joining;
+mod state;
 mod windows;
 
 use std::fmt::Debug;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::cancel::CancelToken;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::memory::MemoryBudget;
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, OutputBuffer};
 use crate::time::{Timestamp, millis_of};
@@ -196,6 +197,7 @@ pub struct ProcessContext<'a, Out: Element> {
     pub(crate) sides: &'a SideInputs,
     pub(crate) metrics: &'a mut StepMetrics,
     pub(crate) cancel: &'a CancelToken,
+    pub(crate) budget: &'a MemoryBudget,
     /// The stamp of the element; where there is none, that of all elements, if there is one.
     pub(crate) stamp: Option<Stamp>,
     /// How far back times of outputs may be set, if that was declared.
@@ -336,6 +338,21 @@ impl<Out: Element> ProcessContext<'_, Out> {
         Err(error.mend(format!(
             "allow a skew of at least {missing} ms, not {allowed} ms, with `with_allowed_skew`"
         )))
+    }
+
+    /// Puts out an element with this stamp.
+    pub(crate) fn output_with(&mut self, element: Out, stamp: Stamp) -> Result<()> {
+        self.main.push_with(element, stamp)
+    }
+
+    /// Puts out an element with this stamp on the output of a tag.
+    pub(crate) fn output_to_with<T: Element>(
+        &mut self,
+        tag: &Tag<T>,
+        element: T,
+        stamp: Stamp,
+    ) -> Result<()> {
+        self.tagged(tag)?.push_with(element, stamp)
     }
 
     /// Adds to a counter of this step.

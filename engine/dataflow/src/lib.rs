@@ -59,6 +59,7 @@ pub mod receiver;
 // Contracts: what authors implement and use in their functions.
 pub mod combine;
 pub mod dofn;
+pub mod state;
 pub mod view;
 
 // Construction: the one place where types are forgotten, and the handles in front of it.

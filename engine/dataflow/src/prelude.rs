@@ -9,10 +9,14 @@ pub use crate::pcollection::{Collected, PCollection, PCollectionList};
 pub use crate::pipeline::Pipeline;
 pub use crate::primitives::{
     CombineGlobally, CombinePerKey, Create, Flatten, GroupByKey, Impulse, ParDo, ReifyTimestamps,
-    ReifyWindows, Reshuffle, WindowInto, WithTimestamps,
+    ReifyWindows, Reshuffle, StatefulParDo, WindowInto, WithTimestamps,
 };
 pub use crate::ptransform::PTransform;
 pub use crate::shuffle::Iterable;
+pub use crate::state::{
+    BagState, CombiningState, MapState, SetState, StatefulContext, StatefulDoFn, Timer,
+    TimerFamily, ValueState,
+};
 pub use crate::time::Timestamp;
 pub use crate::view::{MapView, PCollectionView};
 pub use crate::window::{

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 12] = [
     &["metrics", "memory", "cancel", "options"],
     &["shuffle"],
     &["receiver"],
-    &["dofn", "combine", "view"],
+    &["dofn", "combine", "state", "view"],
     &["graph"],
     &["ptransform", "pipeline", "pcollection", "primitives"],
     &["plan"],

@@ -181,6 +181,7 @@ impl<F: DoFn> Chained<F> {
             sides: &self.sides,
             metrics: &mut self.metrics,
             cancel: &self.env.cancel,
+            budget: &self.env.budget,
             stamp: self.stamp,
             stamping: self.stamping,
             step: Step { name: &step.name, location: step.location },

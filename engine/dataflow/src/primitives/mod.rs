@@ -7,6 +7,7 @@ mod group_by_key;
 mod impulse;
 mod pardo;
 mod reshuffle;
+mod stateful;
 mod timestamps;
 mod window_into;
 
@@ -17,6 +18,7 @@ pub use group_by_key::GroupByKey;
 pub use impulse::Impulse;
 pub use pardo::{MultiParDo, ParDo, ParDoOutputs};
 pub use reshuffle::Reshuffle;
+pub use stateful::{MultiStatefulParDo, StatefulParDo};
 pub use timestamps::{ReifyTimestamps, ReifyWindows, WithTimestamps};
 pub use window_into::{Trigger, WindowInto};
 
