@@ -71,3 +71,40 @@ fn letters_cross_stages_and_are_tried_again() {
         texts(["1", "2", "3", "y"]),
     );
 }
+
+/// Puts out its element twice, and fails between the two if it is divisible by three.
+#[derive(Clone)]
+struct Twice;
+
+impl DoFn for Twice {
+    type In = i64;
+    type Out = i64;
+
+    fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, i64>) -> Result<()> {
+        ctx.output(element)?;
+        if element % 3 == 0 {
+            return Err(Error::new(ErrorCode::USER_ERROR, ErrorKind::User, "divisible by three"));
+        }
+        ctx.output(element)
+    }
+}
+
+#[test]
+fn outputs_and_letters_keep_the_time_of_their_element() {
+    check(
+        Size::Tiny,
+        |pipeline| {
+            let at = |n: &i64| Timestamp::from_millis(*n / 10);
+            let timed = numbers(pipeline, 0..60).apply(WithTimestamps::of(at));
+            let outcomes = timed.apply(TryParDo::of(Twice));
+            let letters = outcomes.failed.apply(Map::of(|letter: Failed<i64>| -letter.element));
+            let all = PCollectionList::of(&outcomes.good, [letters]).apply(Flatten);
+            all.apply(ReifyTimestamps)
+                .apply(Map::of(|(n, time): (i64, Timestamp)| (n, time.millis())))
+        },
+        (0..60).flat_map(|n| {
+            let shown = if n % 3 == 0 { vec![-n] } else { vec![n, n] };
+            shown.into_iter().map(move |shown| (shown, n / 10))
+        }),
+    );
+}

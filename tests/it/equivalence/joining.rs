@@ -1,5 +1,7 @@
 //! CoGroupByKey and joins, also of groups that memory does not hold.
 
+use std::time::Duration;
+
 use levain::prelude::*;
 
 use super::{Size, check, numbers, texts};
@@ -28,6 +30,41 @@ fn inputs_are_grouped_with_keys_that_one_lacks() {
             (1, texts(["ann"]).to_vec(), vec![]),
             (2, texts(["bert", "bob"]).to_vec(), vec![20]),
             (3, vec![], vec![30]),
+        ],
+    );
+}
+
+#[test]
+fn gb10_inputs_are_grouped_in_windows() {
+    // Beam's windows of four milliseconds, with an element at every one of twelve.
+    let of = |pipeline: &Pipeline, name: &str, times: &[i64]| {
+        let times = pipeline.apply_named(name, Create::of(times.to_vec()));
+        let timed = times.apply(WithTimestamps::of(|time: &i64| Timestamp::from_millis(*time)));
+        let windowed = timed.apply(WindowInto::of(FixedWindows::of(Duration::from_millis(4))));
+        windowed.apply(Map::of(|time: i64| (time % 2, time)))
+    };
+    type Both = (i64, (TaggedIterable<i64>, TaggedIterable<i64>));
+    check(
+        Size::Tiny,
+        |pipeline| {
+            let clicks = of(pipeline, "Clicks", &[0, 2, 4, 6, 8, 9]);
+            let purchases = of(pipeline, "Purchases", &[2, 3, 7, 11]);
+            let both = clicks.apply(CoGroupByKey::with(&purchases)).apply(ReifyWindows);
+            both.apply(Map::of(|((key, (a, b)), _, window): (Both, Timestamp, Window)| {
+                let start = match window {
+                    Window::Interval { start, .. } => start.millis(),
+                    Window::Global => -1,
+                };
+                (start, key, sorted(&a), sorted(&b))
+            }))
+        },
+        [
+            (0, 0, vec![0, 2], vec![2]),
+            (0, 1, vec![], vec![3]),
+            (4, 0, vec![4, 6], vec![]),
+            (4, 1, vec![], vec![7]),
+            (8, 0, vec![8], vec![]),
+            (8, 1, vec![9], vec![11]),
         ],
     );
 }
