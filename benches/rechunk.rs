@@ -2,7 +2,8 @@
 //!
 //! `slab_to_pencil` is W1 small: a Zarr array of (1080, 181, 360) float32, 281 MB, from chunks of
 //! (24, 181, 360) to (1080, 24, 24). `files_to_shards` is W3 small: 20 NetCDF-4 files of 24 hours
-//! into shards of (240, 184, 360) with chunks of (24, 46, 90), 125 MB. Both within 512 MiB.
+//! into shards of (240, 184, 360) with chunks of (24, 46, 90), 125 MB. Both within 1 GiB, of which what
+//! earlier rounds have left in the allocator is taken off.
 
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use levain::job::{Bake, MemoryLimit, SampleFormat, write_sample_files};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const STEP_BYTES: u64 = 181 * 360 * 4;
-const MEMORY: MemoryLimit = MemoryLimit::of(ByteSize(512 << 20));
+const MEMORY: MemoryLimit = MemoryLimit::of(ByteSize(1 << 30));
 
 /// Days of sample files in `folder`; one NetCDF-4 file takes less than one day decoded.
 fn days(folder: &Path, count: usize) -> Vec<String> {
