@@ -31,6 +31,7 @@ struct Builder {
     /// Where the outermost composite was applied.
     location: Option<&'static Location<'static>>,
     names: BTreeMap<String, &'static Location<'static>>,
+    has_run: bool,
 }
 
 /// What a new node makes on one of its outputs.
@@ -158,6 +159,16 @@ impl Pipeline {
     /// Asks for a collection when the run is over.
     pub(crate) fn ask_for(&self, collection: CollectionId) {
         self.lock().graph.collections[collection.0 as usize].is_result = true;
+    }
+
+    /// Notes that the pipeline runs, or has run: what is added now was not looked at.
+    pub(crate) fn note_run(&self) {
+        self.lock().has_run = true;
+    }
+
+    /// Whether a run of this pipeline has begun.
+    pub fn has_run(&self) -> bool {
+        self.lock().has_run
     }
 
     /// Keeps a mistake of the recipe, with the name and line of the current scope.

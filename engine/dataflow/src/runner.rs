@@ -149,6 +149,7 @@ impl Pipeline {
         options: &RunOptions,
         observer: &dyn JobObserver,
     ) -> Result<JobReport> {
+        self.note_run();
         let graph = compile(self, runner.compile_options())?;
         runner.run(&graph, options, observer)
     }
