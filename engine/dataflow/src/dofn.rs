@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cancel::CancelToken;
+use crate::capability::Capability;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::memory::MemoryBudget;
@@ -81,6 +82,9 @@ pub struct DoFnFacts {
     pub version: u32,
     /// Bytes that an instance needs besides its elements; granted before a bundle starts.
     pub working_bytes: u64,
+    /// What it needs of its runner besides what the plan shows: a runner that does not offer it
+    /// refuses the plan.
+    pub needs: Vec<Capability>,
 }
 
 impl DoFnFacts {
@@ -102,6 +106,13 @@ impl DoFnFacts {
     #[must_use]
     pub fn with_working_bytes(mut self, bytes: u64) -> Self {
         self.working_bytes = bytes;
+        self
+    }
+
+    /// Declares something that the runner must offer.
+    #[must_use]
+    pub fn with_need(mut self, need: Capability) -> Self {
+        self.needs.push(need);
         self
     }
 }

@@ -16,6 +16,8 @@ mod pipeline;
 
 mod chaos;
 
+pub mod conformance;
+
 pub use assertion::{AssertThat, assert_that};
 pub use chaos::ChaosRunner;
 pub use functions::{Each, each, map};

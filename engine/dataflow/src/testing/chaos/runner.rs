@@ -11,7 +11,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::options::RunOptions;
 use crate::plan::{CompileOptions, StageGraph, StageId};
-use crate::runner::{JobEvent, JobObserver, JobReport, Runner};
+use crate::runner::{Capabilities, JobEvent, JobObserver, JobReport, Runner};
 use crate::testing::SplitMix64;
 
 /// The most partitions of a shuffle, and the most elements between start and finish of a bundle.
@@ -79,6 +79,10 @@ impl ChaosRunner {
 impl Runner for ChaosRunner {
     fn name(&self) -> &'static str {
         "chaos"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
     }
 
     fn compile_options(&self) -> CompileOptions {

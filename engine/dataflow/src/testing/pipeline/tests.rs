@@ -3,7 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::error::{Error, ErrorCode};
 use crate::plan::{CompileOptions, StageGraph};
 use crate::prelude::*;
-use crate::runner::{JobObserver, JobReport, RunOptions, Runner};
+use crate::runner::{Capabilities, JobObserver, JobReport, RunOptions, Runner};
 use crate::testing::{ReferenceRunner, TestPipeline, assert_that, map};
 
 fn numbers(pipeline: &Pipeline, values: &[i64]) -> PCollection<i64> {
@@ -108,6 +108,10 @@ struct DoesNothing;
 impl Runner for DoesNothing {
     fn name(&self) -> &'static str {
         "does nothing"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
     }
 
     fn compile_options(&self) -> CompileOptions {
