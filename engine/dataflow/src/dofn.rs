@@ -201,12 +201,16 @@ pub struct Step<'a> {
     pub location: &'static Location<'static>,
 }
 
+/// What is called once a bundle has committed.
+pub(crate) type OnCommit = Box<dyn FnOnce() -> Result<()> + Send>;
+
 /// What a DoFn may do while it processes an element.
 pub struct ProcessContext<'a, Out: Element> {
     pub(crate) main: &'a mut OutputBuffer<Out>,
     pub(crate) tagged: &'a mut TaggedBuffers,
     pub(crate) sides: &'a SideInputs,
     pub(crate) metrics: &'a mut StepMetrics,
+    pub(crate) on_commit: &'a mut Vec<OnCommit>,
     pub(crate) cancel: &'a CancelToken,
     pub(crate) budget: &'a MemoryBudget,
     /// The stamp of the element; where there is none, that of all elements, if there is one.
@@ -374,6 +378,27 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// Adds a value to a distribution of this step.
     pub fn record(&mut self, name: &'static str, value: i64) {
         self.metrics.record(name, value);
+    }
+
+    /// Sets a gauge of this step, at the time of the element; see [`Gauge`](crate::metrics::Gauge).
+    pub fn gauge(&mut self, name: &'static str, value: i64) {
+        self.metrics.gauge(name, value, i64::MIN);
+    }
+
+    /// Adds a text to a set of this step; see [`StringSet`](crate::metrics::StringSet).
+    pub fn add_string(&mut self, name: &'static str, text: &str) {
+        self.metrics.add_string(name, text);
+    }
+
+    /// Calls `callback` once this bundle has committed: to acknowledge, or to clean up.
+    ///
+    /// It is called at most once a commit, and not at all where the process ends before. The
+    /// results are there already, so an error or a panic of it changes nothing: it is logged, and
+    /// counted as `finalization_failures` of this step.
+    ///
+    /// Source: Beam, `DoFn.BundleFinalizer`.
+    pub fn on_commit(&mut self, callback: impl FnOnce() -> Result<()> + Send + 'static) {
+        self.on_commit.push(Box::new(callback));
     }
 
     /// Whether the run was asked to stop; long work on one element should look.

@@ -89,14 +89,22 @@ impl Pipeline {
         location: &'static Location<'static>,
         expand: impl FnOnce() -> R,
     ) -> R {
-        let is_outermost = self.lock().enter(name, location);
+        let is_outermost = self.enter(name, location);
         let result = expand();
+        self.leave(is_outermost);
+        result
+    }
+
+    fn enter(&self, name: Name, location: &'static Location<'static>) -> bool {
+        self.lock().enter(name, location)
+    }
+
+    fn leave(&self, is_outermost: bool) {
         let mut builder = self.lock();
         builder.scopes.pop();
         if is_outermost {
             builder.location = None;
         }
-        result
     }
 
     /// Adds a node under the name of the current scope.

@@ -46,6 +46,8 @@ impl<T: Element> Checked<T> {
         Ok((self.coder.decode_shared(&head, tail)?, bytes))
     }
 
+    // Once for each type, not once for each of its many calls: every element type has this code.
+    #[inline(never)]
     fn encode(&self, element: &T, context: Context) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.coder.encode(element, context, &mut bytes)?;

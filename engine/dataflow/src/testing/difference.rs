@@ -9,6 +9,9 @@ use crate::error::{Error, Result};
 /// The most different elements that are listed on either side.
 const LISTED_LIMIT: usize = 10;
 
+/// Where the entry of an encoding stands.
+type Places = BTreeMap<Vec<u8>, usize>;
+
 /// One of several equal elements, and how often they stand on either side.
 struct Entry<T> {
     element: T,
@@ -33,17 +36,16 @@ impl<T: Element + PartialEq> Difference<T> {
     /// An element that cannot be encoded.
     pub(super) fn between(wanted: &[T], found: impl Iterator<Item = Result<T>>) -> Result<Self> {
         let coder = T::coder();
-        let mut entries = BTreeMap::<Vec<u8>, Entry<T>>::new();
+        let (mut places, mut entries) = (Places::new(), Vec::new());
         let (wanted_count, mut found_count) = (wanted.len() as u64, 0);
         for element in wanted {
-            entry_of(&mut entries, &coder, element)?.wanted += 1;
+            entry_of(&mut places, &mut entries, &coder, element)?.wanted += 1;
         }
         for element in found {
-            entry_of(&mut entries, &coder, &element?)?.found += 1;
+            entry_of(&mut places, &mut entries, &coder, &element?)?.found += 1;
             found_count += 1;
         }
-        let mut entries: Vec<_> =
-            entries.into_values().filter(|entry| entry.wanted != entry.found).collect();
+        entries.retain(|entry| entry.wanted != entry.found);
         if !coder.is_deterministic() {
             pair_equals(&mut entries);
         }
@@ -97,14 +99,18 @@ impl<T: Element + PartialEq> Difference<T> {
 }
 
 fn entry_of<'a, T: Element>(
-    entries: &'a mut BTreeMap<Vec<u8>, Entry<T>>,
+    places: &mut Places,
+    entries: &'a mut Vec<Entry<T>>,
     coder: &T::Coder,
     element: &T,
 ) -> Result<&'a mut Entry<T>> {
     let mut bytes = Vec::new();
     coder.encode(element, Context::Outer, &mut bytes)?;
-    let new = || Entry { element: element.clone(), wanted: 0, found: 0 };
-    Ok(entries.entry(bytes).or_insert_with(new))
+    let place = *places.entry(bytes).or_insert(entries.len());
+    if place == entries.len() {
+        entries.push(Entry { element: element.clone(), wanted: 0, found: 0 });
+    }
+    Ok(&mut entries[place])
 }
 
 /// Takes away what is equal though its bytes are not.

@@ -1,7 +1,7 @@
 //! DoFns of closures, for tests that may not use the library of transforms.
 
 use std::fmt;
-use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::dofn::{DoFn, ProcessContext};
 use crate::element::Element;
@@ -9,52 +9,43 @@ use crate::error::Result;
 use crate::primitives::ParDo;
 
 /// A DoFn whose `process` is a closure.
-pub struct Each<In, Out, F> {
-    process: F,
-    of: PhantomData<fn(In) -> Out>,
-}
+///
+/// The closure is called through a pointer: all closures on the same types are compiled into one
+/// chain, which hundreds of small steps of tests need.
+pub struct Each<In: Element, Out: Element>(Arc<Process<In, Out>>);
+
+type Process<In, Out> = dyn Fn(In, &mut ProcessContext<'_, Out>) -> Result<()> + Send + Sync;
 
 /// Runs a closure on every element; it puts out through its context.
-pub fn each<In, Out, F>(process: F) -> ParDo<Each<In, Out, F>>
-where
-    In: Element,
-    Out: Element,
-    F: Fn(In, &mut ProcessContext<'_, Out>) -> Result<()> + Clone + Send + Sync + 'static,
-{
-    ParDo::of(Each { process, of: PhantomData })
+pub fn each<In: Element, Out: Element>(
+    process: impl Fn(In, &mut ProcessContext<'_, Out>) -> Result<()> + Send + Sync + 'static,
+) -> ParDo<Each<In, Out>> {
+    ParDo::of(Each(Arc::new(process)))
 }
 
 /// Makes one element of every element.
-pub fn map<In, Out, F>(function: F) -> ParDo<impl DoFn<In = In, Out = Out>>
-where
-    In: Element,
-    Out: Element,
-    F: Fn(In) -> Out + Clone + Send + Sync + 'static,
-{
+pub fn map<In: Element, Out: Element>(
+    function: impl Fn(In) -> Out + Send + Sync + 'static,
+) -> ParDo<Each<In, Out>> {
     each(move |element: In, ctx: &mut ProcessContext<'_, Out>| ctx.output(function(element)))
 }
 
-impl<In, Out, F> DoFn for Each<In, Out, F>
-where
-    In: Element,
-    Out: Element,
-    F: Fn(In, &mut ProcessContext<'_, Out>) -> Result<()> + Clone + Send + Sync + 'static,
-{
+impl<In: Element, Out: Element> DoFn for Each<In, Out> {
     type In = In;
     type Out = Out;
 
     fn process(&mut self, element: In, ctx: &mut ProcessContext<'_, Out>) -> Result<()> {
-        (self.process)(element, ctx)
+        (self.0)(element, ctx)
     }
 }
 
-impl<In, Out, F: Clone> Clone for Each<In, Out, F> {
+impl<In: Element, Out: Element> Clone for Each<In, Out> {
     fn clone(&self) -> Self {
-        Self { process: self.process.clone(), of: PhantomData }
+        Self(Arc::clone(&self.0))
     }
 }
 
-impl<In, Out, F> fmt::Debug for Each<In, Out, F> {
+impl<In: Element, Out: Element> fmt::Debug for Each<In, Out> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Each")
     }

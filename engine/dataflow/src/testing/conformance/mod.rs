@@ -21,6 +21,7 @@ mod creation;
 mod flatten;
 mod group;
 mod lifecycle;
+mod metrics;
 mod outputs;
 mod pardo;
 mod reshuffle;
@@ -41,6 +42,7 @@ pub const CASES: &[&[Case]] = &[
     side_inputs::CASES,
     reshuffle::CASES,
     lifecycle::CASES,
+    metrics::CASES,
     asserts::CASES,
 ];
 
