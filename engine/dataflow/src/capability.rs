@@ -124,7 +124,8 @@ impl Capabilities {
         .with(Capability::Flatten)
         .with(Capability::Reshuffle)
         .with(Capability::Metrics)
-        .with(Capability::BundleFinalization);
+        .with(Capability::BundleFinalization)
+        .with(Capability::Windows);
 
     /// These and one more.
     #[must_use]

@@ -382,7 +382,8 @@ impl<Out: Element> ProcessContext<'_, Out> {
 
     /// Sets a gauge of this step, at the time of the element; see [`Gauge`](crate::metrics::Gauge).
     pub fn gauge(&mut self, name: &'static str, value: i64) {
-        self.metrics.gauge(name, value, i64::MIN);
+        let at = self.timestamp().millis();
+        self.metrics.gauge(name, value, at);
     }
 
     /// Adds a text to a set of this step; see [`StringSet`](crate::metrics::StringSet).

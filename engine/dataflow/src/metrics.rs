@@ -50,7 +50,7 @@ impl Distribution {
 /// value that was set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Gauge {
-    /// The event time of the element at which it was set, in the units of timestamps.
+    /// The event time of the element at which it was set, in milliseconds.
     pub at: i64,
     /// The value.
     pub value: i64,

@@ -48,7 +48,7 @@ impl BundleProcessor<'_> {
                     ends.entry(node.inputs[0]).or_default().push(receiver);
                 }
                 Operation::Window(assign) => {
-                    let next = self.take_end(&mut ends, node.outputs[0]);
+                    let next = self.take_end(&mut ends, node.outputs[0], env);
                     ends.entry(node.inputs[0]).or_default().push(assign.link(next, env));
                 }
                 Operation::Flatten if !is_root => {

@@ -27,6 +27,7 @@ fn needs_of(node: &Node) -> Vec<Capability> {
         Operation::Impulse => vec![Capability::Impulse],
         Operation::Reshuffle => vec![Capability::Reshuffle],
         Operation::Flatten => vec![Capability::Flatten],
+        Operation::Window(_) => vec![Capability::Windows],
         Operation::Group(group) if group.facts().accumulator.is_some() => {
             vec![Capability::Combine]
         }

@@ -10,11 +10,13 @@ use crate::graph::{Graph, Node, Operation};
 use crate::metrics::{MetricKey, Metrics};
 use crate::pcollection::PCollection;
 use crate::pipeline::Pipeline;
-use crate::primitives::{Impulse, ParDo};
+use crate::primitives::{Impulse, ParDo, ReifyWindows, WindowInto};
 use crate::ptransform::PTransform;
 use crate::shuffle::Iterable;
 use crate::testing::difference::{Difference, preview_of};
+use crate::time::Timestamp;
 use crate::view::PCollectionView;
+use crate::window::{GlobalWindows, Window};
 
 /// By this a step is known that checks an assertion.
 const MARK: &str = "assertion of a test";
@@ -85,6 +87,30 @@ impl<T: Element> AssertThat<T> {
         self.contains_in_any_order([wanted]);
     }
 
+    /// Claims that these are the elements in one window, each as often as it stands here.
+    ///
+    /// # Panics
+    /// If the pipeline has run.
+    #[track_caller]
+    pub fn contains_in_window(self, window: Window, wanted: impl IntoIterator<Item = T>)
+    where
+        T: PartialEq,
+    {
+        let wanted: Vec<T> = wanted.into_iter().collect();
+        let Self { collection, name } = self;
+        let in_window = move |element: Result<(T, Timestamp, Window)>| match element {
+            Ok((element, _, of)) => (of == window).then_some(Ok(element)),
+            Err(error) => Some(Err(error)),
+        };
+        let claim = Arc::new(move |found: &Iterable<(T, Timestamp, Window)>| {
+            let found = found.try_iter().filter_map(in_window);
+            let difference = Difference::between(&wanted, found)?;
+            let refute = |why| refuted(why).at("window", window);
+            if difference.is_none() { Ok(()) } else { Err(difference.describe(refute)) }
+        });
+        add(&collection, &name, CheckInWindows { claim });
+    }
+
     /// Claims that there is no element.
     ///
     /// # Panics
@@ -120,17 +146,22 @@ impl<T: Element> AssertThat<T> {
 
     #[track_caller]
     fn claim(self, claim: impl Fn(&Iterable<T>) -> Result<()> + Send + Sync + 'static) {
-        let pipeline = self.collection.pipeline();
-        assert!(
-            !pipeline.has_run(),
-            "an assertion was added after its pipeline has run: add it before"
-        );
-        let check = CheckClaim { claim: Arc::new(claim) };
-        if self.name == check.name() {
-            self.collection.apply(check);
-        } else {
-            self.collection.apply_named(&self.name, check);
-        }
+        add(&self.collection, &self.name, CheckClaim { claim: Arc::new(claim) });
+    }
+}
+
+#[track_caller]
+fn add<T: Element>(
+    collection: &PCollection<T>,
+    name: &str,
+    check: impl PTransform<PCollection<T>, Output = ()>,
+) {
+    let has_run = collection.pipeline().has_run();
+    assert!(!has_run, "an assertion was added after its pipeline has run: add it before");
+    if name == check.name() {
+        collection.apply(check);
+    } else {
+        collection.apply_named(name, check);
     }
 }
 
@@ -158,10 +189,30 @@ impl<T: Element> PTransform<PCollection<T>> for CheckClaim<T> {
     }
 
     fn expand(self, input: PCollection<T>) {
-        let found = input.as_iterable_view();
+        // An impulse stands in the global window: all that it is to see must stand there too.
+        let is_global = input.windowing().is_global();
+        let all = if is_global { input } else { input.apply(WindowInto::of(GlobalWindows)) };
+        let found = all.as_iterable_view();
         let run = RunClaim { claim: self.claim, found };
-        let start = input.pipeline().apply(Impulse);
+        let start = all.pipeline().apply(Impulse);
         start.apply_named("Check", ParDo::of(run).with_side(&found));
+    }
+}
+
+/// The same with elements that carry their windows.
+struct CheckInWindows<T: Element> {
+    claim: Claim<(T, Timestamp, Window)>,
+}
+
+impl<T: Element> PTransform<PCollection<T>> for CheckInWindows<T> {
+    type Output = ();
+
+    fn name(&self) -> String {
+        "AssertThat".to_owned()
+    }
+
+    fn expand(self, input: PCollection<T>) {
+        input.apply(ReifyWindows).apply(CheckClaim { claim: self.claim });
     }
 }
 

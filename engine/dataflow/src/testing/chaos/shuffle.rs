@@ -91,7 +91,7 @@ impl ChaosShuffle {
             Partition::Read(records) => return Ok(Arc::clone(records)),
             Partition::Open(records) => {
                 random.shuffle(records);
-                if order == EdgeOrder::ByKey {
+                if order != EdgeOrder::InTurns {
                     records.sort_by(|a, b| a.key.cmp(&b.key));
                 }
                 Arc::<[Kept]>::from(std::mem::take(records))
@@ -189,9 +189,14 @@ impl Prepared for ChaosSink {
         for record in self.records {
             *bytes += (record.key.len() + record.head.len() + record.tail.len()) as u64;
             // Without keys, bundles are cut anywhere: some are large, some are empty.
+            let partition_count = edge.partitions.len();
             let place = match edge.order {
-                EdgeOrder::ByKey => partition_of(&record.key, edge.partitions.len()),
-                EdgeOrder::InTurns => random.below(edge.partitions.len()),
+                EdgeOrder::ByKey => partition_of(&record.key, partition_count),
+                EdgeOrder::ByKeyHead { tail_bytes } => {
+                    let head_bytes = record.key.len().saturating_sub(tail_bytes);
+                    partition_of(&record.key[..head_bytes], partition_count)
+                }
+                EdgeOrder::InTurns => random.below(partition_count),
             };
             let Partition::Open(records) = &mut edge.partitions[place] else {
                 return Err(Error::internal("an edge is written that was read"));

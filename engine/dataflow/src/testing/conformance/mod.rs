@@ -6,14 +6,14 @@
 //! suite has found on several runners.
 //!
 //! Source: the tests that Apache Beam runs on every runner (`ValidatesRunner` of its Java SDK,
-//! `FnApiRunnerTest` of its Python SDK). A case whose row waits for event time carries the part
-//! that needs none.
+//! `FnApiRunnerTest` of its Python SDK).
 
 mod case;
 mod matrix;
 mod refused;
 
 mod functions;
+mod timed;
 
 mod asserts;
 mod combine;
@@ -26,6 +26,8 @@ mod outputs;
 mod pardo;
 mod reshuffle;
 mod side_inputs;
+mod windowed;
+mod windows;
 
 pub use case::Case;
 pub use matrix::{Matrix, Outcome, RunnerFindings, Tally};
@@ -41,6 +43,8 @@ pub const CASES: &[&[Case]] = &[
     flatten::CASES,
     side_inputs::CASES,
     reshuffle::CASES,
+    windows::CASES,
+    windowed::CASES,
     lifecycle::CASES,
     metrics::CASES,
     asserts::CASES,

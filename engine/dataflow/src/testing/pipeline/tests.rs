@@ -165,3 +165,25 @@ fn an_assertion_after_the_run_is_refused() {
     let text = panics(|| assert_that(&all).is_singleton(1));
     assert!(text.starts_with("an assertion was added after its pipeline has run"), "{text}");
 }
+
+#[test]
+fn elements_are_claimed_window_by_window() {
+    let windowed = |pipeline: &Pipeline| {
+        let timed = numbers(pipeline, &[1, 4, 6, 6])
+            .apply(WithTimestamps::of(|n: &i64| Timestamp::from_millis(*n)));
+        let five = std::time::Duration::from_millis(5);
+        timed.apply(WindowInto::of(FixedWindows::of(five)))
+    };
+    let pipeline = TestPipeline::new();
+    let all = windowed(&pipeline);
+    assert_that(&all).contains_in_window(Window::of_millis(0, 5), [4, 1]);
+    assert_that(&all).contains_in_window(Window::of_millis(5, 10), [6, 6]);
+    assert_that(&all).contains_in_window(Window::of_millis(10, 15), []);
+    assert_that(&all).contains_in_any_order([1, 4, 6, 6]);
+    pipeline.run().expect("all hold");
+    let pipeline = TestPipeline::new();
+    assert_that(&windowed(&pipeline)).contains_in_window(Window::of_millis(0, 5), [1]);
+    let error = pipeline.run().expect_err("4 is there too");
+    assert_eq!(error.place("unexpected"), Some("4"), "{error}");
+    assert_eq!(error.place("window"), Some("[0.000 s, 0.005 s)"), "{error}");
+}
