@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use levain::dataflow::plan::CompileOptions;
+use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, StageGraph};
 use levain::dataflow::testing::conformance::{Outcome, REFUSED, RunnerFindings, cases};
 use levain::dataflow::testing::{ChaosRunner, ReferenceRunner};
 use levain::prelude::*;
@@ -32,15 +32,83 @@ fn the_reference_runner_conforms() {
     check(&ReferenceRunner, "reference");
 }
 
+/// One way to run pipelines on the direct runner.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    fuse: bool,
+    lift: bool,
+    bundle_elements: Option<NonZeroUsize>,
+    partition_count: NonZeroUsize,
+    is_scarce: bool,
+    threads: NonZeroUsize,
+}
+
+/// Eight ways, in which any two choices meet in all four combinations.
+///
+/// Source: the orthogonal array L8 of G. Taguchi.
+fn ways() -> Vec<Way> {
+    let number = |n: usize| NonZeroUsize::new(n).expect("ways have no zeroes");
+    let way = |bits: u32| {
+        let [a, b, c] = [0, 1, 2].map(|bit| bits >> bit & 1 == 1);
+        Way {
+            fuse: a,
+            lift: b,
+            bundle_elements: c.then_some(NonZeroUsize::MIN),
+            partition_count: number(if a ^ b { 1 } else { 7 }),
+            is_scarce: a ^ c,
+            threads: number(if b ^ c { 1 } else { 8 }),
+        }
+    };
+    (0..8).map(way).collect()
+}
+
+/// Bytes for side inputs, which cannot be spilled, besides the least that a pipeline runs in.
+const FOR_VIEWS_BYTES: u64 = 256 << 10;
+
+/// The direct runner, which runs one way whatever the options say.
+struct OneWay(Way);
+
+impl OneWay {
+    fn direct(&self) -> DirectRunner {
+        let Way { fuse, lift, threads, .. } = self.0;
+        let compile_options = CompileOptions { fuse, lift };
+        DirectRunner::new().with_threads(threads).with_compile_options(compile_options)
+    }
+}
+
+impl Runner for OneWay {
+    fn name(&self) -> &'static str {
+        "direct"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.direct().capabilities()
+    }
+
+    fn compile_options(&self) -> CompileOptions {
+        self.direct().compile_options()
+    }
+
+    fn run(
+        &self,
+        graph: &StageGraph,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport> {
+        let mut options = options.clone().with_partition_count(self.0.partition_count);
+        options.bundle_elements = self.0.bundle_elements;
+        let least = DirectRunner::least_memory_bytes(graph);
+        options.memory_bytes = self.0.is_scarce.then_some(least + FOR_VIEWS_BYTES);
+        self.direct().run(graph, &options, observer)
+    }
+}
+
 #[test]
 fn the_direct_runner_conforms_however_it_runs() {
     check(&DirectRunner::new(), "direct");
-    let one = DirectRunner::new().with_threads(NonZeroUsize::MIN);
-    check(&one.with_compile_options(CompileOptions { fuse: false, lift: true }), "direct, unfused");
-    let eight = NonZeroUsize::new(8).expect("eight is not zero");
-    let unlifted = CompileOptions { fuse: true, lift: false };
-    let many = DirectRunner::new().with_threads(eight).with_compile_options(unlifted);
-    check(&many, "direct, unlifted, on eight threads");
+    for way in ways() {
+        check(&OneWay(way), &format!("{way:?}"));
+    }
 }
 
 #[test]

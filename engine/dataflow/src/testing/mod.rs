@@ -16,6 +16,8 @@ mod pipeline;
 
 mod chaos;
 
+// Not for this crate's own unit tests alone: its many types take longer to compile than the crate.
+#[cfg(feature = "testing")]
 pub mod conformance;
 
 pub use assertion::{AssertThat, assert_that};

@@ -113,9 +113,9 @@ fn large(runner: &dyn Runner) -> Result<()> {
     let large = letters.apply(map(|letter: i64| vec![letter as u8; LARGE_BYTES]));
     let sizes = large.apply(map(|bytes: Vec<u8>| {
         let is_whole = bytes.iter().all(|byte| *byte == bytes[0]);
-        (i64::from(bytes[0]), bytes.len() as i64, is_whole)
+        format!("{} bytes of {}, {is_whole}", bytes.len(), bytes[0])
     }));
-    let want = [b'a', b'b'].map(|letter| (i64::from(letter), LARGE_BYTES as i64, true));
+    let want = [b'a', b'b'].map(|letter| format!("{LARGE_BYTES} bytes of {letter}, true"));
     assert_that(&sizes).contains_in_any_order(want);
     let many = pipeline.apply(Create::of(0..50_000i64)).apply(map(|n: i64| n + 1));
     assert_that(&many).contains_in_any_order(1..=50_000);

@@ -7,14 +7,14 @@ use super::case::{ensure, expect_failure};
 use crate::capability::Capability;
 use crate::dofn::{DoFn, DoFnFacts, ProcessContext};
 use crate::error::{ErrorCode, Result};
-use crate::primitives::{Create, ParDo};
+use crate::primitives::{Create, ParDo, Trigger, WindowInto};
 use crate::runner::Runner;
 use crate::testing::TestPipeline;
 
 /// A row that is refused by design.
 ///
-/// Nothing in the API builds such a transform but a DoFn that declares the need: that is how a
-/// transform of a foreign pipeline arrives.
+/// Of all these, the API can ask for a trigger alone. Everything else is asked for by a DoFn that
+/// declares the need, as a transform of a foreign pipeline would.
 #[derive(Debug, Clone, Copy)]
 pub struct Refusal {
     /// The id of the row.
@@ -43,8 +43,18 @@ impl Refusal {
         let error = expect_failure(pipeline.run(), ErrorCode::RUNNER_CANNOT, &words)?;
         ensure(error.place("step") == Some("Asks"), || format!("no transform is named: {error}"))?;
         let count = process_count.load(Ordering::Relaxed);
-        ensure(count == 0, || format!("{count} elements were processed before the refusal"))
+        ensure(count == 0, || format!("{count} elements were processed before the refusal"))?;
+        if self.capability == Capability::Triggers { check_trigger(runner) } else { Ok(()) }
     }
+}
+
+/// Checks that a trigger is refused where the API asks for it.
+fn check_trigger(runner: &dyn Runner) -> Result<()> {
+    let pipeline = TestPipeline::on(runner);
+    let every_third = WindowInto::same().with_trigger(Trigger::AfterCount(3));
+    pipeline.apply(Create::of([1i64])).apply_named("Asks", every_third);
+    let words = ["the trigger AfterCount(3)", "Asks"];
+    expect_failure(pipeline.run(), ErrorCode::RUNNER_CANNOT, &words).map(drop)
 }
 
 /// The rows that are refused, and nothing else is.
