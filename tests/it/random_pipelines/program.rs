@@ -231,9 +231,7 @@ impl Building {
         };
         let made = match *step {
             Step::GroupByKey { .. } => pairs.apply(GroupByKey).apply(map(fold)),
-            Step::CombinePerKey { is_greatest: true, .. } => {
-                pairs.apply(CombinePerKey::of(Max::<i64>::new()))
-            }
+            Step::CombinePerKey { is_greatest: true, .. } => greatest(&pairs),
             Step::CombinePerKey { .. } => {
                 let sums = pairs.apply(CombinePerKey::of(Sum::<i64>::new()));
                 sums.apply(map(|(key, sum): Pair| (key, sum % MODULUS)))
@@ -307,7 +305,7 @@ impl Building {
                 main.pairs.apply(add.with_side(&view))
             }
             _ => {
-                let view = pairs.apply(CombinePerKey::of(Max::<i64>::new())).as_map_view();
+                let view = greatest(&pairs).as_map_view();
                 let look_up =
                     each(move |(key, value): Pair, ctx: &mut ProcessContext<'_, Pair>| {
                         let greatest = ctx.side(&view)?.get(&key)?.copied();
@@ -318,6 +316,12 @@ impl Building {
         };
         self.add(made, main.windows, main.size);
     }
+}
+
+/// The greatest value of each key.
+fn greatest(pairs: &PCollection<Pair>) -> PCollection<Pair> {
+    let greatest = pairs.apply(CombinePerKey::of(Max::<i64>::new()));
+    greatest.apply(map(|(key, value): (i64, Option<i64>)| (key, value.unwrap_or_default())))
 }
 
 /// What depends on every value of a group, and on no order of them.
