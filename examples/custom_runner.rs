@@ -3,8 +3,8 @@
 //! `cargo run --example custom_runner`
 
 use levain::dataflow::runner::{
-    BundleProcessor, CompileOptions, JobEvent, JobObserver, MemoryBudget, Metrics, Results,
-    Setting, StageGraph,
+    BundleProcessor, Capabilities, CompileOptions, JobEvent, JobObserver, MemoryBudget, Metrics,
+    Results, Setting, StageGraph,
 };
 use levain::prelude::*;
 
@@ -15,6 +15,10 @@ pub(crate) struct ThreadsRunner;
 impl Runner for ThreadsRunner {
     fn name(&self) -> &'static str {
         "threads"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
     }
 
     fn compile_options(&self) -> CompileOptions {

@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Checks that every chunk of a store is there and decodes
     Verify(VerifyArgs),
+    /// Shows which runners there are, and what of the model each offers
+    #[cfg(feature = "conformance")]
+    Runners(RunnersArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -183,4 +186,12 @@ pub(crate) struct VerifyArgs {
     /// Threads that decode [default: all cores]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+}
+
+#[cfg(feature = "conformance")]
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct RunnersArgs {
+    /// Runs the conformance suite on every runner, and shows what it finds
+    #[arg(long)]
+    pub(crate) matrix: bool,
 }

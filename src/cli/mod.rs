@@ -7,6 +7,8 @@ mod exit;
 mod inspect;
 mod out;
 mod progress;
+#[cfg(feature = "conformance")]
+mod runners;
 mod signals;
 mod table;
 mod verify;
@@ -21,7 +23,7 @@ use out::Out;
 /// Runs the command that the arguments ask for; its exit code.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.verbose);
+    start_logging(cli.verbose, &cli.command);
     let out = Out::new(cli.output);
     let signals = signals::watch();
     let outcome = match &cli.command {
@@ -33,6 +35,10 @@ pub(crate) fn main() -> ExitCode {
             bake::plan_rechunk(args, &out, &signals)
         }
         Command::Inspect(args) => inspect::inspect(args, &out),
+        #[cfg(feature = "conformance")]
+        Command::Runners(args) => {
+            return exit::verified(runners::runners(*args, out), out, &signals);
+        }
         Command::Verify(args) => {
             return exit::verified(verify::verify(args, &out, &signals), out, &signals);
         }
@@ -40,8 +46,11 @@ pub(crate) fn main() -> ExitCode {
     exit::ended(outcome, out, &signals)
 }
 
-fn start_logging(verbose: u8) {
+fn start_logging(verbose: u8, command: &Command) {
     let level = match verbose {
+        // The suite makes things go wrong to see what comes of it.
+        #[cfg(feature = "conformance")]
+        0 if matches!(command, Command::Runners(_)) => "off",
         0 => "warn",
         1 => "info",
         2 => "debug",

@@ -12,7 +12,7 @@ use chunks::{ByteSize, CopyArrays, Machine};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::options::RunOptions;
-use dataflow::plan::{StageGraph, compile};
+use dataflow::plan::StageGraph;
 use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
 use direct::DirectRunner;
@@ -209,7 +209,7 @@ impl Bake {
         let headers = pipeline.apply(Create::of(places)).apply(scan);
         let combined = headers.apply(CombineGlobally::of(CombineSchemas).without_default());
         let schema = combined.collect();
-        let graph = compile(&pipeline, self.runner().compile_options())?;
+        let graph = pipeline.compile_for(&self.runner())?;
         let report = self.runner().run(&graph, &self.run_options(&graph)?, observer)?;
         let schema = report.get(&schema)?.iter().next();
         schema.ok_or_else(|| Error::internal("scanning gave no schema"))
@@ -234,7 +234,7 @@ impl ScannedBake {
     pub fn explain(&self) -> Result<String> {
         let run = RunStore::new(&self.bake.destination, &self.bake.store)?;
         let (_, pipeline, _) = self.pipeline(&run)?;
-        Ok(compile(&pipeline, self.bake.runner().compile_options())?.explain())
+        Ok(pipeline.compile_for(&self.bake.runner())?.explain())
     }
 
     /// Writes the store. If it fails, nothing is left that any reader opens.
@@ -247,7 +247,7 @@ impl ScannedBake {
         destination.check(bake.may_overwrite, &self.sources)?;
         let run = RunStore::new(&bake.destination, &bake.store)?;
         let (sink, pipeline, totals) = self.pipeline(&run)?;
-        let graph = compile(&pipeline, bake.runner().compile_options())?;
+        let graph = pipeline.compile_for(&bake.runner())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
         let written = destination.clear().and_then(|()| {

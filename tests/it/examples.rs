@@ -12,7 +12,7 @@ use levain::prelude::*;
 mod bake_netcdf;
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/custom_runner.rs"]
-mod custom_runner;
+pub(crate) mod custom_runner;
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/dead_letters.rs"]
 mod dead_letters;

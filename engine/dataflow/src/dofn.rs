@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::cancel::CancelToken;
+use crate::capability::Capability;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::memory::MemoryBudget;
@@ -81,6 +82,9 @@ pub struct DoFnFacts {
     pub version: u32,
     /// Bytes that an instance needs besides its elements; granted before a bundle starts.
     pub working_bytes: u64,
+    /// What it needs of its runner besides what the plan shows: a runner that does not offer it
+    /// refuses the plan.
+    pub needs: Vec<Capability>,
 }
 
 impl DoFnFacts {
@@ -102,6 +106,13 @@ impl DoFnFacts {
     #[must_use]
     pub fn with_working_bytes(mut self, bytes: u64) -> Self {
         self.working_bytes = bytes;
+        self
+    }
+
+    /// Declares something that the runner must offer.
+    #[must_use]
+    pub fn with_need(mut self, need: Capability) -> Self {
+        self.needs.push(need);
         self
     }
 }
@@ -190,12 +201,16 @@ pub struct Step<'a> {
     pub location: &'static Location<'static>,
 }
 
+/// What is called once a bundle has committed.
+pub(crate) type OnCommit = Box<dyn FnOnce() -> Result<()> + Send>;
+
 /// What a DoFn may do while it processes an element.
 pub struct ProcessContext<'a, Out: Element> {
     pub(crate) main: &'a mut OutputBuffer<Out>,
     pub(crate) tagged: &'a mut TaggedBuffers,
     pub(crate) sides: &'a SideInputs,
     pub(crate) metrics: &'a mut StepMetrics,
+    pub(crate) on_commit: &'a mut Vec<OnCommit>,
     pub(crate) cancel: &'a CancelToken,
     pub(crate) budget: &'a MemoryBudget,
     /// The stamp of the element; where there is none, that of all elements, if there is one.
@@ -363,6 +378,28 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// Adds a value to a distribution of this step.
     pub fn record(&mut self, name: &'static str, value: i64) {
         self.metrics.record(name, value);
+    }
+
+    /// Sets a gauge of this step, at the time of the element; see [`Gauge`](crate::metrics::Gauge).
+    pub fn gauge(&mut self, name: &'static str, value: i64) {
+        let at = self.timestamp().millis();
+        self.metrics.gauge(name, value, at);
+    }
+
+    /// Adds a text to a set of this step; see [`StringSet`](crate::metrics::StringSet).
+    pub fn add_string(&mut self, name: &'static str, text: &str) {
+        self.metrics.add_string(name, text);
+    }
+
+    /// Calls `callback` once this bundle has committed: to acknowledge, or to clean up.
+    ///
+    /// It is called at most once a commit, and not at all where the process ends before. The
+    /// results are there already, so an error or a panic of it changes nothing: it is logged, and
+    /// counted as `finalization_failures` of this step.
+    ///
+    /// Source: Beam, `DoFn.BundleFinalizer`.
+    pub fn on_commit(&mut self, callback: impl FnOnce() -> Result<()> + Send + 'static) {
+        self.on_commit.push(Box::new(callback));
     }
 
     /// Whether the run was asked to stop; long work on one element should look.

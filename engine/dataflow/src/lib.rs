@@ -47,6 +47,7 @@ pub use element::Element;
 
 // Accounts: what a run counts, may hold, is asked to stop by, and is told.
 pub mod cancel;
+pub mod capability;
 pub mod memory;
 pub mod metrics;
 pub mod options;

@@ -31,6 +31,7 @@ struct Builder {
     /// Where the outermost composite was applied.
     location: Option<&'static Location<'static>>,
     names: BTreeMap<String, &'static Location<'static>>,
+    has_run: bool,
 }
 
 /// What a new node makes on one of its outputs.
@@ -88,14 +89,22 @@ impl Pipeline {
         location: &'static Location<'static>,
         expand: impl FnOnce() -> R,
     ) -> R {
-        let is_outermost = self.lock().enter(name, location);
+        let is_outermost = self.enter(name, location);
         let result = expand();
+        self.leave(is_outermost);
+        result
+    }
+
+    fn enter(&self, name: Name, location: &'static Location<'static>) -> bool {
+        self.lock().enter(name, location)
+    }
+
+    fn leave(&self, is_outermost: bool) {
         let mut builder = self.lock();
         builder.scopes.pop();
         if is_outermost {
             builder.location = None;
         }
-        result
     }
 
     /// Adds a node under the name of the current scope.
@@ -158,6 +167,16 @@ impl Pipeline {
     /// Asks for a collection when the run is over.
     pub(crate) fn ask_for(&self, collection: CollectionId) {
         self.lock().graph.collections[collection.0 as usize].is_result = true;
+    }
+
+    /// Notes that the pipeline runs, or has run: what is added now was not looked at.
+    pub(crate) fn note_run(&self) {
+        self.lock().has_run = true;
+    }
+
+    /// Whether a run of this pipeline has begun.
+    pub fn has_run(&self) -> bool {
+        self.lock().has_run
     }
 
     /// Keeps a mistake of the recipe, with the name and line of the current scope.

@@ -15,6 +15,7 @@ use crate::shuffle::{Iterable, ShuffleCounts};
 
 pub use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Results, Setting};
 pub use crate::cancel::CancelToken;
+pub use crate::capability::{Capabilities, Capability};
 pub use crate::memory::MemoryBudget;
 pub use crate::metrics::Metrics;
 pub use crate::options::RunOptions;
@@ -24,6 +25,9 @@ pub use crate::plan::{CompileOptions, Stage, StageGraph, StageId};
 pub trait Runner: Send + Sync {
     /// The name under which users choose it.
     fn name(&self) -> &'static str;
+
+    /// What it offers; a plan that needs more is refused before anything runs.
+    fn capabilities(&self) -> Capabilities;
 
     /// How pipelines are to be compiled for it.
     fn compile_options(&self) -> CompileOptions;
@@ -149,7 +153,17 @@ impl Pipeline {
         options: &RunOptions,
         observer: &dyn JobObserver,
     ) -> Result<JobReport> {
+        self.note_run();
+        runner.run(&self.compile_for(runner)?, options, observer)
+    }
+
+    /// Compiles this pipeline for a runner.
+    ///
+    /// # Errors
+    /// A mistake of the recipe, or a transform that needs more than the runner offers.
+    pub fn compile_for(&self, runner: &dyn Runner) -> Result<StageGraph> {
         let graph = compile(self, runner.compile_options())?;
-        runner.run(&graph, options, observer)
+        graph.check_runnable(runner.name(), runner.capabilities())?;
+        Ok(graph)
     }
 }

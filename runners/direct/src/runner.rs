@@ -8,7 +8,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::memory::MemoryBudget;
 use dataflow::options::RunOptions;
 use dataflow::plan::{CompileOptions, StageGraph};
-use dataflow::runner::{JobObserver, JobReport, Runner};
+use dataflow::runner::{Capabilities, JobObserver, JobReport, Runner};
 
 use crate::schedule;
 
@@ -84,6 +84,10 @@ impl DirectRunner {
 impl Runner for DirectRunner {
     fn name(&self) -> &'static str {
         "direct"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
     }
 
     fn compile_options(&self) -> CompileOptions {

@@ -10,7 +10,7 @@ const LAYERS: [&[&str]; 12] = [
     &["error", "time"],
     &["element", "coder"],
     &["window"],
-    &["metrics", "memory", "cancel", "options"],
+    &["metrics", "memory", "cancel", "capability", "options"],
     &["shuffle"],
     &["receiver"],
     &["dofn", "combine", "state", "view"],

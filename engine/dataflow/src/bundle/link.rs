@@ -41,18 +41,18 @@ impl BundleProcessor<'_> {
             let is_root = node.outputs.contains(&entry);
             match &node.operation {
                 Operation::ParDo(pardo) => {
-                    let outputs = node.outputs.iter().map(|&id| self.take_end(&mut ends, id));
+                    let outputs = node.outputs.iter().map(|&id| self.take_end(&mut ends, id, env));
                     let outputs = outputs.collect();
                     let idle = graph.collection(node.inputs[0]).idle_stamp();
                     let receiver = pardo.link(member, &node.sides, idle, outputs, env)?;
                     ends.entry(node.inputs[0]).or_default().push(receiver);
                 }
                 Operation::Window(assign) => {
-                    let next = self.take_end(&mut ends, node.outputs[0]);
+                    let next = self.take_end(&mut ends, node.outputs[0], env);
                     ends.entry(node.inputs[0]).or_default().push(assign.link(next, env));
                 }
                 Operation::Flatten if !is_root => {
-                    let next = self.take_end(&mut ends, node.outputs[0]);
+                    let next = self.take_end(&mut ends, node.outputs[0], env);
                     let elements = &graph.collection(node.outputs[0]).elements;
                     let ways = elements.ways_into(next, node.inputs.len());
                     for (&input, way) in node.inputs.iter().zip(ways) {
@@ -65,7 +65,7 @@ impl BundleProcessor<'_> {
                 }
             }
         }
-        Ok(self.take_end(&mut ends, entry))
+        Ok(self.take_end(&mut ends, entry, env))
     }
 
     /// The collection that enters the chain.
@@ -103,8 +103,14 @@ impl BundleProcessor<'_> {
         Ok(ends)
     }
 
-    fn take_end(&self, ends: &mut Ends, collection: CollectionId) -> AnyReceiver {
+    fn take_end(&self, ends: &mut Ends, collection: CollectionId, env: &Env) -> AnyReceiver {
+        let graph = self.graph.graph();
         let next = ends.remove(&collection).unwrap_or_default();
-        self.graph.graph().collection(collection).elements.tee(next)
+        let elements = &graph.collection(collection).elements;
+        let end = elements.tee(next);
+        if !self.setting.checks_elements {
+            return end;
+        }
+        elements.checked(end, graph.consumers(collection).collect(), env)
     }
 }

@@ -5,6 +5,7 @@
 
 mod setting;
 
+mod finalize;
 mod guard;
 mod link;
 mod processor;

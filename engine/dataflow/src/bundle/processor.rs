@@ -1,9 +1,9 @@
 //! The life of one bundle: linked, fed, committed; and, where it fails, told why.
 
-use crate::bundle::{Setting, guard};
+use crate::bundle::{Setting, finalize, guard};
 use crate::error::{Error, Result};
 use crate::graph::{Env, Groups, Operation};
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::plan::{Root, Stage, StageGraph};
 use crate::shuffle::{EdgeId, Prepared};
 
@@ -72,11 +72,13 @@ impl<'a> BundleProcessor<'a> {
     pub fn run(&self, input: BundleInput) -> Result<BundleReport> {
         let env = self.env();
         let outcome = guard::catch(&env, || {
-            self.feed(input, &env, Sinks::Store)?;
+            metrics::within(env.recorder(), || self.feed(input, &env, Sinks::Store))?;
             env.take_outcome()
         });
-        let (metrics, prepared) = outcome.map_err(|error| self.name_element(input, &env, error))?;
+        let (mut metrics, prepared) =
+            outcome.map_err(|error| self.name_element(input, &env, error))?;
         prepared.into_iter().try_for_each(Prepared::commit)?;
+        metrics.merge(&finalize::call_all(&env));
         Ok(BundleReport { metrics, read_count: env.progress().done })
     }
 

@@ -19,6 +19,7 @@ pub struct Setting {
     pub(super) bundle_elements: usize,
     pub(super) views: Views,
     pub(super) cancel: CancelToken,
+    pub(super) checks_elements: bool,
     scratch: Scratch,
 }
 
@@ -39,6 +40,7 @@ impl Setting {
             bundle_elements: options.bundle_elements.map_or(usize::MAX, usize::from),
             views: Views::default(),
             cancel: CancelToken::default(),
+            checks_elements: false,
             scratch,
         };
         (setting, store)
@@ -48,6 +50,23 @@ impl Setting {
     #[must_use]
     pub fn with_cancel(mut self, cancel: &CancelToken) -> Self {
         self.cancel = cancel.child();
+        self
+    }
+
+    /// Keeps the records of the run in another store.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn ShuffleStore>) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// Sends every element through its coder, also within stages, and fails the run where a coder
+    /// is not what it says it is or a step changes an element that it shares with others.
+    ///
+    /// For tests: it takes a multiple of the time.
+    #[must_use]
+    pub fn with_checked_elements(mut self) -> Self {
+        self.checks_elements = true;
         self
     }
 

@@ -87,6 +87,8 @@ codes! {
     USER_ERROR = 301;
     /// A function of the recipe panicked.
     USER_PANIC = 302;
+    /// An assertion of a test does not hold.
+    ASSERTION = 303;
 
     /// The store failed.
     STORE_FAILED = 401;

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use crate::coder::Coder as _;
 use crate::element::Element;
 use crate::error::Result;
-use crate::graph::Env;
+use crate::graph::checked::Checked;
 use crate::graph::feed::Feed;
+use crate::graph::{Env, NodeId};
 use crate::receiver::{AnyReceiver, Batch, Discard, Joint, Receiver, Tee};
 use crate::shuffle::{Record, RecordSink, Records};
 use crate::window::{Stamp, Stamps, decode_stamp, encode_stamp, encode_window};
@@ -21,6 +22,10 @@ pub trait AnyElements: Send + Sync + fmt::Debug {
 
     /// So many ways into one receiver.
     fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver>;
+
+    /// A receiver that sends every element through its coder on its way to `next`, and fails where
+    /// the coder, or one of `readers`, does what it must not.
+    fn checked(&self, next: AnyReceiver, readers: Vec<NodeId>, env: &Env) -> AnyReceiver;
 
     /// A receiver that encodes every element into a sink without keys, with its stamp where each
     /// has its own.
@@ -85,6 +90,10 @@ impl<T: Element> AnyElements for ElementsOf<T> {
 
     fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver> {
         Joint::ways_into(next.typed::<T>(), count).into_iter().map(AnyReceiver::new).collect()
+    }
+
+    fn checked(&self, next: AnyReceiver, readers: Vec<NodeId>, env: &Env) -> AnyReceiver {
+        AnyReceiver::new::<T>(Checked::new(next.typed::<T>(), readers, env))
     }
 
     fn write(&self, sink: Box<dyn RecordSink>, stamps: Stamps, env: &Env) -> AnyReceiver {

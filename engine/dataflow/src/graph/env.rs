@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cancel::CancelToken;
-use crate::dofn::SideInputs;
+use crate::dofn::{OnCommit, SideInputs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::graph::{NodeId, Side, Views};
 use crate::memory::MemoryBudget;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Recorder, StepMetrics};
 use crate::receiver::BATCH_ELEMENTS;
 use crate::shuffle::{EdgeId, Prepared, RawValuesBuilder, RecordSink, Scratch};
 
@@ -75,6 +75,9 @@ struct Bundle {
 #[derive(Default)]
 struct Outcome {
     metrics: Metrics,
+    /// What code without a context has counted.
+    of_steps: BTreeMap<NodeId, StepMetrics>,
+    on_commit: Vec<(NodeId, OnCommit)>,
     sinks: BTreeMap<EdgeId, Box<dyn RecordSink>>,
 }
 
@@ -210,6 +213,21 @@ impl Env {
         self.lock().metrics.merge(metrics);
     }
 
+    /// Takes what code that runs without a context counts.
+    pub fn recorder(&self) -> Arc<dyn Recorder> {
+        Arc::clone(&self.bundle) as _
+    }
+
+    /// Keeps what is to be called when the bundle has committed.
+    pub(crate) fn add_on_commit(&self, node: NodeId, callbacks: Vec<OnCommit>) {
+        self.lock().on_commit.extend(callbacks.into_iter().map(|callback| (node, callback)));
+    }
+
+    /// Takes what is to be called now that the bundle has committed.
+    pub(crate) fn take_on_commit(&self) -> Vec<(NodeId, OnCommit)> {
+        std::mem::take(&mut self.lock().on_commit)
+    }
+
     /// Takes the sink that an earlier chain has left for this edge, if one has.
     pub fn take_sink(&self, edge: EdgeId) -> Option<Box<dyn RecordSink>> {
         self.lock().sinks.remove(&edge)
@@ -225,13 +243,33 @@ impl Env {
     /// # Errors
     /// A disk that fails while spilling.
     pub fn take_outcome(&self) -> Result<(Metrics, Vec<Box<dyn Prepared>>)> {
-        let Outcome { metrics, sinks } = std::mem::take(&mut *self.lock());
+        let (mut metrics, of_steps, sinks) = {
+            let mut outcome = self.lock();
+            let Outcome { metrics, of_steps, sinks, .. } = &mut *outcome;
+            (std::mem::take(metrics), std::mem::take(of_steps), std::mem::take(sinks))
+        };
+        for (node, counted) in &of_steps {
+            metrics.merge(&counted.of_step(&self.step(*node).name));
+        }
         let prepared = sinks.into_values().map(RecordSink::finish).collect::<Result<_>>()?;
         Ok((metrics, prepared))
     }
 
     fn lock(&self) -> MutexGuard<'_, Outcome> {
-        self.bundle.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bundle.lock()
+    }
+}
+
+impl Bundle {
+    fn lock(&self) -> MutexGuard<'_, Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Recorder for Bundle {
+    fn record(&self, change: &mut dyn FnMut(&mut StepMetrics)) {
+        let current = NodeId(self.current.load(Ordering::Relaxed));
+        change(self.lock().of_steps.entry(current).or_default());
     }
 }
 

@@ -4,6 +4,7 @@
 //! link itself into a chain of receivers. A collection keeps what can be done with its elements
 //! without knowing them. Read `pardo.rs`, then `group.rs` and `combine.rs`.
 
+mod checked;
 mod combine;
 mod combine_table;
 mod elements;

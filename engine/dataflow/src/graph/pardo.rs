@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::coder::{Coder, Preview};
-use crate::dofn::{DoFn, DoFnFacts, ProcessContext, SideInputs, Step, Tag, TaggedBuffers};
+use crate::dofn::{
+    DoFn, DoFnFacts, OnCommit, ProcessContext, SideInputs, Step, Tag, TaggedBuffers,
+};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::graph::{Env, NodeId, Side};
@@ -113,6 +115,7 @@ impl<F: DoFn> Elementwise for RunParDo<F> {
             idle,
             stamp: Some(Stamp::EARLIEST),
             stamping: self.stamping,
+            on_commit: Vec::new(),
             env: env.clone(),
         };
         receiver.set_stamp(idle);
@@ -158,6 +161,7 @@ struct Chained<F: DoFn> {
     /// The stamp of the element that is processed; between elements, the idle one.
     stamp: Option<Stamp>,
     stamping: Option<Duration>,
+    on_commit: Vec<OnCommit>,
     env: Env,
 }
 
@@ -180,6 +184,7 @@ impl<F: DoFn> Chained<F> {
             tagged: &mut self.tagged,
             sides: &self.sides,
             metrics: &mut self.metrics,
+            on_commit: &mut self.on_commit,
             cancel: &self.env.cancel,
             budget: &self.env.budget,
             stamp: self.stamp,
@@ -262,9 +267,10 @@ impl<F: DoFn> Receiver<F::In> for Chained<F> {
         self.set_stamp(self.idle);
         let finished = self.run(|dofn, ctx| dofn.finish_bundle(ctx));
         finished.map_err(|error| self.blame(error))?;
-        let Self { node, alive, main, tagged, metrics, env, .. } = *self;
+        let Self { node, alive, main, tagged, metrics, on_commit, env, .. } = *self;
         alive.end();
         env.add_metrics(&metrics.of_step(&env.step(node).name));
+        env.add_on_commit(node, on_commit);
         main.finish()?;
         tagged.into_iter().try_for_each(|(_, buffer)| buffer.finish())?;
         env.enter(before);

@@ -10,6 +10,7 @@
 mod explain;
 mod fingerprint;
 mod fuse;
+mod needs;
 mod stage;
 mod validate;
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use crate::capability::{Capabilities, Capability};
 use crate::combine::CombineFacts;
 use crate::dofn::DoFnFacts;
 use crate::plan::{CompileOptions, Fingerprint, compile};
@@ -392,4 +393,19 @@ fn a_plan_is_drawn_with_all_its_nodes() {
     assert_eq!(named.into_iter().collect::<Vec<_>>(), ["n0", "n1", "n2", "n3"]);
     assert!(dot.contains("n2 -> n3 [style=dashed];"), "side inputs are dashed: {dot}");
     assert!(dot.contains(r#"label="says \"a\" \\ b""#), "{dot}");
+}
+
+#[test]
+fn a_plan_that_needs_more_than_is_offered_is_refused() {
+    let pipeline = Pipeline::new();
+    let pairs = pipeline.apply(Create::of([(1i64, 2i64)]));
+    pairs.apply(GroupByKey);
+    let plan = compile(&pipeline, FUSED).expect("compiles");
+    plan.check_runnable("direct", Capabilities::BOUNDED).expect("is offered");
+    let less = Capabilities::BOUNDED.without(Capability::GroupByKey);
+    let error = plan.check_runnable("small", less).expect_err("is not offered");
+    assert_eq!(error.code(), ErrorCode::RUNNER_CANNOT);
+    assert_eq!(error.place("step"), Some("GroupByKey"));
+    assert!(error.place("recipe").is_some_and(|at| at.contains("plan/tests.rs:")), "{error}");
+    assert_eq!(error.message(), "the runner `small` does not offer GroupByKey");
 }

@@ -6,7 +6,7 @@ use crate::memory::MemoryBudget;
 use crate::metrics::Metrics;
 use crate::options::RunOptions;
 use crate::plan::{CompileOptions, StageGraph};
-use crate::runner::{JobEvent, JobObserver, JobReport, Runner};
+use crate::runner::{Capabilities, JobEvent, JobObserver, JobReport, Runner};
 
 /// Runs one transform after the other on one thread: unfused, unlifted, every element encoded at
 /// every edge, all memory granted.
@@ -18,6 +18,10 @@ pub struct ReferenceRunner;
 impl Runner for ReferenceRunner {
     fn name(&self) -> &'static str {
         "reference"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
     }
 
     fn compile_options(&self) -> CompileOptions {
