@@ -368,7 +368,7 @@ fn a_long_object_goes_up_in_parts() {
 fn an_object_of_many_parts_is_visible_when_it_is_finished() {
     let text: Vec<u8> =
         (0..20u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    check("parts", |store| {
+    check("writer", |store| {
         for length in [0, 1, 8 << 20, (8 << 20) + 1, text.len()] {
             store.put("long", Bytes::from_static(b"old")).wait().expect("writes");
             let mut writer = store.writer("long").expect("can be written");
