@@ -106,6 +106,7 @@ pub(crate) fn short_name<T>() -> String {
 
 /// Writes elements of a serde type as JSON, one a line.
 ///
+/// JSON has no infinite floats and no NaN: they are written as `null`, which `Option<f64>` reads.
 /// See [`WriteFiles`] for shards, order and manifest.
 pub type WriteJson<T> = WriteFiles<JsonSink<T>>;
 
