@@ -14,5 +14,6 @@ mod http;
 mod joining;
 mod made;
 mod netcdf;
+mod tabular;
 mod tidy;
 mod zarr;

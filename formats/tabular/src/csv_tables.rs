@@ -22,13 +22,17 @@ use crate::write::{FileSink, RecordWriter, ShardFile, WriteFiles};
 /// Text of one table: rows are cut into tables so that none takes more.
 const TABLE_TEXT_BYTES: u64 = 16 << 20;
 
+/// Text that is looked at to infer a schema: a quote that is not closed ends here.
+const INFERRED_TEXT_BYTES: u64 = 64 << 20;
+
 /// Reads CSV files as [`Table`]s of some thousand rows.
 ///
 /// Columns have the types of the schema: declare one, or let [`infer_csv_schema`] look at a file.
 /// A header must name the columns of the schema, in their order. What [`crate::ReadCsv`] says of
 /// splits and compression holds.
 ///
-/// A row that does not fit the schema is an error with file and line.
+/// A row that does not fit the schema is an error with file and row, counted from one with the
+/// header.
 pub type ReadCsvTables = ReadFiles<CsvTables>;
 
 impl ReadCsvTables {
@@ -54,6 +58,8 @@ impl ReadCsvTables {
 
 /// Finds a schema that fits the first `max_rows` rows of the first file that a pattern matches.
 ///
+/// No more than 64 MiB of text are looked at; rows that have more are refused.
+///
 /// To be called before a pipeline is built: the schema is one of its arguments. A later row or file
 /// that does not fit is an error of the run then, never a value that is lost.
 ///
@@ -71,7 +77,7 @@ pub fn infer_csv_schema(
     let format =
         Format::default().with_header(dialect.has_header).with_delimiter(dialect.delimiter);
     let schema = decoded(&file).and_then(|text| {
-        let text = Allowance::new(u64::MAX / 2).guard(text);
+        let text = Allowance::new(INFERRED_TEXT_BYTES).guard(text);
         let inferred = format.infer_schema(text, Some(max_rows));
         inferred.map_err(|error| failed(error).mend("correct the file, or declare the schema"))
     });
@@ -119,8 +125,14 @@ impl FileFormat for CsvTables {
             .with_delimiter(self.dialect.delimiter)
             .with_batch_size(self.table_rows)
             .build(WithoutMark::new(allowance.guard(decoded(file)?)));
+        let mut row = 1 + u64::from(self.dialect.has_header);
         for batch in reader.map_err(failed)? {
-            out(Table(batch.map_err(failed)?))?;
+            // Where Arrow names no row, it is one of this table.
+            let last = row + self.table_rows as u64 - 1;
+            let batch = batch
+                .map_err(|error| failed(error).at("row", format_args!("one of {row} to {last}")))?;
+            row += batch.num_rows() as u64;
+            out(Table(batch))?;
             allowance.renew();
         }
         Ok(())
@@ -128,25 +140,36 @@ impl FileFormat for CsvTables {
 }
 
 fn failed(error: ArrowError) -> Error {
-    match error {
-        ArrowError::CsvError(why) | ArrowError::ParseError(why) | ArrowError::SchemaError(why) => {
-            let line = line_in(&why);
-            let error = corrupt(format!("a row does not fit: {why}"))
-                .mend("correct the row, or the schema: a column may be declared as text");
-            match line {
-                Some(line) => error.at("line", line),
-                None => error,
-            }
-        }
-        error => arrow_failed("cannot read rows", error),
+    // Arrow counts records where it says lines: from one while it cuts them, the header among
+    // them, and from nought while it reads their values.
+    let (why, first) = match error {
+        ArrowError::CsvError(why) => (why, 0),
+        ArrowError::ParseError(why)
+        | ArrowError::SchemaError(why)
+        | ArrowError::InvalidArgumentError(why) => (why, 1),
+        error => return arrow_failed("cannot read rows", error),
+    };
+    let (why, row) = without_line(&why);
+    let error = corrupt(format!("a row does not fit: {why}"))
+        .mend("correct the row, or the schema: a column may be declared as text");
+    match row {
+        Some(row) => error.at("row", row + first),
+        None => error,
     }
 }
 
-/// The line that the library names in its text, which is the only place where it does.
-fn line_in(text: &str) -> Option<u64> {
-    let (_, after) = text.split_once("line ")?;
-    let digits = after.split(|c: char| !c.is_ascii_digit()).next()?;
-    digits.parse().ok()
+/// What Arrow says, without the line that it names and the row that it quotes whole, and that
+/// line: its text is the only place where it stands.
+fn without_line(text: &str) -> (String, Option<u64>) {
+    let text = text.split(". Row data:").next().unwrap_or(text);
+    for word in [" at line ", " for line "] {
+        let Some((before, after)) = text.split_once(word) else { continue };
+        let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        if let Ok(line) = after[..end].parse() {
+            return (format!("{before}{}", &after[end..]), Some(line));
+        }
+    }
+    (text.to_owned(), None)
 }
 
 /// Leaves out a byte order mark, which Arrow would take for a part of the first name.
@@ -272,10 +295,20 @@ impl RecordWriter<Table> for TableRows {
 mod tests {
     use super::*;
 
+    #[track_caller]
+    fn check(text: &str, want: &str, line: Option<u64>) {
+        assert_eq!(without_line(text), (want.to_owned(), line));
+    }
+
     #[test]
     fn the_line_is_found_in_what_arrow_says() {
-        assert_eq!(line_in("incorrect number of fields for line 12, expected 2 got 3"), Some(12));
-        assert_eq!(line_in("Error while parsing value 'x' for column 1 at line 3. Row"), Some(3));
-        assert_eq!(line_in("no outline here"), None);
+        let count = "incorrect number of fields";
+        check(
+            &format!("{count} for line 12, expected 2"),
+            &format!("{count}, expected 2"),
+            Some(12),
+        );
+        check("bad 'x' for column 1 at line 3. Row data: 'x'", "bad 'x' for column 1", Some(3));
+        check("no outline here, nor at line end", "no outline here, nor at line end", None);
     }
 }

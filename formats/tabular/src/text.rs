@@ -237,8 +237,10 @@ struct TextWriter {
 impl RecordWriter<String> for TextWriter {
     fn write(&mut self, line: &String) -> Result<()> {
         if line.contains('\n') || line.ends_with('\r') {
-            return Err(unwritten("it has a line end of its own")
-                .at("element", format_args!("{:.80?}", line)));
+            let head: String = line.chars().take(80).collect();
+            return Err(
+                unwritten("it has a line end of its own").at("element", format_args!("{head:?}"))
+            );
         }
         self.out.write_all(line.as_bytes()).map_err(write_failed)?;
         self.out.write_all(b"\n").map_err(write_failed)

@@ -88,13 +88,13 @@ fn rows_of_csv_that_do_not_fit_name_their_line() {
 fn rows_that_do_not_fit_a_schema_name_their_line() {
     let read = || ReadCsvTables::new(table(0, 1).schema());
     let error = fails("a.csv", b"n,name,half\n1,a,0\n2,b\n", read());
-    check(&error, "expected 3 got 2", &[("line", "3")]);
+    check(&error, "expected 3 got 2", &[("row", "3")]);
     let error = fails("b.csv", b"n,name,half\n1,a,0\nx,b,1\n", read());
-    check(&error, "'x' as type 'Int64'", &[("line", "3")]);
+    check(&error, "'x' as type 'Int64'", &[("row", "3")]);
     let error = fails("c.csv", b"n,half,name\n1,0,a\n", read());
     check(&error, "expected \"name\" but found \"half\"", &[]);
     let error = fails("d.csv", b"n,name,half\n,a,0\n", read());
-    check(&error, "", &[]);
+    check(&error, "'n' is declared as non-nullable", &[("row", "one of 2 to 8193")]);
     let store = StoreOptions::default();
     let place = put("e.csv", b"a,b\n1,2\n3\n");
     let error = crate::infer_csv_schema(&place, CsvDialect::default(), 10, &store);

@@ -52,7 +52,7 @@ fn check(pattern: &str, treatment: EmptyMatchTreatment, is_error: bool) {
         match found {
             Ok(files) => assert!(files.is_empty() && !is_error, "{files:?}"),
             Err(error) => {
-                assert!(is_error && error.code() == ErrorCode::NOTHING_MATCHES, "{error}")
+                assert!(is_error && error.code() == ErrorCode::NOTHING_MATCHES, "{error}");
             }
         }
     }
