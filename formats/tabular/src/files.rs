@@ -35,7 +35,7 @@ impl FileMatch {
     /// A file that is gone or has changed, or a store that fails.
     pub fn open(&self, store: &StoreOptions) -> Result<ObjectFile> {
         let file = ObjectFile::open(&Location::parse(&self.location)?, store)?;
-        let now = Self::of(&file);
+        let now = Self::of(&self.location, &file);
         if now == *self {
             return Ok(file);
         }
@@ -48,10 +48,10 @@ impl FileMatch {
             .mend("run again when nobody writes to the input"))
     }
 
-    fn of(file: &ObjectFile) -> Self {
+    fn of(location: &str, file: &ObjectFile) -> Self {
         let facts = file.facts();
         Self {
-            location: file.location().to_string(),
+            location: location.to_owned(),
             size_bytes: facts.size_bytes,
             etag: facts.etag.clone(),
             last_modified_ms: facts.last_modified_ms,
@@ -225,7 +225,12 @@ impl DoFn for ExpandPatterns {
             },
             other => other?,
         };
-        found.iter().try_for_each(|location| ctx.output((location.to_string(), None)))
+        let itself = Location::parse(&pattern)?;
+        found.iter().try_for_each(|location| {
+            // Shown, a URL is without the values of its query, which may be what opens it.
+            let text = if *location == itself { pattern.clone() } else { location.to_string() };
+            ctx.output((text, None))
+        })
     }
 
     fn facts(&self) -> DoFnFacts {
@@ -272,7 +277,8 @@ impl DoFn for AskForFacts {
     fn process(&mut self, file: Expected, ctx: &mut ProcessContext<'_, FileMatch>) -> Result<()> {
         let (location, want) = file;
         let found = ObjectFile::open(&Location::parse(&location)?, &self.store);
-        let found = FileMatch::of(&found.map_err(|error| error.at("file", &location))?);
+        let found = found.map_err(|error| error.at("file", &location))?;
+        let found = FileMatch::of(&location, &found);
         if let Some(size_bytes) = want.filter(|want| *want != found.size_bytes) {
             let has = found.size_bytes;
             let message = format!("the manifest says {size_bytes} bytes, the file has {has}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
-use arrow::ipc::reader::{FileDecoder, StreamReader, read_footer_length};
+use arrow::ipc::reader::{FileDecoder, StreamDecoder, read_footer_length};
 use arrow::ipc::{Block, Footer, convert::try_fb_to_schema, root_as_footer};
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind};
@@ -13,17 +13,15 @@ use dataflow::prelude::Result;
 use objects::ObjectFile;
 
 use crate::fault::{arrow_failed, corrupt, guarded};
+use crate::ipc_message::{CONTINUATION, CUT_SHORT, DOING, END, check_message, next_message};
 use crate::parquet_read::unknown_column;
 use crate::read::{BlockReader, FileFormat, FileSplit, ReadFiles};
 use crate::table::Table;
 
-const DOING: &str = "cannot read Arrow IPC";
 /// How a file with a footer begins, and how it ends.
 const MAGIC: &[u8] = b"ARROW1";
 /// The length of the footer, and the magic.
 const TRAILER_BYTES: u64 = 10;
-/// How a message of a stream begins.
-const CONTINUATION: &[u8] = &[0xff; 4];
 /// A record batch that others have written is as long as they liked; ours are some megabytes.
 const BATCH_BYTES: u64 = 64 << 20;
 
@@ -82,7 +80,7 @@ impl FileFormat for ArrowTables {
 
     fn split(&self, file: &ObjectFile, split_bytes: u64) -> Result<Vec<FileSplit>> {
         let head = file.read(0..file.size_bytes().min(8))?;
-        if head.starts_with(CONTINUATION) {
+        if head.starts_with(&CONTINUATION) {
             return Ok(vec![FileSplit::whole(file.size_bytes())]);
         }
         if !head.starts_with(MAGIC) {
@@ -128,19 +126,28 @@ impl ArrowTables {
         file: &ObjectFile,
         out: &mut dyn FnMut(Table) -> Result<()>,
     ) -> Result<()> {
-        let stream = guarded(DOING, || {
-            StreamReader::try_new(BlockReader::whole(file), None).map_err(failed)
-        });
-        let mut stream = stream?;
-        let projection = self.projection(&stream.schema())?;
-        for place in 0u64.. {
-            let next = guarded(DOING, || stream.next().transpose().map_err(failed));
-            let Some(batch) = next.map_err(|error| error.at("record batch", place))? else { break };
-            let batch = match &projection {
-                Some(places) => batch.project(places).map_err(failed)?,
-                None => batch,
-            };
-            out(Table(batch))?;
+        let (mut stream, mut left_bytes) = (BlockReader::whole(file), file.size_bytes());
+        let (mut decoder, mut projection) = (StreamDecoder::new(), None);
+        let (mut place, mut is_over) = (0u64, false);
+        while !is_over {
+            let next = next_message(&mut stream, &mut left_bytes)?;
+            is_over = next.is_none();
+            // A batch without a body is given out when more follows: at the end, its mark.
+            let mut message = next.unwrap_or_else(|| Buffer::from(END));
+            while !message.is_empty() {
+                let batch = guarded(DOING, || decoder.decode(&mut message).map_err(failed));
+                let batch = batch.map_err(|error| error.at("record batch", place))?;
+                // The schema comes first, in a message of its own.
+                if let Some(schema) = decoder.schema().filter(|_| projection.is_none()) {
+                    projection = Some(self.projection(&schema)?);
+                }
+                let Some(batch) = batch else { continue };
+                place += 1;
+                out(Table(match projection.as_ref().and_then(Option::as_ref) {
+                    Some(places) => batch.project(places).map_err(failed)?,
+                    None => batch,
+                }))?;
+            }
         }
         Ok(())
     }
@@ -227,8 +234,6 @@ impl Index {
     }
 }
 
-const CUT_SHORT: &str = "copy the file again: it may be cut short or damaged";
-
 fn failed(error: ArrowError) -> Error {
     arrow_failed(DOING, error)
 }
@@ -245,5 +250,7 @@ fn fetch(file: &ObjectFile, block: &Block) -> Result<Bytes> {
     let start = u64::try_from(block.offset());
     let start = start.map_err(|_| corrupt("a record batch begins before the file"))?;
     let end = start.checked_add(length_of(block)?);
-    file.read(start..end.ok_or_else(|| corrupt("a record batch is too long"))?)
+    let bytes = file.read(start..end.ok_or_else(|| corrupt("a record batch is too long"))?)?;
+    check_message(&bytes, usize::try_from(block.metaDataLength()).unwrap_or(usize::MAX))?;
+    Ok(bytes)
 }

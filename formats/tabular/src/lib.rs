@@ -31,6 +31,7 @@ mod json;
 mod text;
 
 mod column_windows;
+mod ipc_message;
 mod ipc_read;
 mod ipc_write;
 mod parquet_read;

@@ -8,7 +8,8 @@ use super::*;
 use crate::csv_rows::CsvDialect;
 use crate::read::{FileFormat, ReadFiles};
 use crate::{
-    ReadArrow, ReadCsv, ReadCsvTables, ReadJson, ReadParquet, ReadText, WriteArrow, WriteParquet,
+    ArrowCompression, ReadArrow, ReadCsv, ReadCsvTables, ReadJson, ReadParquet, ReadText,
+    WriteArrow, WriteParquet,
 };
 
 fn fails<F: FileFormat<Out: Debug>>(name: &str, bytes: &[u8], read: ReadFiles<F>) -> Error {
@@ -153,6 +154,13 @@ fn damaged_arrow_is_an_error() {
     let write = WriteArrow::to(format!("{base}/out"), table(0, 1).schema()).with_num_shards(1);
     run(|p| create(p, &[table(0, 100), table(100, 50)]).apply(write)).expect("writes");
     check_damage("damaged.arrow", &shard(base), &ReadArrow::new());
+    for compression in [ArrowCompression::Lz4, ArrowCompression::Zstd] {
+        let base = format!("memory://tabular-damage-{compression:?}");
+        let write = WriteArrow::to(format!("{base}/out"), table(0, 1).schema()).with_num_shards(1);
+        let tables = [table(0, 3000)];
+        run(|p| create(p, &tables).apply(write.with_compression(compression))).expect("writes");
+        check_damage("damaged.arrow", &shard(&base), &ReadArrow::new());
+    }
     let error = fails("text.arrow", b"no arrow in here", ReadArrow::new());
     assert_eq!(error.code(), ErrorCode::UNKNOWN_FORMAT, "{error}");
 }

@@ -176,6 +176,16 @@ fn an_arrow_stream_is_read_too() {
     let place = put("a.arrows", &stream.into_inner().expect("ends"));
     let back = run(|p| p.apply(ReadArrow::new().from(place.clone()))).expect("reads");
     assert_eq!(back, tables);
+    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(3));
+    let schema = Arc::new(arrow::datatypes::Schema::empty());
+    let bare = RecordBatch::try_new_with_options(Arc::clone(&schema), vec![], &options);
+    let bare = bare.expect("rows without columns");
+    let mut stream =
+        arrow::ipc::writer::StreamWriter::try_new(Vec::new(), &schema).expect("begins");
+    (0..2).for_each(|_| stream.write(&bare).expect("takes"));
+    let bare_place = put("bare.arrows", &stream.into_inner().expect("ends"));
+    let back = run(|p| p.apply(ReadArrow::new().from(bare_place))).expect("reads");
+    assert_eq!(back, [Table(bare.clone()), Table(bare)]);
     let columns = ReadArrow::new().with_columns(["half", "n"]).from(place);
     let back = run(|p| p.apply(columns)).expect("reads");
     assert_eq!(back[3].0, tables[3].project(&[2, 0]).expect("columns"));

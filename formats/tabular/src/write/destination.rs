@@ -103,9 +103,17 @@ impl Destination {
                 .mend("choose another destination, or ask for `with_overwrite`"));
         }
         if !manifests.is_empty() {
-            // Its shards may have another suffix. One that cannot be read lists nothing.
-            let old = Manifest::read(&self.shown(), store).ok().flatten();
-            stale.extend(old.into_iter().flat_map(|old| old.shards).map(|shard| shard.name));
+            // Its shards may have another suffix. A damaged one lists nothing.
+            let old = match Manifest::read(&self.shown(), store) {
+                Err(error) if error.kind() == ErrorKind::Corrupt => None,
+                other => other?,
+            };
+            // Whatever a manifest names, nothing but shards of this destination is deleted.
+            let is_own = |name: &String| {
+                name.starts_with(&format!("{}-", self.name)) && !name.contains('/')
+            };
+            let listed = old.into_iter().flat_map(|old| old.shards).map(|shard| shard.name);
+            stale.extend(listed.filter(is_own));
             folder.delete(&manifest_name)?;
         }
         stale.iter().try_for_each(|name| folder.delete(name))
