@@ -109,9 +109,8 @@ impl Destination {
                 other => other?,
             };
             // Whatever a manifest names, nothing but shards of this destination is deleted.
-            let is_own = |name: &String| {
-                name.starts_with(&format!("{}-", self.name)) && !name.contains('/')
-            };
+            let is_own =
+                |name: &String| name.starts_with(&format!("{}-", self.name)) && !name.contains('/');
             let listed = old.into_iter().flat_map(|old| old.shards).map(|shard| shard.name);
             stale.extend(listed.filter(is_own));
             folder.delete(&manifest_name)?;
