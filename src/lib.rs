@@ -23,6 +23,7 @@ pub use dataflow;
 pub use direct;
 pub use netcdf;
 pub use objects;
+pub use tabular;
 pub use zarr;
 
 pub mod job;

@@ -17,6 +17,9 @@ pub(crate) mod custom_runner;
 #[path = "../../examples/dead_letters.rs"]
 mod dead_letters;
 #[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/dynamic_destinations.rs"]
+mod dynamic_destinations;
+#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/join.rs"]
 mod join;
 #[expect(dead_code, reason = "its `main` is for the command line")]
@@ -59,6 +62,18 @@ fn elements_that_fail_become_letters() {
         "E302 in Scale: (\"oven\", 200): the function panicked: 61 degrees at oven",
     ];
     assert_eq!(letters, want);
+}
+
+#[test]
+fn sales_go_to_the_files_of_their_shops() {
+    let folder = tempfile::tempdir().expect("there is a folder for such files");
+    let folder = folder.path().display().to_string();
+    let lines = dynamic_destinations::run(&folder).expect("runs");
+    let again = dynamic_destinations::run(&folder).expect("replaces what it has written");
+    assert_eq!(lines, again);
+    let shops = ["oslo: 17 sales, 2 files", "paris: 5 sales, 2 files", "quito: 8 sales, 2 files"];
+    assert_eq!(lines[..3], shops);
+    assert_eq!(lines[3..], ["0.00", "0.35", "0.70", "1.05", "1.40"]);
 }
 
 #[test]

@@ -16,5 +16,6 @@ mod joining;
 mod made;
 mod netcdf;
 mod random_pipelines;
+mod tabular;
 mod tidy;
 mod zarr;

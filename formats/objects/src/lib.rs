@@ -18,6 +18,7 @@ mod pending;
 
 mod ranges;
 mod requests;
+mod writer;
 
 mod client;
 mod credentials;
@@ -31,3 +32,4 @@ pub use location::Location;
 pub use objects::{Edge, EdgeBytes, ObjectFacts, Objects};
 pub use options::StoreOptions;
 pub use pending::Pending;
+pub use writer::ObjectWriter;

@@ -18,6 +18,7 @@ use crate::location::{Location, Scheme};
 use crate::options::StoreOptions;
 use crate::pending::Pending;
 use crate::requests::Object;
+use crate::writer::ObjectWriter;
 
 /// What a store says of an object without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +176,14 @@ impl Objects {
             Ok(object) => Pending::start(async move { object.put(bytes).await }),
             Err(error) => Pending::failed(error),
         }
+    }
+
+    /// Begins to write an object of any length, in place of the one that may be there.
+    ///
+    /// # Errors
+    /// A key that no object can have, or a store that is read only.
+    pub fn writer(&self, key: &str) -> Result<ObjectWriter> {
+        Ok(ObjectWriter::new(self.writable(key)?))
     }
 
     /// Writes an object if there is none, and says whether it is this one that is there now.

@@ -363,3 +363,24 @@ fn a_long_object_goes_up_in_parts() {
         store.delete_all("").expect("deletes");
     }
 }
+
+#[test]
+fn an_object_of_many_parts_is_visible_when_it_is_finished() {
+    let text: Vec<u8> =
+        (0..20u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    check("writer", |store| {
+        for length in [0, 1, 8 << 20, (8 << 20) + 1, text.len()] {
+            store.put("long", Bytes::from_static(b"old")).wait().expect("writes");
+            let mut writer = store.writer("long").expect("can be written");
+            text[..length].chunks(700_001).for_each(|part| writer.write_all(part).expect("takes"));
+            assert_eq!(store.get("long").expect("there"), "old", "{length}");
+            writer.finish().expect("finishes");
+            assert!(store.get("long").expect("there") == text[..length], "{length}");
+        }
+        let mut writer = store.writer("dropped").expect("can be written");
+        writer.write_all(&text).expect("takes");
+        drop(writer);
+        let keys: Vec<_> = store.list("").expect("lists").into_iter().map(|f| f.key).collect();
+        assert_eq!(keys, ["long"]);
+    });
+}

@@ -1,0 +1,172 @@
+//! One object, written from its start to its end, of any length.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+
+use crate::failure::failed;
+use crate::pending::Pending;
+use crate::requests::Object;
+
+/// The length of a part, and so of the longest object that is put by one request.
+const PART_BYTES: usize = 8 << 20;
+/// Parts that may be under way while the next one is filled.
+const PARTS_IN_FLIGHT: usize = 2;
+/// The most parts that S3 puts together.
+const PART_LIMIT: usize = 10_000;
+
+/// Writes one object part by part, for what is longer than memory should hold.
+///
+/// The object is visible when [`ObjectWriter::finish`] has returned, whole and in place of the one
+/// that may have been there; never before, and not at all when the writer is dropped. Errors that
+/// come through [`io::Write`] carry ours: `error.downcast::<dataflow::error::Error>()`.
+///
+/// Memory: at most [`ObjectWriter::WORKING_BYTES`]. Cost: one request for an object of up to 8 MiB,
+/// else one a part and two more. The longest object has 10 000 parts.
+///
+/// ```
+/// use std::io::Write;
+/// use objects::{Location, Objects, StoreOptions};
+/// let store = Objects::open(&Location::parse("memory://writer-doc")?, &StoreOptions::default())?;
+/// let mut writer = store.writer("a")?;
+/// writer.write_all(b"text").expect("the store takes it");
+/// assert_eq!(store.try_get("a")?, None);
+/// writer.finish()?;
+/// assert_eq!(store.get("a")?, "text");
+/// # Ok::<(), dataflow::error::Error>(())
+/// ```
+pub struct ObjectWriter {
+    object: Object,
+    part: Vec<u8>,
+    upload: Option<Box<dyn MultipartUpload>>,
+    in_flight: VecDeque<Pending<()>>,
+    part_count: usize,
+}
+
+impl ObjectWriter {
+    /// The most memory that a writer takes.
+    pub const WORKING_BYTES: u64 = ((PARTS_IN_FLIGHT + 1) * PART_BYTES) as u64;
+
+    pub(crate) fn new(object: Object) -> Self {
+        let in_flight = VecDeque::with_capacity(PARTS_IN_FLIGHT);
+        Self { object, part: Vec::new(), upload: None, in_flight, part_count: 0 }
+    }
+
+    /// Makes the object visible, waiting for it.
+    ///
+    /// # Errors
+    /// A store that fails; nothing has changed then.
+    pub fn finish(mut self) -> Result<()> {
+        if self.upload.is_none() {
+            let (object, bytes) =
+                (self.object.clone(), Bytes::from(std::mem::take(&mut self.part)));
+            return Pending::start(async move { object.put(bytes).await }).wait();
+        }
+        if !self.part.is_empty() {
+            self.send_part()?;
+        }
+        while let Some(part) = self.in_flight.pop_front() {
+            part.wait()?;
+        }
+        let Some(mut upload) = self.upload.take() else { return Ok(()) };
+        let object = self.object.clone();
+        Pending::start(async move {
+            let _permit = object.client.permit().await;
+            match upload.complete().await {
+                Ok(_) => Ok(()),
+                Err(error) => {
+                    // The first error is the one to tell.
+                    drop(upload.abort().await);
+                    Err(failed("write", &object.shown, &error))
+                }
+            }
+        })
+        .wait()
+    }
+
+    fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            // A full part leaves only when more follows, so that a short object is one request.
+            if self.part.len() == PART_BYTES {
+                self.send_part()?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.part.len()));
+            self.part.extend_from_slice(now);
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    fn send_part(&mut self) -> Result<()> {
+        if self.part_count == PART_LIMIT {
+            let message = format!("an object of more than {PART_LIMIT} parts of 8 MiB");
+            return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::ResourceExhausted, message)
+                .at("object", &self.object.shown)
+                .mend("spread what is written over more objects"));
+        }
+        if self.in_flight.len() == PARTS_IN_FLIGHT
+            && let Some(oldest) = self.in_flight.pop_front()
+        {
+            oldest.wait()?;
+        }
+        let upload = match &mut self.upload {
+            Some(upload) => upload,
+            none => none.insert(start(&self.object)?),
+        };
+        let sent = upload.put_part(PutPayload::from(std::mem::take(&mut self.part)));
+        let object = self.object.clone();
+        self.part_count += 1;
+        self.in_flight.push_back(Pending::start(async move {
+            let _permit = object.client.permit().await;
+            sent.await.map_err(|error| failed("write", &object.shown, &error))
+        }));
+        Ok(())
+    }
+}
+
+fn start(object: &Object) -> Result<Box<dyn MultipartUpload>> {
+    let (client, path, shown) =
+        (Arc::clone(&object.client), object.path.clone(), object.shown.clone());
+    let started = Pending::start(async move {
+        let _permit = client.permit().await;
+        client.store.put_multipart(&path).await.map_err(|error| failed("write", shown, &error))
+    });
+    started.wait()
+}
+
+impl io::Write for ObjectWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.push(bytes).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    /// Does nothing: an object is visible whole or not at all.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for ObjectWriter {
+    fn drop(&mut self) {
+        if let Some(mut upload) = self.upload.take() {
+            let parts = std::mem::take(&mut self.in_flight);
+            // Nobody waits for it: parts that stay are for the bucket's own rules.
+            drop(Pending::start(async move {
+                drop(upload.abort().await);
+                drop(parts);
+                Ok(())
+            }));
+        }
+    }
+}
+
+impl fmt::Debug for ObjectWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectWriter({}, {} parts)", self.object.shown, self.part_count)
+    }
+}
