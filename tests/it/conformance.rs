@@ -13,6 +13,7 @@ use crate::examples::custom_runner::ThreadsRunner;
 
 /// Runs the suite: all rows hold but those that are listed as refused.
 #[track_caller]
+#[expect(clippy::print_stdout, reason = "how many rows hold is asked for with `--nocapture`")]
 fn check(runner: &dyn Runner, what: &str) {
     let findings = RunnerFindings::of(runner);
     let failures: Vec<String> =

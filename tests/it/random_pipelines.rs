@@ -66,8 +66,11 @@ impl Way {
     }
 }
 
+/// The elements of one result.
+type Elements = Vec<(Pair, Timestamp, Window)>;
+
 /// The elements of a result, in order.
-fn sorted(report: &JobReport, asked: &Asked) -> Result<Vec<(Pair, Timestamp, Window)>> {
+fn sorted(report: &JobReport, asked: &Asked) -> Result<Elements> {
     let mut elements = report.get(asked)?.try_iter().collect::<Result<Vec<_>>>()?;
     elements.sort_unstable();
     Ok(elements)
@@ -78,7 +81,7 @@ fn results(
     runner: &str,
     outcome: Result<JobReport>,
     asked: &[Asked],
-) -> Result<Vec<Vec<(Pair, Timestamp, Window)>>, TestCaseError> {
+) -> Result<Vec<Elements>, TestCaseError> {
     let fail = |error| TestCaseError::fail(format!("on the {runner} runner: {error}"));
     let report = outcome.map_err(fail)?;
     asked.iter().map(|asked| sorted(&report, asked).map_err(fail)).collect()

@@ -125,7 +125,9 @@ impl Capabilities {
         .with(Capability::Reshuffle)
         .with(Capability::Metrics)
         .with(Capability::BundleFinalization)
-        .with(Capability::Windows);
+        .with(Capability::Windows)
+        .with(Capability::State)
+        .with(Capability::EventTimers);
 
     /// These and one more.
     #[must_use]

@@ -28,6 +28,7 @@ pub(super) enum Step {
     GroupByKey { input: usize },
     CombinePerKey { input: usize, is_greatest: bool },
     CombineGlobally { input: usize },
+    Stateful { input: usize, is_by_time: bool },
     Flatten { inputs: Vec<usize> },
     Reshuffle { input: usize },
     IterableSide { input: usize, side: usize },
@@ -60,6 +61,7 @@ impl Step {
             Self::GroupByKey { .. } => "group",
             Self::CombinePerKey { .. } => "combine per key",
             Self::CombineGlobally { .. } => "combine globally",
+            Self::Stateful { .. } => "stateful",
             Self::Flatten { .. } => "flatten",
             Self::Reshuffle { .. } => "reshuffle",
             Self::IterableSide { .. } => "iterable side",
@@ -72,7 +74,7 @@ impl Step {
 }
 
 /// The number of kinds of steps.
-pub(super) const KINDS: usize = 15;
+pub(super) const KINDS: usize = 16;
 
 fn windows() -> impl Strategy<Value = Windows> {
     prop_oneof![
@@ -98,6 +100,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (input(), any::<bool>())
             .prop_map(|(input, is_greatest)| Step::CombinePerKey { input, is_greatest }),
         1 => input().prop_map(|input| Step::CombineGlobally { input }),
+        1 => (input(), any::<bool>())
+            .prop_map(|(input, is_by_time)| Step::Stateful { input, is_by_time }),
         2 => prop::collection::vec(input(), 0..4).prop_map(|inputs| Step::Flatten { inputs }),
         1 => input().prop_map(|input| Step::Reshuffle { input }),
         1 => (input(), input()).prop_map(|(input, side)| Step::IterableSide { input, side }),
@@ -171,7 +175,8 @@ impl Building {
             | Step::Split { input, .. } => self.each(step, input),
             Step::GroupByKey { input }
             | Step::CombinePerKey { input, .. }
-            | Step::CombineGlobally { input } => self.group(step, input),
+            | Step::CombineGlobally { input }
+            | Step::Stateful { input, .. } => self.group(step, input),
             Step::Reshuffle { input } => {
                 let input = self.take(input);
                 self.add(input.pairs.apply(Reshuffle), input.windows, input.size);
@@ -225,6 +230,13 @@ impl Building {
 
     fn group(&mut self, step: &Step, input: usize) {
         let Made { pairs, windows, size, .. } = self.take(input);
+        // State is kept in windows that merge no more.
+        let must_be_global =
+            matches!((step, windows), (Step::Stateful { .. }, Windows::Sessions(_)));
+        let (pairs, windows) = match must_be_global {
+            true => (pairs.apply(WindowInto::of(GlobalWindows)), Windows::Global),
+            false => (pairs, windows),
+        };
         let grouped = match windows {
             Windows::Sessions(gap) => Windows::Merged(gap),
             other => other,
@@ -232,6 +244,8 @@ impl Building {
         let made = match *step {
             Step::GroupByKey { .. } => pairs.apply(GroupByKey).apply(map(fold)),
             Step::CombinePerKey { is_greatest: true, .. } => greatest(&pairs),
+            Step::Stateful { is_by_time: true, .. } => pairs.apply(StatefulParDo::by_time(Keeps)),
+            Step::Stateful { .. } => pairs.apply(StatefulParDo::of(Keeps)),
             Step::CombinePerKey { .. } => {
                 let sums = pairs.apply(CombinePerKey::of(Sum::<i64>::new()));
                 sums.apply(map(|(key, sum): Pair| (key, sum % MODULUS)))
@@ -243,7 +257,8 @@ impl Building {
                 values.apply(sum).apply(map(|sum: i64| (0, sum % MODULUS)))
             }
         };
-        self.add(made, grouped, size.max(1));
+        // A stateful function gives two pairs a key, all others one.
+        self.add(made, grouped, 2 * size + 1);
     }
 
     fn flatten(&mut self, inputs: &[usize]) {
@@ -315,6 +330,51 @@ impl Building {
             }
         };
         self.add(made, main.windows, main.size);
+    }
+}
+
+const SUM: ValueState<i64> = ValueState::new("sum");
+const SEEN: SetState<i64> = SetState::new("seen");
+const ALARM: TimerFamily = TimerFamily::new("alarm");
+
+/// Keeps what depends on no order of values, and puts it out by a timer and at the end.
+#[derive(Clone)]
+struct Keeps;
+
+impl StatefulDoFn for Keeps {
+    type Key = i64;
+    type Value = i64;
+    type Out = Pair;
+
+    fn process(
+        &mut self,
+        _: &i64,
+        value: i64,
+        ctx: &mut StatefulContext<'_, '_, Pair>,
+    ) -> Result<()> {
+        let sum = ctx.value(&SUM)?.unwrap_or(0);
+        ctx.set_value(&SUM, (sum + value) % MODULUS)?;
+        ctx.add_to_set(&SEEN, value % 5)?;
+        ctx.set_timer(ALARM, ctx.window().max_timestamp())
+    }
+
+    fn on_timer(
+        &mut self,
+        key: &i64,
+        _: &Timer,
+        ctx: &mut StatefulContext<'_, '_, Pair>,
+    ) -> Result<()> {
+        let count = ctx.set(&SEEN)?.len() as i64;
+        ctx.output((*key, count))
+    }
+
+    fn on_window_expiration(
+        &mut self,
+        key: &i64,
+        ctx: &mut StatefulContext<'_, '_, Pair>,
+    ) -> Result<()> {
+        let sum = ctx.value(&SUM)?.unwrap_or(0);
+        ctx.output((*key, sum))
     }
 }
 

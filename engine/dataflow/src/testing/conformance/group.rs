@@ -73,7 +73,6 @@ fn empty(runner: &dyn Runner) -> Result<()> {
 #[derive(Debug, Clone)]
 struct Odd(i64);
 
-#[expect(clippy::derive_partial_eq_without_eq, reason = "it is not reflexive, which is the point")]
 impl PartialEq for Odd {
     fn eq(&self, _: &Self) -> bool {
         false

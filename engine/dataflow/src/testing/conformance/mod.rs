@@ -26,6 +26,7 @@ mod outputs;
 mod pardo;
 mod reshuffle;
 mod side_inputs;
+mod state;
 mod windowed;
 mod windows;
 
@@ -45,6 +46,7 @@ pub const CASES: &[&[Case]] = &[
     reshuffle::CASES,
     windows::CASES,
     windowed::CASES,
+    state::CASES,
     lifecycle::CASES,
     metrics::CASES,
     asserts::CASES,

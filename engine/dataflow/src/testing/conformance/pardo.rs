@@ -109,7 +109,7 @@ fn composite(runner: &dyn Runner) -> Result<()> {
 fn large(runner: &dyn Runner) -> Result<()> {
     const LARGE_BYTES: usize = 11 << 20;
     let pipeline = TestPipeline::on(runner);
-    let letters = pipeline.apply(Create::of([b'a', b'b'].map(|letter| i64::from(letter))));
+    let letters = pipeline.apply(Create::of([b'a', b'b'].map(i64::from)));
     let large = letters.apply(map(|letter: i64| vec![letter as u8; LARGE_BYTES]));
     let sizes = large.apply(map(|bytes: Vec<u8>| {
         let is_whole = bytes.iter().all(|byte| *byte == bytes[0]);
