@@ -91,12 +91,12 @@ mod tests {
         within(Arc::clone(&outer) as _, || {
             count("seen", 10);
             let work = || {
-                within(Arc::clone(&inner) as _, || {
+                within(Arc::clone(&inner) as _, || -> () {
                     count("seen", 100);
-                    std::panic::resume_unwind(Box::new(()))
-                })
+                    std::panic::resume_unwind(Box::new(()));
+                });
             };
-            catch_unwind::<_, ()>(AssertUnwindSafe(work)).expect_err("it panics");
+            catch_unwind(AssertUnwindSafe(work)).expect_err("it panics");
             count("seen", 10);
         });
         count("seen", 1);
