@@ -52,8 +52,8 @@ pub(crate) fn run(folder: &str) -> Result<Vec<String>> {
 
 #[expect(clippy::print_stdout, reason = "an example shows what came of it")]
 fn main() -> Result<()> {
-    let own = std::env::temp_dir().join("levain-example-sales").display().to_string();
-    for line in run(&std::env::args().nth(1).unwrap_or(own))? {
+    let folder = std::env::temp_dir().join("levain-example-sales");
+    for line in run(&folder.display().to_string())? {
         println!("{line}");
     }
     Ok(())
