@@ -17,11 +17,11 @@ mod custom_runner;
 #[path = "../../examples/dead_letters.rs"]
 mod dead_letters;
 #[expect(dead_code, reason = "its `main` is for the command line")]
-#[path = "../../examples/join.rs"]
-mod join;
-#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/dynamic_destinations.rs"]
 mod dynamic_destinations;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/join.rs"]
+mod join;
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/side_inputs.rs"]
 mod side_inputs;
