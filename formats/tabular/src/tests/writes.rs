@@ -1,6 +1,9 @@
 //! What a write leaves behind: names, bytes, manifests; what it refuses and replaces.
 
+use std::time::Duration;
+
 use dataflow::error::{Error, ErrorCode};
+use dataflow::prelude::{FixedWindows, Timestamp, WindowInto, WithTimestamps};
 use objects::{Fault, Faults};
 
 use super::*;
@@ -167,6 +170,22 @@ fn elements_choose_their_destinations() {
         lines.sort();
         assert_eq!(lines, (100..150).map(|n| (2 * n + 1).to_string()).collect::<Vec<_>>());
     });
+}
+
+#[test]
+fn elements_in_windows_are_written_to_the_same_files() {
+    let windowed = |p: &Pipeline| {
+        let timed = WithTimestamps::of(|word: &String| Timestamp::from_millis(word.len() as i64));
+        create(p, &words(120))
+            .apply(timed)
+            .apply(WindowInto::of(FixedWindows::of(Duration::from_millis(1))))
+    };
+    let to =
+        |name: &str| WriteText::to(format!("memory://tabular-windows/{name}")).with_num_shards(2);
+    let written = run(|p| windowed(p).apply(to("fixed"))).expect("writes");
+    assert_eq!((written.len(), written[0].manifest.record_count), (1, 120));
+    let written = run(|p| windowed(p).apply(to("keyed").by(|_| "one".to_owned()))).expect("writes");
+    assert_eq!((written.len(), written[0].manifest.record_count), (1, 120));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use dataflow::Element;
 use dataflow::prelude::{CombineFn, CombinePerKey, PCollection, PTransform, ParDo};
-use dataflow::prelude::{DoFn, ProcessContext, Result};
+use dataflow::prelude::{DoFn, GlobalWindows, ProcessContext, Result, WindowInto};
 
 use super::shards::{Addressed, Addressing, KEYS, write_shards};
 use super::{FileSink, WriteFiles, WrittenFiles};
@@ -117,6 +117,7 @@ where
     let assigned = input.apply_named("Assign", target.assign(address).with_output(&KEYS));
     let destinations = assigned
         .get(&KEYS)
+        .apply(WindowInto::of(GlobalWindows))
         .apply_named("Destinations", CombinePerKey::of(Once))
         .apply_named("Keys", ParDo::of(Keys));
     write_shards(sink, target, &destinations, &assigned.main)

@@ -18,6 +18,8 @@ const DEFAULT_SHARD_COUNT: u32 = 8;
 /// does its place within: a shard has the order of encodings, for strings that of their bytes.
 /// Equal elements are in one shard.
 ///
+/// Windows are left: an element that is in several is written once for each.
+///
 /// What is at the destination already is an error, unless [`WriteFiles::with_overwrite`] is asked
 /// for. Memory: some 90 MiB a thread, and what the format needs; a longer shard is sorted on disk.
 #[derive(Debug, Clone)]

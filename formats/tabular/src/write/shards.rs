@@ -8,8 +8,8 @@ use dataflow::coder::{Coder, decode_all};
 use dataflow::dofn::DoFnFacts;
 use dataflow::error::{Error, ErrorCode, ErrorKind};
 use dataflow::prelude::{
-    DoFn, Flatten, GroupByKey, Iterable, PCollection, PCollectionList, ParDo, ProcessContext,
-    Result, Tag,
+    DoFn, Flatten, GlobalWindows, GroupByKey, Iterable, PCollection, PCollectionList, ParDo,
+    ProcessContext, Result, Tag, WindowInto,
 };
 use objects::{Objects, StoreOptions};
 use xxhash_rust::xxh3::xxh3_64;
@@ -97,7 +97,9 @@ pub(crate) fn write_shards<S: FileSink>(
     target.suffix = Some(suffix.clone());
     let clear = Clear { target: target.clone(), suffix: suffix.clone() };
     let shards = destinations.apply_named("Clear", ParDo::of(clear));
-    PCollectionList::of(&shards, [records.clone()])
+    // Files are of the whole collection, whatever windows its elements are in.
+    let records = records.apply(WindowInto::of(GlobalWindows));
+    PCollectionList::of(&shards, [records])
         .apply(Flatten)
         .apply_named("GroupByShard", GroupByKey)
         .apply_named("Write", ParDo::of(WriteShards { sink, target: target.clone(), suffix }))
