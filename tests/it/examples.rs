@@ -5,11 +5,15 @@
 
 use std::path::{Path, PathBuf};
 
+use levain::job::MemoryLimit;
 use levain::prelude::*;
 
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/bake_netcdf.rs"]
 mod bake_netcdf;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/custom_coder.rs"]
+mod custom_coder;
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/custom_runner.rs"]
 pub(crate) mod custom_runner;
@@ -26,16 +30,60 @@ mod join;
 #[path = "../../examples/side_inputs.rs"]
 mod side_inputs;
 #[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/stateful.rs"]
+mod stateful;
+#[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/windows.rs"]
+mod windows;
+#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/wordcount.rs"]
 mod wordcount;
 
 #[test]
 fn days_in_files_become_one_store() {
     let folder = tempfile::tempdir().expect("there is a folder for such files");
-    let report = bake_netcdf::run(folder.path()).expect("bakes");
+    let report = bake_netcdf::run(folder.path(), MemoryLimit::of_machine()).expect("bakes");
     let days = std::fs::read_dir(folder.path().join("files")).expect("it made files").count();
     let time = report.plan.template.dimensions.iter().find(|it| it.name == "time");
     assert_eq!(time.expect("days follow along it").length, days as u64 * 24);
+}
+
+#[test]
+fn a_type_with_a_coder_of_its_own_is_a_key() {
+    let counts = custom_coder::run().expect("runs");
+    assert_eq!(counts.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn state_and_timers_follow_accounts() {
+    let want = [
+        "ann: -10",
+        "ann: -5",
+        "ann: still -10 after a day",
+        "ann: still -5 after a day",
+        "bob: -7",
+    ];
+    assert_eq!(stateful::run().expect("runs"), want);
+}
+
+#[test]
+fn readings_are_summed_by_hour_and_by_visit() {
+    let (by_hour, by_visit) = windows::run().expect("runs");
+    let hours = [
+        "door 1 from 7200 to 10800",
+        "door 4 from 3600 to 7200",
+        "door 5 from 0 to 3600",
+        "gate 1 from 0 to 3600",
+        "gate 5 from 3600 to 7200",
+    ];
+    assert_eq!(by_hour, hours);
+    let visits = [
+        "door 1 from 9000 to 9600",
+        "door 4 from 3700 to 4300",
+        "door 5 from 600 to 1500",
+        "gate 6 from 3500 to 4250",
+    ];
+    assert_eq!(by_visit, visits);
 }
 
 #[test]

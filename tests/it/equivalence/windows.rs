@@ -500,3 +500,22 @@ fn without_windows_a_bundle_needs_no_time_to_end() {
         [4],
     );
 }
+
+#[test]
+fn the_first_and_the_last_value_are_chosen_by_time() {
+    let pairs = |pipeline: &Pipeline| {
+        let pairs = [("a", 1, 5), ("a", 2, 9), ("a", 3, 9), ("b", 4, 2), ("a", 5, 1), ("b", 6, 12)];
+        timed(pipeline, "Pairs", &pairs)
+    };
+    let of = |key: &str, value| (key.to_owned(), value);
+    // Of two at the same time, the one of the greater encoding.
+    check(Size::Tiny, |p| pairs(p).apply(Latest::per_key()), [of("a", 3), of("b", 6)]);
+    check(Size::Tiny, |p| pairs(p).apply(Earliest::per_key()), [of("a", 5), of("b", 4)]);
+    check(Size::Tiny, |p| pairs(p).apply(Latest::globally()), [of("b", 6)]);
+    let by_ten = || WindowInto::of(FixedWindows::of(ms(10)));
+    check(
+        Size::Tiny,
+        |p| pairs(p).apply(by_ten()).apply(Earliest::globally()),
+        [of("a", 5), of("b", 6)],
+    );
+}

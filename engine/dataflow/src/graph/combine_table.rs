@@ -72,6 +72,10 @@ impl<C: CombineFn> CombineTable<C> {
         }
         let mut accumulator = self.function.create();
         self.function.add(&mut accumulator, value);
+        // A first value may make room for several.
+        if std::mem::needs_drop::<C::Acc>() {
+            self.accumulator_bytes += accumulator.heap_bytes();
+        }
         let place = self.entries.len() as u32;
         let (key_start, key_length) = (self.keys.len(), key.len() as u32);
         self.keys.extend_from_slice(key);

@@ -131,6 +131,21 @@ impl<F: DoFn> MultiParDo<F> {
         self
     }
 
+    /// Lets the DoFn read a side input in the window that `mapping` makes of the main input's.
+    #[must_use]
+    pub fn with_side_in<V>(mut self, view: &PCollectionView<V>, mapping: WindowMapping) -> Self {
+        self.sides.push(Side { view: view.id(), mapping: Some(mapping) });
+        self
+    }
+
+    /// Lets the DoFn put out elements with times of their own, at most `skew` before that of its
+    /// element.
+    #[must_use]
+    pub fn with_allowed_skew(mut self, skew: Duration) -> Self {
+        self.run = self.run.with_stamping(skew);
+        self
+    }
+
     /// Gives the DoFn one more output.
     #[must_use]
     pub fn with_output<T: Element>(mut self, tag: &Tag<T>) -> Self {

@@ -14,6 +14,7 @@ mod logical;
 mod to_list;
 mod to_set;
 
+mod by_time;
 mod sample;
 mod top;
 
@@ -26,6 +27,7 @@ mod compose;
 mod tuple;
 
 pub use approximate_distinct::ApproximateDistinct;
+pub use by_time::{ByTimeGlobally, ByTimePerKey, Earliest, Latest};
 pub use compose::OfField;
 pub use count::{Count, CountPerElement};
 pub use exact_quantiles::ExactQuantiles;

@@ -4,16 +4,16 @@ use std::fmt::Debug;
 
 use dataflow::coder::{Coder, Context, decode_all};
 use dataflow::combine::Accuracy;
-use dataflow::prelude::{CombineFn, Element};
+use dataflow::prelude::{CombineFn, Element, Timestamp};
 use proptest::prelude::{ProptestConfig, any};
 use proptest::proptest;
 
 use super::combine_all;
 use crate::encoding::encoding_of;
 use crate::{
-    All, Any, ApproximateDistinct, Count, ExactQuantiles, Histogram, Max, Mean, Min, OfField,
-    Quantiles, Sample, SingleInputTupleCombineFn, StdDev, Sum, ToList, ToSet, Top, TupleCombineFn,
-    Variance,
+    All, Any, ApproximateDistinct, Count, Earliest, ExactQuantiles, Histogram, Latest, Max, Mean,
+    Min, OfField, Quantiles, Sample, SingleInputTupleCombineFn, StdDev, Sum, ToList, ToSet, Top,
+    TupleCombineFn, Variance,
 };
 
 /// Numbers that are determined by a seed: the generator of Vigna, "xorshift64*".
@@ -110,6 +110,19 @@ proptest! {
         check_mergeable(&ApproximateDistinct::new(), &values, seed, none);
         let coarse = ApproximateDistinct::with_precision(4).expect("is offered");
         check_mergeable(&coarse, &values, seed, none);
+    }
+
+    #[test]
+    fn functions_of_times(
+        values in proptest::collection::vec((-9i64..9, -5i64..5), 0..30),
+        seed in any::<u64>(),
+    ) {
+        let timed: Vec<(i64, Timestamp)> = values
+            .into_iter()
+            .map(|(value, millis)| (value, Timestamp::from_millis(millis)))
+            .collect();
+        check_mergeable(&Latest::new(), &timed, seed, none);
+        check_mergeable(&Earliest::new(), &timed, seed, none);
     }
 
     #[test]
