@@ -273,7 +273,7 @@ impl DoFn for ReadSides {
     fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, String>) -> Result<()> {
         let factor = *ctx.side(&self.factor)?;
         let names = ctx.side(&self.names)?;
-        let name = names.get(&element)?.map_or("nobody", String::as_str);
+        let name = names.get(&element)?.unwrap_or_else(|| "nobody".to_owned());
         let others: i64 = ctx.side(&self.others)?.iter().sum();
         ctx.output(format!("{name} {} of {others}", element * factor))
     }

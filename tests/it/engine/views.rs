@@ -17,7 +17,7 @@ impl DoFn for LookUp {
 
     fn process(&mut self, key: String, ctx: &mut ProcessContext<'_, Option<i64>>) -> Result<()> {
         let map = ctx.side(&self.0)?;
-        ctx.output(map.get(&key)?.copied())
+        ctx.output(map.get(&key)?)
     }
 }
 
