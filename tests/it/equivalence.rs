@@ -10,6 +10,7 @@ mod combining;
 mod dead_letters;
 mod joining;
 mod state;
+mod views;
 mod windows;
 
 use std::fmt::Debug;
@@ -48,7 +49,7 @@ fn all_ways() -> Vec<Way> {
     ways
 }
 
-/// Bytes for side inputs, which cannot be spilled, besides the least that a pipeline runs in.
+/// Bytes for what side inputs keep in memory, besides the least that a pipeline runs in.
 const FOR_VIEWS_BYTES: u64 = 4 << 10;
 
 impl Way {
