@@ -10,6 +10,7 @@ mod combining;
 mod dead_letters;
 mod joining;
 mod state;
+mod views;
 mod windows;
 
 use std::fmt::Debug;
@@ -48,7 +49,7 @@ fn all_ways() -> Vec<Way> {
     ways
 }
 
-/// Bytes for side inputs, which cannot be spilled, besides the least that a pipeline runs in.
+/// Bytes for what side inputs keep in memory, besides the least that a pipeline runs in.
 const FOR_VIEWS_BYTES: u64 = 4 << 10;
 
 impl Way {
@@ -273,7 +274,7 @@ impl DoFn for ReadSides {
     fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, String>) -> Result<()> {
         let factor = *ctx.side(&self.factor)?;
         let names = ctx.side(&self.names)?;
-        let name = names.get(&element)?.map_or("nobody", String::as_str);
+        let name = names.get(&element)?.unwrap_or_else(|| "nobody".to_owned());
         let others: i64 = ctx.side(&self.others)?.iter().sum();
         ctx.output(format!("{name} {} of {others}", element * factor))
     }

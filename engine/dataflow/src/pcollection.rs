@@ -6,11 +6,13 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::element::Element;
-use crate::graph::{CollectionId, IterableLoader, MapLoader, SingletonLoader};
+use crate::graph::{
+    AnyView, CollectionId, IterableLoader, ListLoader, MapLoader, MultimapLoader, SingletonLoader,
+};
 use crate::pipeline::{Name, Pipeline};
 use crate::ptransform::PTransform;
 use crate::shuffle::Iterable;
-use crate::view::{MapView, PCollectionView, PipelineId};
+use crate::view::{ListView, MapView, MultimapView, PCollectionView, PipelineId};
 use crate::window::Windowing;
 
 /// A collection of elements of type `T`, still to be computed.
@@ -65,25 +67,52 @@ impl<T: Element> PCollection<T> {
     }
 
     /// A side input that is the only element of this collection.
+    #[track_caller]
     pub fn as_singleton_view(&self) -> PCollectionView<T> {
-        self.pipeline.add_view(self.id, Arc::new(SingletonLoader::<T>::new(None)))
+        self.view(Arc::new(SingletonLoader::<T>::new(None)))
     }
 
     /// A side input that is the only element, or `default` where there is none.
+    #[track_caller]
     pub fn as_singleton_view_or(&self, default: T) -> PCollectionView<T> {
-        self.pipeline.add_view(self.id, Arc::new(SingletonLoader::new(Some(default))))
+        self.view(Arc::new(SingletonLoader::new(Some(default))))
     }
 
     /// A side input of all elements, in no order.
+    #[track_caller]
     pub fn as_iterable_view(&self) -> PCollectionView<Iterable<T>> {
-        self.pipeline.add_view(self.id, Arc::new(IterableLoader::<T>::new()))
+        self.view(Arc::new(IterableLoader::<T>::new()))
+    }
+
+    /// A side input of all elements, to be looked up by place.
+    ///
+    /// What memory does not hold is looked up on disk.
+    #[track_caller]
+    pub fn as_list_view(&self) -> PCollectionView<ListView<T>> {
+        self.view(Arc::new(ListLoader::<T>::default()))
+    }
+
+    #[track_caller]
+    fn view<V>(&self, loader: Arc<dyn AnyView>) -> PCollectionView<V> {
+        self.pipeline.add_view(self.id, loader, Location::caller())
     }
 }
 
 impl<K: Element, V: Element> PCollection<(K, V)> {
     /// A side input that is looked up by key; each key may occur once.
+    ///
+    /// What memory does not hold is looked up on disk. Keys need a deterministic coder.
+    #[track_caller]
     pub fn as_map_view(&self) -> PCollectionView<MapView<K, V>> {
-        self.pipeline.add_view(self.id, Arc::new(MapLoader::<K, V>::new()))
+        self.view(Arc::new(MapLoader::<K, V>::default()))
+    }
+
+    /// A side input that is looked up by key and gives all values of it.
+    ///
+    /// What memory does not hold is looked up on disk. Keys need a deterministic coder.
+    #[track_caller]
+    pub fn as_multimap_view(&self) -> PCollectionView<MultimapView<K, V>> {
+        self.view(Arc::new(MultimapLoader::<K, V>::default()))
     }
 }
 

@@ -147,16 +147,36 @@ impl Pipeline {
         PCollection::new(self.clone(), ids[0])
     }
 
-    /// Adds a view of a collection.
+    /// Adds a view of a collection, which was asked for at `location`.
     pub(crate) fn add_view<V>(
         &self,
         collection: CollectionId,
         loader: Arc<dyn AnyView>,
+        location: &'static Location<'static>,
     ) -> PCollectionView<V> {
-        let graph = &mut self.lock().graph;
+        let mut builder = self.lock();
+        if let Some(mistake) = loader.mistake() {
+            builder.mistake_of_view(mistake, collection, location);
+        }
+        let windowing = &builder.graph.collection(collection).windowing;
+        if windowing.merges {
+            let message =
+                format!("a side input is made of a collection whose windows merge ({windowing})");
+            let error = Error::new(ErrorCode::WINDOWS_DIFFER, ErrorKind::InvalidInput, message);
+            let mend = "put it into windows that do not merge before, with `WindowInto`";
+            builder.mistake_of_view(error.mend(mend), collection, location);
+        }
+        let graph = &mut builder.graph;
         let id = ViewId { pipeline: graph.pipeline, index: graph.views.len() as u32 };
         graph.views.push(View { collection, loader });
         PCollectionView::new(id)
+    }
+
+    /// The windows of a view of this pipeline.
+    pub(crate) fn view_windowing(&self, view: ViewId) -> Windowing {
+        let builder = self.lock();
+        let collection = builder.graph.view(view).collection;
+        builder.graph.collection(collection).windowing.clone()
     }
 
     /// What tells this pipeline from the others of this process.
@@ -208,6 +228,22 @@ impl Builder {
             Some(at) => error.at("recipe", format_args!("{}:{}", at.file(), at.line())),
             None => error,
         };
+        self.graph.mistakes.push(error);
+    }
+
+    /// Keeps a mistake in making a view: outside of any scope it is that of who made the collection.
+    fn mistake_of_view(
+        &mut self,
+        error: Error,
+        collection: CollectionId,
+        location: &'static Location<'static>,
+    ) {
+        if !self.scopes.is_empty() {
+            return self.mistake(error);
+        }
+        let producer = self.graph.collection(collection).producer;
+        let error = error.at("step", &self.graph.node(producer).name);
+        let error = error.at("recipe", format_args!("{}:{}", location.file(), location.line()));
         self.graph.mistakes.push(error);
     }
 

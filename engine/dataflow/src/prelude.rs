@@ -18,7 +18,7 @@ pub use crate::state::{
     TimerFamily, ValueState,
 };
 pub use crate::time::Timestamp;
-pub use crate::view::{MapView, PCollectionView};
+pub use crate::view::{ListView, MapView, MultimapView, PCollectionView};
 pub use crate::window::{
     FixedWindows, GlobalWindows, Sessions, SlidingWindows, TimestampCombiner, Window, WindowFn,
     WindowMapping,

@@ -1,5 +1,7 @@
 //! Collections as side inputs.
 
+mod shapes;
+
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,12 +9,10 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hashbrown::HashMap;
-
-use crate::coder::{Coder, Context};
-use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::window::{Window, WindowMapping, Windowing};
+
+pub use shapes::{ListView, MapView, MultimapView};
 
 /// Tells the pipelines of this process apart, so that no handle of one is taken for another's.
 ///
@@ -39,7 +39,8 @@ pub struct ViewId {
 
 /// A collection that DoFns read as a whole: an id with a type, and nothing else.
 ///
-/// `V` is what a DoFn sees: `T` for a singleton, `Iterable<T>`, or [`MapView<K, V>`].
+/// `V` is what a DoFn sees: `T` for a singleton, `Iterable<T>`, [`ListView<T>`], [`MapView<K, V>`] or
+/// [`MultimapView<K, V>`].
 pub struct PCollectionView<V> {
     id: ViewId,
     of: PhantomData<fn() -> V>,
@@ -119,56 +120,5 @@ impl SideInput {
             Some(value) => Ok(Arc::clone(value)),
             None => by_window.nothing.clone().map_err(|error| error.at("window", window)),
         }
-    }
-}
-
-/// A collection of pairs, to be looked up by key.
-pub struct MapView<K, V> {
-    values: HashMap<Vec<u8>, V, foldhash::fast::RandomState>,
-    of: PhantomData<fn(&K)>,
-}
-
-impl<K: Element, V: Element> MapView<K, V> {
-    pub(crate) fn with_capacity(key_count: usize) -> Self {
-        let values = HashMap::with_capacity_and_hasher(key_count, Default::default());
-        Self { values, of: PhantomData }
-    }
-
-    /// Bytes that a map of so many keys takes besides what keys and values own.
-    pub(crate) fn table_bytes(key_count: usize) -> usize {
-        let buckets = (key_count.saturating_mul(8) / 7 + 1).next_power_of_two();
-        buckets.saturating_mul(size_of::<(Vec<u8>, V)>() + 1)
-    }
-
-    pub(crate) fn insert(&mut self, key: Vec<u8>, value: V) -> Option<V> {
-        self.values.insert(key, value)
-    }
-
-    /// The value of a key.
-    ///
-    /// Cost: one encoding and one look-up.
-    ///
-    /// # Errors
-    /// A key that cannot be encoded.
-    pub fn get(&self, key: &K) -> Result<Option<&V>> {
-        let mut bytes = Vec::new();
-        K::coder().encode(key, Context::Outer, &mut bytes)?;
-        Ok(self.values.get(&bytes))
-    }
-
-    /// The number of keys.
-    pub fn len(&self) -> usize {
-        self.values.len()
-    }
-
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.values.is_empty()
-    }
-}
-
-impl<K, V> fmt::Debug for MapView<K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MapView({} keys)", self.values.len())
     }
 }

@@ -1,5 +1,7 @@
 //! Mistakes of a recipe, and plans that cannot run: each is one error before anything runs.
 
+use std::time::Duration;
+
 use levain::dataflow::error::{Error, ErrorCode};
 use levain::dataflow::plan::{CompileOptions, compile};
 use levain::dataflow::runner::NoObserver;
@@ -202,4 +204,202 @@ fn too_little_memory_is_refused_with_what_would_do() {
     let error = run(least - 1).expect_err("too little");
     check_error(&error, ErrorCode::MEMORY_TOO_SMALL, &[&format!("at least {least} bytes")]);
     run(least).expect("what would do does");
+}
+
+/// Numbers as their own times, in windows of ten milliseconds.
+fn windowed(pipeline: &Pipeline) -> PCollection<i64> {
+    let timed = numbers(pipeline).apply(WithTimestamps::of(|n: &i64| Timestamp::from_millis(*n)));
+    timed.apply(WindowInto::of(FixedWindows::of(Duration::from_millis(10))))
+}
+
+fn in_sessions(pipeline: &Pipeline) -> PCollection<(i64, i64)> {
+    let pairs = windowed(pipeline).apply(Map::of(|n: i64| (n, n)));
+    pairs.apply(WindowInto::of(Sessions::with_gap(Duration::from_millis(5))))
+}
+
+#[test]
+fn views_are_looked_up_by_keys_of_equal_bytes_only() {
+    let line = format!("refusals.rs:{}", line!() + 3);
+    check(
+        ErrorCode::KEY_NOT_DETERMINISTIC,
+        &["double", "looked up", "Halves", &line],
+        |pipeline| {
+            let halves =
+                numbers(pipeline).apply_named("Halves", Map::of(|n: i64| (n as f64 / 2., n)));
+            halves.as_map_view();
+        },
+    );
+    check(ErrorCode::KEY_NOT_DETERMINISTIC, &["iterable<f32>", "integers"], |pipeline| {
+        numbers(pipeline).apply(Map::of(|n: i64| (vec![n as f32], n))).as_multimap_view();
+    });
+}
+
+#[test]
+fn a_side_input_of_windows_that_merge_is_refused() {
+    let words = ["Sessions", "WindowInto"];
+    let line = format!("refusals.rs:{}", line!() + 2);
+    check(ErrorCode::WINDOWS_DIFFER, &[words[0], words[1], &line], |pipeline| {
+        in_sessions(pipeline).as_list_view();
+    });
+    check(ErrorCode::WINDOWS_DIFFER, &words, |pipeline| {
+        in_sessions(pipeline).as_singleton_view();
+    });
+    check(ErrorCode::WINDOWS_DIFFER, &words, |pipeline| {
+        in_sessions(pipeline).as_multimap_view();
+    });
+}
+
+#[test]
+fn a_side_input_of_merged_windows_needs_a_mapping() {
+    let recipe = |pipeline: &Pipeline, mapping: Option<WindowMapping>| {
+        let sums = in_sessions(pipeline).apply(CombinePerKey::of(Sum::<i64>::new()));
+        let view = sums.apply(Map::of(|(_, sum): (i64, i64)| sum)).as_singleton_view_or(0);
+        let read = ParDo::of(Read(view));
+        let read = match mapping {
+            Some(mapping) => read.with_side_in(&view, mapping),
+            None => read.with_side(&view),
+        };
+        windowed(pipeline).apply_named("Reader", read).collect()
+    };
+    check(ErrorCode::WINDOWS_DIFFER, &["Reader", "with_side_in", "Sessions"], |pipeline| {
+        recipe(pipeline, None);
+    });
+    let pipeline = Pipeline::new();
+    let session = WindowMapping::of(|_| Window::of_millis(2, 7));
+    let sums = recipe(&pipeline, Some(session));
+    for outcome in run_everywhere(&pipeline) {
+        assert_eq!(super::sorted(&outcome.expect("runs"), &sums), [3, 4, 5]);
+    }
+}
+
+#[test]
+fn collections_of_different_windows_are_not_flattened() {
+    let line = format!("refusals.rs:{}", line!() + 3);
+    let words = ["Fixed", "Global", "WindowInto", "Flatten", &line];
+    check(ErrorCode::WINDOWS_DIFFER, &words, |pipeline| {
+        PCollectionList::of(&windowed(pipeline), [numbers(pipeline)]).apply(Flatten);
+    });
+}
+
+#[test]
+fn a_default_in_windows_is_refused() {
+    let line = format!("refusals.rs:{}", line!() + 3);
+    let words = ["Fixed", "default", "without_default", "CombineGlobally", &line];
+    check(ErrorCode::WINDOWS_DIFFER, &words, |pipeline| {
+        windowed(pipeline).apply(CombineGlobally::of(Sum::<i64>::new()));
+    });
+}
+
+#[test]
+fn a_trigger_is_refused_by_name() {
+    let line = format!("refusals.rs:{}", line!() + 3);
+    check(ErrorCode::RUNNER_CANNOT, &["AfterCount(3)", "WindowInto", &line], |pipeline| {
+        let trigger = levain::dataflow::primitives::Trigger::AfterCount(3);
+        windowed(pipeline).apply(WindowInto::same().with_trigger(trigger));
+    });
+}
+
+#[test]
+fn state_is_not_kept_in_windows_that_merge() {
+    let words = ["state", "Sessions", "group by key", "Stateful"];
+    check(ErrorCode::WINDOWS_DIFFER, &words, |pipeline| {
+        in_sessions(pipeline).apply_named("Stateful", StatefulParDo::of(LateTimer));
+    });
+}
+
+/// Runs a recipe that fails while it runs; all `words` are in the error.
+#[track_caller]
+fn check_run(code: ErrorCode, words: &[&str], recipe: impl FnOnce(&Pipeline)) {
+    let pipeline = Pipeline::new();
+    recipe(&pipeline);
+    for outcome in run_everywhere(&pipeline) {
+        check_error(&outcome.expect_err("it cannot run"), code, words);
+    }
+}
+
+/// Sets a timer for after the end of the window.
+#[derive(Clone)]
+struct LateTimer;
+
+impl StatefulDoFn for LateTimer {
+    type Key = i64;
+    type Value = i64;
+    type Out = i64;
+
+    fn process(&mut self, _: &i64, _: i64, ctx: &mut StatefulContext<'_, '_, i64>) -> Result<()> {
+        let end = ctx.window().max_timestamp();
+        ctx.set_timer(TimerFamily::new("late"), end + Duration::from_millis(1))
+    }
+}
+
+#[test]
+fn st10_a_timer_after_its_window_is_refused() {
+    let words = ["timer", "expiration", "late", "Timers", "on_window_expiration"];
+    check_run(ErrorCode::TIME_OUT_OF_BOUNDS, &words, |pipeline| {
+        let pairs = windowed(pipeline).apply(Map::of(|n: i64| (n, n)));
+        pairs.apply_named("Timers", StatefulParDo::of(LateTimer));
+    });
+}
+
+/// Puts elements out so many milliseconds from their time.
+#[derive(Clone)]
+struct ShiftTime(i64);
+
+impl DoFn for ShiftTime {
+    type In = i64;
+    type Out = i64;
+
+    fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, i64>) -> Result<()> {
+        let timestamp = Timestamp::from_millis(ctx.timestamp().millis() + self.0);
+        ctx.output_at(timestamp, element)
+    }
+}
+
+#[test]
+fn pd5_a_time_behind_the_allowed_skew_is_refused() {
+    let words =
+        ["before the time of the element", "1001 ms", "1000 ms", "with_allowed_skew", "Shift"];
+    check_run(ErrorCode::TIME_OUT_OF_BOUNDS, &words, |pipeline| {
+        let shift = ParDo::of(ShiftTime(-1001)).with_allowed_skew(Duration::from_millis(1000));
+        windowed(pipeline).apply_named("Shift", shift);
+    });
+    let pipeline = Pipeline::new();
+    let shift = ParDo::of(ShiftTime(-1000)).with_allowed_skew(Duration::from_millis(1000));
+    let shifted = windowed(&pipeline).apply(shift).apply(ReifyTimestamps);
+    let times = shifted.apply(Map::of(|(_, time): (i64, Timestamp)| time.millis())).collect();
+    for outcome in run_everywhere(&pipeline) {
+        assert_eq!(super::sorted(&outcome.expect("runs"), &times), [-999, -998, -997]);
+    }
+}
+
+#[test]
+fn times_of_outputs_are_set_only_where_that_is_declared() {
+    check_run(ErrorCode::NOT_DECLARED, &["times", "with_timestamps", "Shift"], |pipeline| {
+        windowed(pipeline).apply_named("Shift", ParDo::of(ShiftTime(1)));
+    });
+}
+
+/// Says how many elements a bundle has had, and not in which window.
+#[derive(Clone, Default)]
+struct Tally(i64);
+
+impl DoFn for Tally {
+    type In = i64;
+    type Out = i64;
+
+    fn process(&mut self, _: i64, _: &mut ProcessContext<'_, i64>) -> Result<()> {
+        self.0 += 1;
+        Ok(())
+    }
+
+    fn finish_bundle(&mut self, ctx: &mut ProcessContext<'_, i64>) -> Result<()> {
+        ctx.output(std::mem::take(&mut self.0))
+    }
+}
+
+#[test]
+fn what_a_bundle_ends_with_needs_a_window() {
+    check_run(ErrorCode::WINDOWS_DIFFER, &["window", "output_in", "Tally"], |pipeline| {
+        windowed(pipeline).apply_named("Tally", ParDo::of(Tally::default()));
+    });
 }

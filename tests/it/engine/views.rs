@@ -17,7 +17,7 @@ impl DoFn for LookUp {
 
     fn process(&mut self, key: String, ctx: &mut ProcessContext<'_, Option<i64>>) -> Result<()> {
         let map = ctx.side(&self.0)?;
-        ctx.output(map.get(&key)?.copied())
+        ctx.output(map.get(&key)?)
     }
 }
 
@@ -119,9 +119,10 @@ fn check_too_large(pipeline: &Pipeline, shape: &str, enough: u64) {
 }
 
 #[test]
-fn a_map_view_that_is_too_large_is_refused() {
+fn a_map_view_is_refused_when_memory_holds_no_index_of_it() {
     let pipeline = Pipeline::new();
-    let pairs: Vec<_> = (0..10_000).map(|n| (format!("key {n}"), n)).collect();
+    // Every fourth key stands in the index.
+    let pairs: Vec<_> = (0..400).map(|n| (format!("{n:08000}"), n)).collect();
     let map = pipeline.apply(Create::of(pairs)).as_map_view();
     keys(&pipeline, &["key 1"]).apply(ParDo::of(LookUp(map)).with_side(&map));
     check_too_large(&pipeline, "map view", 16 << 20);
@@ -182,5 +183,205 @@ impl DoFn for Shift {
     fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, i64>) -> Result<()> {
         let side = *ctx.side(&self.0)?;
         ctx.output(element + side)
+    }
+}
+
+/// Whether a place is one of a list view; for the first, all values by place, ascending.
+#[derive(Clone)]
+struct Places(PCollectionView<ListView<String>>);
+
+impl DoFn for Places {
+    type In = i64;
+    type Out = (i64, bool, Vec<String>);
+
+    fn process(&mut self, place: i64, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+        let list = ctx.side(&self.0)?;
+        let found = list.get(place as u64)?;
+        let in_turn = usize::try_from(place).ok().and_then(|place| list.iter().nth(place));
+        assert_eq!(found, in_turn, "both are in one order");
+        let count = if place == 0 { list.len() } else { 0 };
+        let all = (0..count).filter_map(|place| list.get(place).transpose());
+        let mut all = all.collect::<Result<Vec<_>>>()?;
+        all.sort();
+        ctx.output((place, found.is_some(), all))
+    }
+}
+
+/// The values of a key of a multimap view, ascending.
+#[derive(Clone)]
+struct AllOf(PCollectionView<MultimapView<i64, String>>);
+
+impl DoFn for AllOf {
+    type In = i64;
+    type Out = (i64, Vec<String>);
+
+    fn process(&mut self, key: i64, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+        let multimap = ctx.side(&self.0)?;
+        let found = multimap.get(&key)?;
+        let mut values: Vec<String> = found.iter().collect();
+        assert_eq!((values.len() as u64, values.is_empty()), (found.len(), found.is_empty()));
+        assert_eq!(multimap.contains_key(&key)?, !values.is_empty());
+        values.sort();
+        ctx.output((key, values))
+    }
+}
+
+/// The value of a key of a map view.
+#[derive(Clone)]
+struct OneOf(PCollectionView<MapView<i64, String>>);
+
+impl DoFn for OneOf {
+    type In = i64;
+    type Out = (i64, Option<String>, u64);
+
+    fn process(&mut self, key: i64, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+        let map = ctx.side(&self.0)?;
+        let value = map.get(&key)?;
+        assert_eq!(map.contains_key(&key)?, value.is_some());
+        ctx.output((key, value, map.len()))
+    }
+}
+
+/// Keeps pairs on an edge, as a view does that is not copied.
+#[derive(Clone)]
+struct Unread;
+
+impl DoFn for Unread {
+    type In = (i64, String);
+    type Out = (i64, String);
+
+    fn process(&mut self, pair: Self::In, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+        ctx.output(pair)
+    }
+}
+
+const ENTRY_COUNT: i64 = 50_000;
+
+fn value(n: i64) -> String {
+    format!("value {}", n.wrapping_mul(0x9E37_79B9_7F4A_7C15u64 as i64))
+}
+
+fn asked(pipeline: &Pipeline) -> PCollection<i64> {
+    let asked = (0..ENTRY_COUNT).step_by(997).chain([-1, 1, 2, 3, ENTRY_COUNT - 1, ENTRY_COUNT]);
+    pipeline.apply_named("Asked", Create::of(asked))
+}
+
+/// Runs with ample memory and with the least, where the view is written to disk; `read` makes the
+/// results of a collection of pairs.
+#[track_caller]
+fn check_larger_than_memory<T: Element + Ord + std::fmt::Debug>(
+    pairs_of: impl Fn(i64) -> i64,
+    read: impl Fn(&PCollection<(i64, String)>) -> PCollection<T>,
+) -> Vec<T> {
+    let recipe = |read: &dyn Fn(&PCollection<(i64, String)>) -> PCollection<T>| {
+        let pipeline = Pipeline::new();
+        let pairs = (0..ENTRY_COUNT).map(|n| (pairs_of(n), value(n)));
+        let got = read(&pipeline.apply_named("Entries", Create::of(pairs))).collect();
+        (pipeline, got)
+    };
+    let (pipeline, got) = recipe(&read);
+    let ample = pipeline.run(&DirectRunner::new()).expect("runs");
+    assert_eq!(ample.shuffle.spilled_bytes, 0);
+    let want = sorted(&ample, &got);
+    let scarce = run_within(&pipeline, 8 << 10).expect("runs");
+    assert_eq!(sorted(&scarce, &got), want);
+    // Of the spilled bytes, those that are there without the view too are not its own.
+    let (unread, _) = recipe(&|pairs| {
+        let all = pairs.as_iterable_view();
+        let none = pairs.pipeline().apply_named("None", Create::<(i64, String)>::of([]));
+        let none = none.apply(ParDo::of(Unread).with_side(&all));
+        read(&none)
+    });
+    let unread = run_within(&unread, 8 << 10).expect("runs");
+    let own = scarce.shuffle.spilled_bytes.saturating_sub(unread.shuffle.spilled_bytes);
+    assert!(own > 300_000, "{own} bytes of the view were spilled");
+    want
+}
+
+#[test]
+fn a_map_view_may_be_larger_than_memory() {
+    let found = check_larger_than_memory(
+        |n| n,
+        |pairs| {
+            let map = pairs.as_map_view();
+            asked(pairs.pipeline()).apply(ParDo::of(OneOf(map)).with_side(&map))
+        },
+    );
+    let asked = (0..ENTRY_COUNT).step_by(997).chain([-1, 1, 2, 3, ENTRY_COUNT - 1, ENTRY_COUNT]);
+    let is_there = |n: i64| (0..ENTRY_COUNT).contains(&n).then(|| value(n));
+    let mut want: Vec<_> = asked.map(|n| (n, is_there(n), ENTRY_COUNT as u64)).collect();
+    want.sort();
+    assert_eq!(found, want);
+}
+
+#[test]
+fn a_multimap_view_may_be_larger_than_memory() {
+    // Three keys have 16 667 values or one less, all others none.
+    let found = check_larger_than_memory(
+        |n| n % 3,
+        |pairs| {
+            let multimap = pairs.as_multimap_view();
+            asked(pairs.pipeline()).apply(ParDo::of(AllOf(multimap)).with_side(&multimap))
+        },
+    );
+    for (key, values) in found {
+        let mut want: Vec<String> = (0..ENTRY_COUNT).filter(|n| n % 3 == key).map(value).collect();
+        want.sort();
+        assert!(values == want, "{} values of {key}", values.len());
+    }
+}
+
+#[test]
+fn a_list_view_may_be_larger_than_memory() {
+    let found = check_larger_than_memory(
+        |n| n,
+        |pairs| {
+            let list = pairs.apply(Map::of(|(_, value): (i64, String)| value)).as_list_view();
+            asked(pairs.pipeline()).apply(ParDo::of(Places(list)).with_side(&list))
+        },
+    );
+    let mut all: Vec<String> = (0..ENTRY_COUNT).map(value).collect();
+    all.sort();
+    for (place, is_there, values) in found {
+        assert_eq!(is_there, (0..ENTRY_COUNT).contains(&place), "{place}");
+        let want = if place == 0 { &all[..] } else { &[] };
+        assert!(values == want, "{} values by place", values.len());
+    }
+}
+
+#[test]
+fn a_key_twice_is_named_whether_a_map_view_fits_memory_or_not() {
+    for more in [8 << 10, 64 << 20] {
+        let pipeline = Pipeline::new();
+        let pairs: Vec<_> = (0..20_000).map(|n| (format!("key {}", n % 19_999), n)).collect();
+        let map = pipeline.apply_named("Pairs", Create::of(pairs)).as_map_view();
+        keys(&pipeline, &["key 1"]).apply(ParDo::of(LookUp(map)).with_side(&map));
+        let error = run_within(&pipeline, more).expect_err("a key is there twice");
+        assert_eq!(error.code(), ErrorCode::VIEW_MISMATCH, "{error}");
+        for word in ["\"key 0\"", "Pairs", "as_multimap_view"] {
+            assert!(error.to_string().contains(word), "`{word}` is missing in: {error}");
+        }
+    }
+}
+
+#[test]
+fn views_by_window_may_be_larger_than_memory() {
+    let millis = std::time::Duration::from_millis;
+    let pipeline = Pipeline::new();
+    let fixed = || WindowInto::of(FixedWindows::of(millis(100)));
+    let timed = |name: &str, numbers: Vec<i64>| {
+        let numbers = pipeline.apply_named(name, Create::of(numbers));
+        let timed = numbers.apply(WithTimestamps::of(|n: &i64| Timestamp::from_millis(n % 1000)));
+        timed.apply(fixed())
+    };
+    // Ten windows of 2000 pairs each.
+    let pairs = timed("Entries", (0..20_000).collect()).apply(Map::of(|n: i64| (n, value(n))));
+    let map = pairs.as_map_view();
+    let asked = timed("Asked", vec![0, 999, 1099, 19_999]);
+    let found = asked.apply(ParDo::of(OneOf(map)).with_side(&map)).collect();
+    let want: Vec<_> = [0, 999, 1099, 19_999].map(|n| (n, Some(value(n)), 2000)).into();
+    for more in [8 << 10, 64 << 20] {
+        let report = run_within(&pipeline, more).expect("runs");
+        assert_eq!(sorted(&report, &found), want);
     }
 }

@@ -346,7 +346,7 @@ impl DoFn for WithShapes {
         let mut values: Vec<i64> = list.iter().map(|(_, value)| value).collect();
         values.sort_unstable();
         let map = ctx.side(&self.map)?;
-        let found = map.get(&"x".to_owned())?.copied();
+        let found = map.get(&"x".to_owned())?;
         ctx.output(format!("{} {values:?} {found:?}", pair.0))
     }
 }

@@ -323,7 +323,7 @@ impl Building {
                 let view = greatest(&pairs).as_map_view();
                 let look_up =
                     each(move |(key, value): Pair, ctx: &mut ProcessContext<'_, Pair>| {
-                        let greatest = ctx.side(&view)?.get(&key)?.copied();
+                        let greatest = ctx.side(&view)?.get(&key)?;
                         ctx.output((key, (value + greatest.unwrap_or(50)) % MODULUS))
                     });
                 main.pairs.apply(look_up.with_side(&view))

@@ -7,7 +7,7 @@ use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
 use crate::options::RunOptions;
 use crate::plan::StageGraph;
-use crate::shuffle::{InProcessShuffle, RawValuesBuilder, Scratch, ShuffleStore};
+use crate::shuffle::{InProcessShuffle, RawValuesBuilder, Scratch, Shelf, ShuffleStore};
 use crate::view::ViewId;
 
 /// Where the bundles of a run keep their records and what they may use.
@@ -93,6 +93,11 @@ impl Setting {
     /// An empty group of values.
     pub(super) fn group_builder(&self) -> RawValuesBuilder {
         RawValuesBuilder::new(&self.budget, &self.scratch)
+    }
+
+    /// Where the tables of one side input go.
+    pub(super) fn shelf(&self) -> Shelf {
+        Shelf::new(&self.budget, &self.scratch)
     }
 
     /// What the receivers of one new bundle share.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use crate::bundle::{BundleProcessor, Setting};
 use crate::error::{Error, Result};
 use crate::graph::{AnyView, Collection, CollectionId, LoadedView, ViewLoad};
-use crate::memory::MemoryBudget;
-use crate::shuffle::{EdgeId, NoRecords, OfKey, RawValuesBuilder, Record, RecordSet, Trimmed};
+use crate::shuffle::{
+    EdgeId, NoRecords, OfKey, RawValuesBuilder, Record, RecordSet, Shelf, Trimmed,
+};
 use crate::view::ViewId;
 use crate::window::{STAMP_BYTES, Stamps, decode_window};
 
@@ -33,7 +34,7 @@ impl BundleProcessor<'_> {
         let loader = self.graph.graph().view(id).loader.as_ref();
         if collection.windowing.is_global() {
             let records = unstamped(self.setting.store.contents(edge)?, collection.stamps);
-            return Ok(ViewLoad::Whole(loader.load(records, &self.setting.budget)?));
+            return Ok(ViewLoad::Whole(loader.load(records, &mut self.setting.shelf())?));
         }
         self.load_by_window(edge, collection, loader)
     }
@@ -45,7 +46,8 @@ impl BundleProcessor<'_> {
         collection: &Collection,
         loader: &dyn AnyView,
     ) -> Result<ViewLoad> {
-        let Setting { store, budget, .. } = self.setting;
+        let Setting { store, .. } = self.setting;
+        let mut shelf = self.setting.shelf();
         let mut views = BTreeMap::new();
         for partition in store.filled_partitions(edge) {
             let mut records = store.records(edge, partition)?;
@@ -65,11 +67,11 @@ impl BundleProcessor<'_> {
                 }
                 let (store, key) = (Arc::clone(store), key.into());
                 let set = OfKey { store, edge, partition, key, record_count };
-                let view = load_window(loader, set, values, budget);
+                let view = load_window(loader, set, values, &mut shelf);
                 views.insert(window, view.map_err(|error| error.at("window", window))?);
             }
         }
-        let nothing = loader.load(Arc::new(NoRecords), budget);
+        let nothing = loader.load(Arc::new(NoRecords), &mut shelf);
         Ok(ViewLoad::ByWindow(collection.windowing.clone(), views, nothing))
     }
 }
@@ -78,12 +80,12 @@ fn load_window(
     loader: &dyn AnyView,
     set: OfKey,
     values: RawValuesBuilder,
-    budget: &MemoryBudget,
+    shelf: &mut Shelf,
 ) -> Result<LoadedView> {
     if loader.keeps_records() {
-        return loader.load(Arc::new(set), budget);
+        return loader.load(Arc::new(set), shelf);
     }
-    loader.load(Arc::new(values.finish()?), budget)
+    loader.load(Arc::new(values.finish()?), shelf)
 }
 
 /// The records without the stamps before their values.

@@ -11,7 +11,8 @@
 //! groups may reach over it.
 
 use crate::coder::{Coder, Context, decode_all, malformed};
-use crate::error::Result;
+use crate::element::Element;
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::graph::Collection;
 use crate::shuffle::EdgeOrder;
 use crate::time::Timestamp;
@@ -139,4 +140,18 @@ impl KeyLayout {
             (_, None, Stamps::Each) => end,
         }
     }
+}
+
+/// What is wrong with keys of type `K`, if equal ones may have different bytes.
+pub(crate) fn key_mistake<K: Element>(cannot_be: &str) -> Option<Error> {
+    let coder = K::coder();
+    if coder.is_deterministic() {
+        return None;
+    }
+    let message = format!("keys of coder {} cannot be {cannot_be}", coder.kind());
+    let error = Error::new(ErrorCode::KEY_NOT_DETERMINISTIC, ErrorKind::InvalidInput, message);
+    Some(error.mend(
+        "equal keys must have equal bytes: use integers, strings, or a type of such fields; \
+         round floats to integers first",
+    ))
 }

@@ -34,8 +34,9 @@ pub use env::{Env, Span, StepInfo};
 pub use group::{CombinePart, GroupBy, GroupFacts, Grouping};
 pub use groups::Groups;
 pub use keys::KeyLayout;
+pub(crate) use keys::key_mistake;
 pub use pardo::{Elementwise, ElementwiseFacts, RunParDo};
-pub use view::{AnyView, IterableLoader, MapLoader, SingletonLoader};
+pub use view::{AnyView, IterableLoader, ListLoader, MapLoader, MultimapLoader, SingletonLoader};
 pub use views::{LoadedView, ViewLoad, Views};
 pub use window::{AssignWindows, RunWindowInto};
 

@@ -9,10 +9,9 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::coder::{Coder, Context, Preview};
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::graph::LoadedView;
-use crate::memory::{MemoryBudget, Reservation};
-use crate::shuffle::{Iterable, RawValues, RecordSet};
-use crate::view::MapView;
+use crate::graph::{LoadedView, key_mistake};
+use crate::shuffle::{Iterable, RawValues, RecordSet, Shelf, Table, TableOrder};
+use crate::view::{ListView, MapView, MultimapView};
 
 /// Reads all records of a collection into what a DoFn sees.
 pub trait AnyView: Send + Sync + fmt::Debug {
@@ -22,16 +21,21 @@ pub trait AnyView: Send + Sync + fmt::Debug {
     /// A default that cannot be encoded.
     fn identity(&self) -> Result<String>;
 
+    /// What keeps a view of this shape from being made, whatever the collection holds.
+    fn mistake(&self) -> Option<Error> {
+        None
+    }
+
     /// Whether what it makes reads the records again and again, and does not copy them.
     fn keeps_records(&self) -> bool {
         false
     }
 
-    /// Reads the view; what it keeps in memory is reserved.
+    /// Reads the view; what it keeps in memory is reserved, what is refused goes to the shelf.
     ///
     /// # Errors
     /// A collection that does not have the shape, or more than the budget holds.
-    fn load(&self, records: Arc<dyn RecordSet>, budget: &MemoryBudget) -> Result<LoadedView>;
+    fn load(&self, records: Arc<dyn RecordSet>, shelf: &mut Shelf) -> Result<LoadedView>;
 }
 
 /// A collection of exactly one element, or of none where there is a default.
@@ -54,17 +58,19 @@ impl<T: Element> AnyView for SingletonLoader<T> {
         Ok(format!("singleton or {:032x}", xxh3_128(&bytes)))
     }
 
-    fn load(&self, records: Arc<dyn RecordSet>, budget: &MemoryBudget) -> Result<LoadedView> {
+    fn load(&self, records: Arc<dyn RecordSet>, shelf: &mut Shelf) -> Result<LoadedView> {
         if records.record_count() > 1 {
             let count = records.record_count();
             let message = format!("a singleton view was made of {count} elements");
             return Err(mismatch(message).mend("combine the collection into one element first"));
         }
-        let mut held = budget.hold();
+        let mut held = shelf.budget().hold();
         let mut records = records.records();
         let value = if records.advance()? {
             let record = records.record();
-            reserve(&mut held, record.head.len() + record.tail.len(), "singleton", budget)?;
+            if !held.try_grow((record.head.len() + record.tail.len()) as u64) {
+                return Err(too_large("singleton", "its element alone is larger", shelf));
+            }
             Some(T::coder().decode_shared(record.head, record.tail.clone())?)
         } else {
             self.default.clone()
@@ -103,25 +109,39 @@ impl<T: Element> AnyView for IterableLoader<T> {
     }
 
     /// Nothing is copied: the values stay on their edge, in memory or on disk.
-    fn load(&self, records: Arc<dyn RecordSet>, _: &MemoryBudget) -> Result<LoadedView> {
+    fn load(&self, records: Arc<dyn RecordSet>, _: &mut Shelf) -> Result<LoadedView> {
         let values = Iterable::<T>::in_bundle(RawValues::of_records(records));
         Ok(LoadedView::new(Arc::new(values), None))
+    }
+}
+
+/// All elements in a fixed order, to be looked up by place.
+pub struct ListLoader<T>(PhantomData<fn() -> T>);
+
+impl<T> Default for ListLoader<T> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: Element> AnyView for ListLoader<T> {
+    fn identity(&self) -> Result<String> {
+        Ok("list".to_owned())
+    }
+
+    fn load(&self, records: Arc<dyn RecordSet>, shelf: &mut Shelf) -> Result<LoadedView> {
+        let table = Table::of(records.as_ref(), TableOrder::AsRead, shelf)?;
+        let table = table.ok_or_else(|| too_large("list", NOR_INDEX, shelf))?;
+        Ok(LoadedView::new(Arc::new(ListView::<T>::new(table)), None))
     }
 }
 
 /// Pairs with unique keys, to be looked up.
 pub struct MapLoader<K, V>(PhantomData<fn() -> (K, V)>);
 
-impl<K, V> MapLoader<K, V> {
-    /// The loader of these types.
-    pub const fn new() -> Self {
-        Self(PhantomData)
-    }
-}
-
 impl<K, V> Default for MapLoader<K, V> {
     fn default() -> Self {
-        Self::new()
+        Self(PhantomData)
     }
 }
 
@@ -130,41 +150,68 @@ impl<K: Element, V: Element> AnyView for MapLoader<K, V> {
         Ok("map".to_owned())
     }
 
-    fn load(&self, records: Arc<dyn RecordSet>, budget: &MemoryBudget) -> Result<LoadedView> {
-        let (coder, keys) = (<(K, V)>::coder(), K::coder());
-        let mut held = budget.hold();
-        let count = usize::try_from(records.record_count()).unwrap_or(usize::MAX);
-        let table = MapView::<K, V>::table_bytes(count);
-        reserve(&mut held, table, "map", budget)?;
-        let mut view = MapView::<K, V>::with_capacity(count);
-        let mut records = records.records();
-        while records.advance()? {
-            let record = records.record();
-            let (key, value) = coder.decode_shared(record.head, record.tail.clone())?;
-            let mut bytes = Vec::new();
-            keys.encode(&key, Context::Outer, &mut bytes)?;
-            bytes.shrink_to_fit();
-            reserve(&mut held, bytes.len() + value.heap_bytes(), "map", budget)?;
-            if view.insert(bytes, value).is_some() {
-                let mut preview = Preview::default();
-                keys.preview(&key, &mut preview);
-                return Err(mismatch("a map view was made of pairs with a key twice")
-                    .at("key", preview.finish())
-                    .mend("combine the values of each key first"));
-            }
+    fn mistake(&self) -> Option<Error> {
+        key_mistake::<K>("looked up")
+    }
+
+    fn load(&self, records: Arc<dyn RecordSet>, shelf: &mut Shelf) -> Result<LoadedView> {
+        let table = by_key::<K>(records.as_ref(), "map", shelf)?;
+        if let Some(mut key) = table.repeated_key() {
+            let keys = K::coder();
+            let key = keys.decode(Context::Nested, &mut key)?;
+            let mut preview = Preview::default();
+            keys.preview(&key, &mut preview);
+            return Err(mismatch("a map view was made of pairs with a key twice")
+                .at("key", preview.finish())
+                .mend("combine the values of each key first, or use `as_multimap_view`"));
         }
-        Ok(LoadedView::new(Arc::new(view), Some(held)))
+        Ok(LoadedView::new(Arc::new(MapView::<K, V>::new(table)), None))
     }
 }
 
-fn reserve(held: &mut Reservation, more: usize, shape: &str, budget: &MemoryBudget) -> Result<()> {
-    if held.try_grow(more as u64) {
-        return Ok(());
+/// Pairs whose keys need not be unique, to be looked up.
+pub struct MultimapLoader<K, V>(PhantomData<fn() -> (K, V)>);
+
+impl<K, V> Default for MultimapLoader<K, V> {
+    fn default() -> Self {
+        Self(PhantomData)
     }
-    let limit = budget.limit_bytes();
-    let message = format!("a {shape} view does not fit the memory of {limit} bytes");
+}
+
+impl<K: Element, V: Element> AnyView for MultimapLoader<K, V> {
+    fn identity(&self) -> Result<String> {
+        Ok("multimap".to_owned())
+    }
+
+    fn mistake(&self) -> Option<Error> {
+        key_mistake::<K>("looked up")
+    }
+
+    fn load(&self, records: Arc<dyn RecordSet>, shelf: &mut Shelf) -> Result<LoadedView> {
+        let table = by_key::<K>(records.as_ref(), "multimap", shelf)?;
+        Ok(LoadedView::new(Arc::new(MultimapView::<K, V>::new(table)), None))
+    }
+}
+
+/// A table of encoded pairs, by the keys that they begin with.
+fn by_key<K: Element>(records: &dyn RecordSet, shape: &str, shelf: &mut Shelf) -> Result<Table> {
+    let coder = K::coder();
+    let key_bytes = |head: &[u8]| {
+        let mut rest = head;
+        coder.decode(Context::Nested, &mut rest)?;
+        Ok(head.len() - rest.len())
+    };
+    let table = Table::of(records, TableOrder::ByKey(&key_bytes), shelf)?;
+    table.ok_or_else(|| too_large(shape, NOR_INDEX, shelf))
+}
+
+const NOR_INDEX: &str = "not even an index of it on disk";
+
+fn too_large(shape: &str, what: &str, shelf: &Shelf) -> Error {
+    let limit = shelf.budget().limit_bytes();
+    let message = format!("a {shape} view does not fit the memory of {limit} bytes: {what}");
     let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
-    Err(error.mend("allow more memory, or join by key instead"))
+    error.mend("allow more memory, or join by key instead")
 }
 
 fn mismatch(message: impl AsRef<str>) -> Error {
@@ -184,5 +231,7 @@ macro_rules! debug_by_shape {
 debug_by_shape! {
     SingletonLoader<T>;
     IterableLoader<T>;
+    ListLoader<T>;
     MapLoader<K, V>;
+    MultimapLoader<K, V>;
 }

@@ -12,7 +12,7 @@ use crate::graph::{CollectionId, Graph, Node, NodeId, Operation, Side};
 use crate::plan::CompileOptions;
 use crate::plan::stage::{Edge, EdgePurpose, Root, Stage, StageId, key_layout};
 use crate::receiver::BATCH_BYTES;
-use crate::shuffle::{EdgeId, READER_BYTES, WRITER_BYTES};
+use crate::shuffle::{EdgeId, LOOK_UP_BYTES, READER_BYTES, WRITER_BYTES};
 
 /// What every bundle needs whatever it does: its chain, its metrics, its task.
 const BUNDLE_BYTES: u64 = 256 << 10;
@@ -183,7 +183,8 @@ impl Fusion<'_> {
                 })
                 .sum();
             let writers = stage.outputs.len() as u64 * WRITER_BYTES;
-            stage.working_bytes = BUNDLE_BYTES + READER_BYTES + writers + declared;
+            let sides = stage.views.len() as u64 * LOOK_UP_BYTES;
+            stage.working_bytes = BUNDLE_BYTES + READER_BYTES + writers + sides + declared;
         }
         self.stages.sort_by_key(|stage| stage.id);
         (self.stages, self.edges)

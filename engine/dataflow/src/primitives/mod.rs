@@ -22,21 +22,15 @@ pub use stateful::{MultiStatefulParDo, StatefulParDo};
 pub use timestamps::{ReifyTimestamps, ReifyWindows, WithTimestamps};
 pub use window_into::{Trigger, WindowInto};
 
-use crate::coder::Coder;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind};
+use crate::graph::key_mistake;
 use crate::pipeline::Pipeline;
 
 /// Keeps a mistake if keys of type `K` cannot be grouped by.
 fn check_key<K: Element>(pipeline: &Pipeline) {
-    let coder = K::coder();
-    if !coder.is_deterministic() {
-        let message = format!("keys of coder {} cannot be grouped by", coder.kind());
-        let error = Error::new(ErrorCode::KEY_NOT_DETERMINISTIC, ErrorKind::InvalidInput, message);
-        pipeline.mistake(error.mend(
-            "equal keys must have equal bytes: use integers, strings, or a type of such fields; \
-             round floats to integers first",
-        ));
+    if let Some(mistake) = key_mistake::<K>("grouped by") {
+        pipeline.mistake(mistake);
     }
 }
 

@@ -206,12 +206,25 @@ impl<T> ParDoOutputs<T> {
     }
 }
 
-/// Every view that is declared must be one of this pipeline.
+/// Every view that is declared must be one of this pipeline, and have windows to be looked up in.
 fn check_sides(pipeline: &Pipeline, sides: &[Side]) {
     let id = pipeline.id();
-    if sides.iter().any(|side| side.view.pipeline != id) {
-        let message = "a side input of another pipeline is declared";
-        let error = Error::new(ErrorCode::NOT_DECLARED, ErrorKind::InvalidInput, message);
-        pipeline.mistake(error.mend("make the view from a collection of this pipeline"));
+    for side in sides {
+        if side.view.pipeline != id {
+            let message = "a side input of another pipeline is declared";
+            let error = Error::new(ErrorCode::NOT_DECLARED, ErrorKind::InvalidInput, message);
+            pipeline.mistake(error.mend("make the view from a collection of this pipeline"));
+            continue;
+        }
+        let windowing = pipeline.view_windowing(side.view);
+        if windowing.window_fn.is_merging() && side.mapping.is_none() {
+            let message =
+                format!("no window of the main input has one in a side input of {windowing}");
+            let error = Error::new(ErrorCode::WINDOWS_DIFFER, ErrorKind::InvalidInput, message);
+            pipeline.mistake(error.mend(
+                "say where to look with `with_side_in`, or put the side input into other windows \
+                 with `WindowInto`",
+            ));
+        }
     }
 }

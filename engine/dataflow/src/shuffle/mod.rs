@@ -15,6 +15,7 @@ mod sink;
 
 mod iterable;
 mod sets;
+mod table;
 mod values;
 
 use std::fmt;
@@ -28,10 +29,13 @@ pub use in_process::{InProcessShuffle, ShuffleCounts};
 pub use iterable::{Iterable, IterableCoder, TryValues, Values};
 pub use scratch::Scratch;
 pub use sets::{NoRecords, OfKey, Trimmed};
+pub use table::{Shelf, Table, TableOrder};
 pub use values::{RawValues, RawValuesBuilder};
 
 /// Bytes that reading an edge takes at the most: a block and its encoding of every spill file.
 pub(crate) const READER_BYTES: u64 = (in_process::FILES_LIMIT * 2 * run_file::BLOCK_BYTES) as u64;
+/// Bytes that looking a side input up takes: a block that is kept, one that is read, its encoding.
+pub(crate) const LOOK_UP_BYTES: u64 = (3 * run_file::BLOCK_BYTES) as u64;
 /// Bytes that writing an edge takes before anything is reserved: a combine table and its sink.
 pub(crate) const WRITER_BYTES: u64 = 2 * sink::FREE_BYTES;
 

@@ -35,10 +35,11 @@ pub(super) const BLOCK_BYTES: usize = 32 << 10;
 const OUTLINED_BYTES: usize = 4 << 10;
 const IS_LZ4: u32 = 1 << 31;
 
-/// A finished spill file; it is deleted when it is dropped.
+/// A finished run in a spill file; the file is deleted when the last run in it is dropped.
 #[derive(Debug)]
 pub(super) struct RunFile {
-    file: File,
+    /// Runs that were cut from one another share it.
+    file: Arc<File>,
     scratch: Scratch,
     /// Partition, where its blocks begin and where they end; ascending.
     sections: Vec<(usize, u64, u64)>,
@@ -72,9 +73,68 @@ impl RunFile {
     /// The records of all partitions, one after the other.
     pub(super) fn whole(run: &Arc<Self>) -> Box<dyn Cursor> {
         let start = run.sections.first().map_or(0, |section| section.1);
-        let end = run.sections.last().map_or(0, |section| section.2);
-        Box::new(FileCursor::new(Arc::clone(run), start, end))
+        Box::new(FileCursor::new(Arc::clone(run), start, run.end()))
     }
+
+    /// The records of this block, and of those after it that begin before `end`.
+    pub(super) fn cursor_from(run: &Arc<Self>, block: Block, end: u64) -> Box<dyn Cursor> {
+        let mut cursor = FileCursor::new(Arc::clone(run), block.next, end);
+        cursor.block = block.bytes;
+        Box::new(cursor)
+    }
+
+    /// Where the blocks end.
+    pub(super) fn end(&self) -> u64 {
+        self.sections.last().map_or(0, |section| section.2)
+    }
+
+    /// The block at `offset`, which must end before `end`.
+    pub(super) fn block(&self, offset: u64, end: u64) -> Result<Block> {
+        let mut header = [0u8; BLOCK_HEADER_BYTES];
+        self.read_at(&mut header, offset)?;
+        let word = |i: usize| u32::from_le_bytes(header[i..i + 4].try_into().expect("four bytes"));
+        let (raw_length, length, sum) = (word(0), word(4), word(8));
+        let stored_length = (length & !IS_LZ4) as usize;
+        let start = offset + BLOCK_HEADER_BYTES as u64;
+        let next = start + stored_length as u64;
+        if next > end {
+            return Err(self.damaged("a block reaches beyond its partition"));
+        }
+        let mut stored = vec![0; stored_length];
+        self.read_at(&mut stored, start)?;
+        if checksum(&stored, raw_length) != sum {
+            return Err(self.damaged("a checksum does not match"));
+        }
+        if length & IS_LZ4 == 0 {
+            return Ok(Block { bytes: stored.into(), next });
+        }
+        match lz4_flex::block::decompress(&stored, raw_length as usize) {
+            Ok(raw) => Ok(Block { bytes: raw.into(), next }),
+            Err(why) => Err(self.damaged(&why.to_string())),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
+        self.file.read_exact_at(buffer, offset).map_err(|error| {
+            self.scratch.locate(Error::from(error).context("cannot read spilled data back"))
+        })
+    }
+
+    fn damaged(&self, why: &str) -> Error {
+        let message = format!("spilled data is damaged: {why}");
+        let error = Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message)
+            .mend("run again; if it happens again, check the disk of the scratch folder");
+        self.scratch.locate(error)
+    }
+}
+
+/// A block that was read. Clones share its bytes.
+#[derive(Debug, Clone)]
+pub(super) struct Block {
+    /// Its raw bytes.
+    pub(super) bytes: Bytes,
+    /// Where the next block begins.
+    next: u64,
 }
 
 /// A spill file alone, as a set of records.
@@ -94,18 +154,20 @@ impl RecordSet for FileSet {
 /// Writes a spill file, partition after partition.
 #[derive(Debug)]
 pub(super) struct RunWriter {
-    out: BufWriter<File>,
+    out: BufWriter<Arc<File>>,
     scratch: Scratch,
     sections: Vec<(usize, u64, u64)>,
     block: Vec<u8>,
     position: u64,
+    /// Bytes of the runs before this one in the file.
+    cut_bytes: u64,
     record_count: u64,
 }
 
 impl RunWriter {
     /// Begins a run in a new file.
     pub(super) fn new(scratch: &Scratch) -> Result<Self> {
-        let mut out = BufWriter::with_capacity(2 * BLOCK_BYTES, scratch.file()?);
+        let mut out = BufWriter::with_capacity(2 * BLOCK_BYTES, Arc::new(scratch.file()?));
         out.write_all(HEADER).map_err(|error| scratch.cannot_spill(error))?;
         Ok(Self {
             out,
@@ -113,6 +175,7 @@ impl RunWriter {
             sections: Vec::new(),
             block: Vec::new(),
             position: HEADER.len() as u64,
+            cut_bytes: 0,
             record_count: 0,
         })
     }
@@ -146,13 +209,29 @@ impl RunWriter {
         if has_long_tail { self.write_block(tail, false) } else { Ok(()) }
     }
 
+    /// Where the next record begins a block, if it does.
+    pub(super) fn next_block(&self) -> Option<u64> {
+        self.block.is_empty().then_some(self.position)
+    }
+
     /// Ends the run.
     pub(super) fn finish(mut self) -> Result<RunFile> {
+        self.cut()
+    }
+
+    /// Ends the run, and begins another one behind it in the same file.
+    pub(super) fn cut(&mut self) -> Result<RunFile> {
         self.end_section()?;
-        let Self { out, scratch, sections, position: bytes, record_count, .. } = self;
-        let file = out.into_inner().map_err(|error| scratch.cannot_spill(error.into_error()))?;
-        scratch.count(bytes);
-        Ok(RunFile { file, scratch, sections, bytes, record_count })
+        self.out.flush().map_err(|error| self.scratch.cannot_spill(error))?;
+        let bytes = self.position - std::mem::replace(&mut self.cut_bytes, self.position);
+        self.scratch.count(bytes);
+        Ok(RunFile {
+            file: Arc::clone(self.out.get_ref()),
+            scratch: self.scratch.clone(),
+            sections: std::mem::take(&mut self.sections),
+            bytes,
+            record_count: std::mem::take(&mut self.record_count),
+        })
     }
 
     fn end_section(&mut self) -> Result<()> {
@@ -228,38 +307,14 @@ impl FileCursor {
     }
 
     fn read_block(&mut self) -> Result<Bytes> {
-        let mut header = [0u8; BLOCK_HEADER_BYTES];
-        self.read_at(&mut header, self.next)?;
-        let word = |i: usize| u32::from_le_bytes(header[i..i + 4].try_into().expect("four bytes"));
-        let (raw_length, length, sum) = (word(0), word(4), word(8));
-        let stored_length = (length & !IS_LZ4) as usize;
-        let start = self.next + BLOCK_HEADER_BYTES as u64;
-        if start + stored_length as u64 > self.end {
-            return Err(self.damaged("a block reaches beyond its partition"));
-        }
-        let mut stored = vec![0; stored_length];
-        self.read_at(&mut stored, start)?;
-        if checksum(&stored, raw_length) != sum {
-            return Err(self.damaged("a checksum does not match"));
-        }
-        self.next = start + stored_length as u64;
-        if length & IS_LZ4 == 0 {
-            return Ok(stored.into());
-        }
-        let raw = lz4_flex::block::decompress(&stored, raw_length as usize);
-        raw.map(Bytes::from).map_err(|why| self.damaged(&why.to_string()))
-    }
-
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<()> {
-        self.run.file.read_exact_at(buffer, offset).map_err(|error| {
-            let error = Error::from(error).context("cannot read spilled data back");
-            self.run.scratch.locate(error)
-        })
+        let block = self.run.block(self.next, self.end)?;
+        self.next = block.next;
+        Ok(block.bytes)
     }
 
     fn take(&mut self, length: usize) -> Result<Range<usize>> {
         let end = self.read.checked_add(length).filter(|&end| end <= self.block.len());
-        let end = end.ok_or_else(|| self.damaged("a record reaches beyond its block"))?;
+        let end = end.ok_or_else(|| self.run.damaged("a record reaches beyond its block"))?;
         Ok(std::mem::replace(&mut self.read, end)..end)
     }
 
@@ -276,7 +331,7 @@ impl FileCursor {
             Part::Outlined(length) => {
                 let bytes = self.read_block()?;
                 if bytes.len() != length {
-                    return Err(self.damaged("a value does not have its length"));
+                    return Err(self.run.damaged("a value does not have its length"));
                 }
                 Part::Loaded(bytes)
             }
@@ -286,13 +341,6 @@ impl FileCursor {
             }
             part => part,
         })
-    }
-
-    fn damaged(&self, why: &str) -> Error {
-        let message = format!("spilled data is damaged: {why}");
-        let error = Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message)
-            .mend("run again; if it happens again, check the disk of the scratch folder");
-        self.run.scratch.locate(error)
     }
 }
 

@@ -45,7 +45,7 @@ fn stable(runner: &dyn Runner) -> Result<()> {
     let shuffled = pipeline.apply(Create::of(0..50i64)).apply(draw).apply(Reshuffle);
     let first = shuffled.apply_named("First", map(|pair: (i64, i64)| pair)).as_map_view();
     let is_same = each(move |(n, number): (i64, i64), ctx: &mut ProcessContext<'_, i64>| {
-        let is_same = ctx.side(&first)?.get(&n)? == Some(&number);
+        let is_same = ctx.side(&first)?.get(&n)? == Some(number);
         ctx.output(if is_same { 0 } else { n })
     });
     let is_same = shuffled.apply_named("Second", is_same.with_side(&first));

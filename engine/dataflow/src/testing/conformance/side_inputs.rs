@@ -147,7 +147,7 @@ fn multimap(runner: &dyn Runner) -> Result<()> {
     let view = pairs(&pipeline).apply(GroupByKey).as_map_view();
     let keys = pipeline.apply(Create::of(texts(["a", "b", "absent"])));
     let found = with_view(&keys, view, |key, map| {
-        let values = map.get(&key)?.map(|values: &Iterable<i64>| values.iter().collect());
+        let values = map.get(&key)?.map(|values: Iterable<i64>| values.iter().collect());
         let mut values: Vec<i64> = values.unwrap_or_default();
         values.sort_unstable();
         Ok((key, values))
