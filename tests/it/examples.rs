@@ -20,6 +20,9 @@ mod dead_letters;
 #[path = "../../examples/join.rs"]
 mod join;
 #[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/quarantine.rs"]
+mod quarantine;
+#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/side_inputs.rs"]
 mod side_inputs;
 #[expect(dead_code, reason = "its `main` is for the command line")]
@@ -33,6 +36,14 @@ fn days_in_files_become_one_store() {
     let days = std::fs::read_dir(folder.path().join("files")).expect("it made files").count();
     let time = report.plan.template.dimensions.iter().find(|it| it.name == "time");
     assert_eq!(time.expect("days follow along it").length, days as u64 * 24);
+}
+
+#[test]
+fn a_run_with_holes_says_what_is_missing() {
+    let (sums, missing, exit_code) = quarantine::run().expect("runs");
+    assert_eq!(sums, [("bridge".to_owned(), 3), ("harbour".to_owned(), 9)]);
+    let want = ["E301 in Parse at \"bridge=warm\"", "E301 in Parse at \"tower\""];
+    assert_eq!((missing, exit_code), (want.map(str::to_owned).into(), 3));
 }
 
 #[test]
