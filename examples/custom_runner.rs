@@ -31,6 +31,7 @@ impl Runner for ThreadsRunner {
         options: &RunOptions,
         observer: &dyn JobObserver,
     ) -> Result<JobReport> {
+        options.require_stop(self.name())?;
         let (setting, shuffle) = Setting::in_process(options, MemoryBudget::unlimited(), 4);
         let mut metrics = Metrics::default();
         for stage in graph.stages() {

@@ -9,7 +9,7 @@ pub use basic::{
     TaggedIterable, ToList, ToSet, ToStrings, Top, TryMap, TryParDo, TupleCombineFn, Values,
     Variance, WithKeys,
 };
-pub use dataflow::options::RunOptions;
+pub use dataflow::options::{OnError, RunOptions};
 pub use dataflow::prelude::*;
 pub use dataflow::runner::{JobReport, Runner};
 pub use direct::DirectRunner;

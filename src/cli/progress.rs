@@ -131,6 +131,11 @@ impl JobObserver for Display {
             JobEvent::BundleRetried { stage, error } => {
                 say(&format!("{} {stage} tries again: {}", self.title, error.message()));
             }
+            JobEvent::ElementQuarantined { stage, failure } => {
+                let element = failure.element().unwrap_or_default();
+                let message = failure.error.message();
+                say(&format!("{} {stage} leaves out {element}: {message}", self.title));
+            }
             JobEvent::StageFinished { stage } => self.finish(*stage),
             _ => {}
         }

@@ -7,6 +7,7 @@
 mod blame;
 mod lifecycle;
 mod parts;
+mod policies;
 mod refusals;
 mod retries;
 mod views;

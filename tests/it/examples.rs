@@ -27,6 +27,9 @@ mod dynamic_destinations;
 #[path = "../../examples/join.rs"]
 mod join;
 #[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/quarantine.rs"]
+mod quarantine;
+#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/side_inputs.rs"]
 mod side_inputs;
 #[expect(dead_code, reason = "its `main` is for the command line")]
@@ -84,6 +87,14 @@ fn readings_are_summed_by_hour_and_by_visit() {
         "gate 6 from 3500 to 4250",
     ];
     assert_eq!(by_visit, visits);
+}
+
+#[test]
+fn a_run_with_holes_says_what_is_missing() {
+    let (sums, missing, exit_code) = quarantine::run().expect("runs");
+    assert_eq!(sums, [("bridge".to_owned(), 3), ("harbour".to_owned(), 9)]);
+    let want = ["E301 in Parse at \"bridge=warm\"", "E301 in Parse at \"tower\""];
+    assert_eq!((missing, exit_code), (want.map(str::to_owned).into(), 3));
 }
 
 #[test]

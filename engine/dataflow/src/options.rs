@@ -3,9 +3,58 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
+
+/// What a run does about bundles and elements that fail.
+///
+/// Transient errors are tried again before: at most three times in all, and no third time where the
+/// same error came twice at the same element. No policy makes a run go on that was asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnError {
+    /// The first failure stops what runs, and fails the run.
+    #[default]
+    Stop,
+    /// After the first failure no bundle is started; those that run come to their end; then the run
+    /// fails.
+    Finish,
+    /// Whatever does not need what a failed bundle would have made runs; then the run fails.
+    Continue,
+    /// Elements that fail are left out and reported, and the run succeeds with holes.
+    ///
+    /// The unit is the element that a DoFn was given, or the group of a combine: what the step does
+    /// for it is left out whole, and what other steps do for it is not. So it is the same elements
+    /// whatever is fused and however bundles are cut. Combines are not lifted, because what is
+    /// combined before the shuffle is no group.
+    ///
+    /// What is no single element's fails the run as [`OnError::Stop`] does: a failure in `setup`,
+    /// `start_bundle`, `finish_bundle` or `teardown`, in a coder's decoding, or of a disk; a view or
+    /// a tag that is not declared. Where it cannot be told which element fails, because what comes
+    /// before gives others each time, the run fails too.
+    ///
+    /// Cost: a bundle with `n` such elements runs `n + 2` times, all but once element by element.
+    Quarantine {
+        /// The most elements that may be left out in the whole run; one more fails it.
+        limit: u64,
+    },
+}
+
+impl OnError {
+    /// The name under which users choose it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Finish => "finish",
+            Self::Continue => "continue",
+            Self::Quarantine { .. } => "quarantine",
+        }
+    }
+}
+
 /// How a run divides its work and bounds its memory.
 ///
-/// Whatever is chosen, the results are the same.
+/// Whatever is chosen, the results are the same; but for `on_error`, which decides whether there
+/// are results where elements fail.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
     /// Bytes that may be held at once: shuffles, tables, side inputs and what DoFns declare.
@@ -19,6 +68,8 @@ pub struct RunOptions {
     pub bundle_elements: Option<NonZeroUsize>,
     /// The folder under which spilled data goes; `None` is the system's folder for such files.
     pub scratch_folder: Option<PathBuf>,
+    /// What is done about bundles and elements that fail.
+    pub on_error: OnError,
 }
 
 impl RunOptions {
@@ -48,5 +99,26 @@ impl RunOptions {
     pub fn with_scratch_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.scratch_folder = Some(folder.into());
         self
+    }
+
+    /// Sets what is done about bundles and elements that fail.
+    #[must_use]
+    pub fn with_on_error(mut self, policy: OnError) -> Self {
+        self.on_error = policy;
+        self
+    }
+
+    /// Refuses every policy but [`OnError::Stop`], in the name of a runner that has no other.
+    ///
+    /// # Errors
+    /// E104, which names the runner and the policy.
+    pub fn require_stop(&self, runner: &str) -> Result<()> {
+        if self.on_error == OnError::Stop {
+            return Ok(());
+        }
+        let name = self.on_error.name();
+        let message = format!("the runner `{runner}` does not offer the error policy `{name}`");
+        let error = Error::new(ErrorCode::RUNNER_CANNOT, ErrorKind::Unsupported, message);
+        Err(error.mend("use the policy `stop`, or choose a runner that offers it"))
     }
 }

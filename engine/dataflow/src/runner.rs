@@ -13,12 +13,15 @@ use crate::pipeline::Pipeline;
 use crate::plan::compile;
 use crate::shuffle::{Iterable, ShuffleCounts};
 
-pub use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Results, Setting};
+pub use crate::bundle::{
+    BundleInput, BundleProcessor, BundleReport, BundleTask, Failure, Failures, Results, Setback,
+    Setting,
+};
 pub use crate::cancel::CancelToken;
 pub use crate::capability::{Capabilities, Capability};
 pub use crate::memory::MemoryBudget;
 pub use crate::metrics::Metrics;
-pub use crate::options::RunOptions;
+pub use crate::options::{OnError, RunOptions};
 pub use crate::plan::{CompileOptions, Stage, StageGraph, StageId};
 
 /// Offers machines to a pipeline.
@@ -69,6 +72,20 @@ pub enum JobEvent {
         /// Why.
         error: Error,
     },
+    /// An element was left out of a bundle that has committed.
+    ElementQuarantined {
+        /// The stage.
+        stage: StageId,
+        /// The element, and why.
+        failure: Failure,
+    },
+    /// A bundle has failed and is not tried again.
+    BundleFailed {
+        /// The stage.
+        stage: StageId,
+        /// Why.
+        failure: Failure,
+    },
     /// All bundles of a stage have committed.
     StageFinished {
         /// The stage.
@@ -99,7 +116,32 @@ pub struct JobReport {
     pub shuffle: ShuffleCounts,
     /// The most bytes that were accounted for at once.
     pub peak_bytes: u64,
+    /// The elements that are missing in the results, if the policy was quarantine.
+    pub failures: Failures,
     results: Arc<Results>,
+}
+
+/// How a run that has not failed came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum JobOutcome {
+    /// The results are whole.
+    Done,
+    /// Within its policy, but so many elements were left out.
+    WithHoles {
+        /// Elements in quarantine.
+        quarantined: u64,
+    },
+}
+
+impl JobOutcome {
+    /// The exit code of a process that ends with this.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::WithHoles { .. } => 3,
+        }
+    }
 }
 
 impl JobReport {
@@ -110,7 +152,23 @@ impl JobReport {
         peak_bytes: u64,
         results: Results,
     ) -> Self {
-        Self { metrics, shuffle, peak_bytes, results: Arc::new(results) }
+        let (failures, results) = (Failures::default(), Arc::new(results));
+        Self { metrics, shuffle, peak_bytes, failures, results }
+    }
+
+    /// The same, with the elements that were left out.
+    #[must_use]
+    pub fn with_failures(mut self, failures: Failures) -> Self {
+        self.failures = failures;
+        self
+    }
+
+    /// How it came out.
+    pub fn outcome(&self) -> JobOutcome {
+        match self.failures.count() {
+            0 => JobOutcome::Done,
+            quarantined => JobOutcome::WithHoles { quarantined },
+        }
     }
 
     /// The elements of a collection that was asked for, in no order.
@@ -127,6 +185,9 @@ impl fmt::Debug for JobReport {
         writeln!(f, "the run is over: {} bytes at most", self.peak_bytes)?;
         writeln!(f, "  shuffled {} bytes", self.shuffle.shuffled_bytes)?;
         writeln!(f, "  spilled  {} bytes", self.shuffle.spilled_bytes)?;
+        if let JobOutcome::WithHoles { quarantined } = self.outcome() {
+            writeln!(f, "  {quarantined} elements are missing, in quarantine")?;
+        }
         for (key, count) in &self.metrics.counters {
             writeln!(f, "  {}/{} {count}", key.step, key.name)?;
         }
@@ -154,7 +215,13 @@ impl Pipeline {
         observer: &dyn JobObserver,
     ) -> Result<JobReport> {
         self.note_run();
-        runner.run(&self.compile_for(runner)?, options, observer)
+        let mut compile_options = runner.compile_options();
+        if matches!(options.on_error, OnError::Quarantine { .. }) {
+            // What is combined before the shuffle is part of a group: it can be neither left out
+            // alone, nor would it be the same whatever the bundles.
+            compile_options.lift = false;
+        }
+        runner.run(&self.compile_with(runner, compile_options)?, options, observer)
     }
 
     /// Compiles this pipeline for a runner.
@@ -162,7 +229,11 @@ impl Pipeline {
     /// # Errors
     /// A mistake of the recipe, or a transform that needs more than the runner offers.
     pub fn compile_for(&self, runner: &dyn Runner) -> Result<StageGraph> {
-        let graph = compile(self, runner.compile_options())?;
+        self.compile_with(runner, runner.compile_options())
+    }
+
+    fn compile_with(&self, runner: &dyn Runner, options: CompileOptions) -> Result<StageGraph> {
+        let graph = compile(self, options)?;
         graph.check_runnable(runner.name(), runner.capabilities())?;
         Ok(graph)
     }

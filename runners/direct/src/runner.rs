@@ -109,9 +109,10 @@ impl Runner for DirectRunner {
             .thread_name(|index| format!("levain-{index}"))
             .build()
             .map_err(|why| Error::internal(format!("cannot start threads: {why}")))?;
-        let metrics = schedule::run(graph, &setting, &pool, observer)?;
+        let (metrics, failures) = schedule::run(graph, &setting, &pool, observer)?;
         let results = Results::gather(graph, &setting)?;
         let peak_bytes = setting.budget().peak_bytes();
-        Ok(JobReport::new(metrics, shuffle.counts(), peak_bytes, results))
+        let report = JobReport::new(metrics, shuffle.counts(), peak_bytes, results);
+        Ok(report.with_failures(failures))
     }
 }

@@ -7,30 +7,32 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use dataflow::bundle::{BundleInput, BundleProcessor, BundleReport, Setting};
+use dataflow::bundle::{
+    BundleProcessor, BundleReport, BundleTask, Failure, Failures, Setback, Setting,
+};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::metrics::Metrics;
+use dataflow::options::OnError;
 use dataflow::plan::{Stage, StageGraph, StageId};
 use dataflow::runner::{JobEvent, JobObserver};
 
-/// How often a bundle is tried that fails with transient errors.
-const ATTEMPT_LIMIT: u32 = 3;
-
-/// A bundle that is to be run, and for which time.
-#[derive(Debug, Clone, Copy)]
+/// A bundle that is to be run, for the first time or again.
+#[derive(Debug)]
 struct Task {
     stage: StageId,
-    input: BundleInput,
-    attempt: u32,
+    bundle: BundleTask,
 }
 
-/// Runs all stages; the numbers of all committed bundles.
+/// What came of an attempt, and the task for another one.
+type Attempted = (Task, Result<BundleReport, Setback>);
+
+/// Runs all stages; the numbers of all committed bundles, and the elements that were left out.
 pub(crate) fn run(
     graph: &StageGraph,
     setting: &Setting,
     pool: &rayon::ThreadPool,
     observer: &dyn JobObserver,
-) -> Result<Metrics> {
+) -> Result<(Metrics, Failures)> {
     let (sender, done) = unbounded();
     let mut schedule = Schedule {
         graph,
@@ -39,9 +41,13 @@ pub(crate) fn run(
         ready: VecDeque::new(),
         open: BTreeMap::new(),
         finished: BTreeSet::new(),
+        broken: BTreeSet::new(),
         running: 0,
+        is_ending: false,
         metrics: Metrics::default(),
-        failure: None,
+        quarantined: Failures::default(),
+        failed: Failures::default(),
+        stopped: None,
     };
     schedule.open_stages();
     pool.in_place_scope(|scope| {
@@ -54,14 +60,18 @@ pub(crate) fn run(
             schedule.take_report(&done);
         }
     });
-    if let Some(error) = schedule.failure {
+    let Schedule { failed, quarantined, stopped, .. } = schedule;
+    if let Some(error) = failed.into_error() {
+        return Err(quarantined.beside(error, "quarantine"));
+    }
+    if let Some(error) = stopped {
         return Err(error);
     }
     // Whatever made it stop early, a part of the results must not pass for all of them.
     if schedule.finished.len() < graph.stages().len() {
         return Err(Error::internal("the run ended before all stages had run"));
     }
-    Ok(schedule.metrics)
+    Ok((schedule.metrics, quarantined))
 }
 
 struct Schedule<'a> {
@@ -72,30 +82,43 @@ struct Schedule<'a> {
     /// Bundles that are not done, of every stage that has begun.
     open: BTreeMap<StageId, usize>,
     finished: BTreeSet<StageId>,
+    /// Stages that cannot begin.
+    broken: BTreeSet<StageId>,
     running: usize,
+    /// Nothing is started any more.
+    is_ending: bool,
     metrics: Metrics,
-    failure: Option<Error>,
+    /// Elements that were left out of bundles that have committed.
+    quarantined: Failures,
+    failed: Failures,
+    /// The request to stop, once a bundle has followed it.
+    stopped: Option<Error>,
 }
 
 impl<'a> Schedule<'a> {
     /// Begins every stage whose inputs are complete.
     fn open_stages(&mut self) {
         let graph = self.graph;
-        while let Some(stage) = graph.stages().iter().find(|stage| self.can_open(stage)) {
+        let next = |schedule: &Self| {
+            let mut stages = graph.stages().iter();
+            stages.find(|stage| !schedule.is_ending && schedule.can_open(stage))
+        };
+        while let Some(stage) = next(self) {
             let id = stage.id;
             let _span = tracing::debug_span!("stage", stage = %id).entered();
             let inputs = match self.processor(stage).prepare() {
                 Ok(inputs) => inputs,
-                Err(error) => return self.fail(error),
+                Err(error) => {
+                    self.broken.insert(id);
+                    self.fail(id, Failure::new(error, 1));
+                    continue;
+                }
             };
             let bundle_count = inputs.len();
             self.observer.observe(&JobEvent::StageStarted { stage: id, bundle_count });
             self.open.insert(id, bundle_count);
-            self.ready.extend(inputs.into_iter().map(|input| Task {
-                stage: id,
-                input,
-                attempt: 1,
-            }));
+            let bundles = inputs.into_iter().map(BundleTask::new);
+            self.ready.extend(bundles.map(|bundle| Task { stage: id, bundle }));
             if bundle_count == 0 {
                 self.finish_stage(id);
             }
@@ -103,8 +126,11 @@ impl<'a> Schedule<'a> {
     }
 
     fn can_open(&self, stage: &Stage) -> bool {
-        let is_new = !self.open.contains_key(&stage.id) && !self.finished.contains(&stage.id);
-        is_new && stage.after.iter().all(|before| self.finished.contains(before))
+        let id = &stage.id;
+        let has_begun = self.open.contains_key(id) || self.finished.contains(id);
+        !has_begun
+            && !self.broken.contains(id)
+            && stage.after.iter().all(|before| self.finished.contains(before))
     }
 
     fn processor(&self, stage: &'a Stage) -> BundleProcessor<'a> {
@@ -116,24 +142,26 @@ impl<'a> Schedule<'a> {
         &mut self,
         threads: usize,
         scope: &rayon::Scope<'scope>,
-        sender: &Sender<(Task, Result<BundleReport>)>,
+        sender: &Sender<Attempted>,
     ) where
         'a: 'scope,
     {
-        while self.running < threads && self.failure.is_none() {
-            let Some(&task) = self.ready.front() else { return };
-            let stage = self.graph.stage(task.stage);
+        while self.running < threads {
+            let Some(next) = self.ready.front() else { return };
+            let stage = self.graph.stage(next.stage);
             let Some(memory) = self.setting.budget().try_start(stage.working_bytes) else { return };
-            self.ready.pop_front();
+            let Some(mut task) = self.ready.pop_front() else { return };
             self.running += 1;
             let (processor, sender) = (self.processor(stage), sender.clone());
             scope.spawn(move |_| {
                 let _span =
-                    tracing::debug_span!("bundle", stage = %task.stage, input = ?task.input)
+                    tracing::debug_span!("bundle", stage = %task.stage, input = ?task.bundle.input())
                         .entered();
-                let run = AssertUnwindSafe(|| processor.run(task.input));
-                let outcome = catch_unwind(run)
-                    .unwrap_or_else(|_| Err(Error::internal("the engine panicked in a bundle")));
+                let run = AssertUnwindSafe(|| processor.attempt(&mut task.bundle));
+                let outcome = catch_unwind(run).unwrap_or_else(|_| {
+                    let error = Error::internal("the engine panicked in a bundle");
+                    Err(Setback::Failed(Box::new(Failure::new(error, 1))))
+                });
                 drop(memory);
                 // The receiver lives until all reports have come.
                 let sent = sender.send((task, outcome));
@@ -142,31 +170,42 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    fn take_report(&mut self, done: &Receiver<(Task, Result<BundleReport>)>) {
+    fn take_report(&mut self, done: &Receiver<Attempted>) {
         let Ok((task, outcome)) = done.recv() else {
-            return self.fail(Error::internal("bundles ended without a report"));
+            return self.end(Error::internal("bundles ended without a report"));
         };
         self.running -= 1;
         let stage = task.stage;
         match outcome {
-            Ok(report) => {
-                self.metrics.merge(&report.metrics);
-                self.observer.observe(&JobEvent::BundleFinished { stage, report });
-                let left = self.open.get_mut(&stage).map_or(0, |left| {
-                    *left -= 1;
-                    *left
-                });
-                if left == 0 {
-                    self.finish_stage(stage);
-                    self.open_stages();
-                }
+            Ok(report) => self.commit(stage, report),
+            // Another attempt would be a start.
+            Err(Setback::Again(error)) if self.is_ending => {
+                self.fail(stage, Failure::new(error, task.bundle.tried()));
             }
-            Err(error) if error.is_transient() && task.attempt < ATTEMPT_LIMIT => {
-                tracing::warn!(stage = %stage, attempt = task.attempt, %error, "bundle tried again");
+            Err(Setback::Again(error)) => {
+                tracing::warn!(stage = %stage, %error, "bundle tried again");
                 self.observer.observe(&JobEvent::BundleRetried { stage, error });
-                self.ready.push_back(Task { attempt: task.attempt + 1, ..task });
+                self.ready.push_back(task);
             }
-            Err(error) => self.fail(error),
+            Err(Setback::Failed(failure)) => self.fail(stage, *failure),
+        }
+    }
+
+    fn commit(&mut self, stage: StageId, report: BundleReport) {
+        self.metrics.merge(&report.metrics);
+        for failure in report.failures.kept().iter().cloned() {
+            tracing::warn!(stage = %stage, error = %failure, "element put in quarantine");
+            self.observer.observe(&JobEvent::ElementQuarantined { stage, failure });
+        }
+        self.quarantined.merge(report.failures.clone());
+        self.observer.observe(&JobEvent::BundleFinished { stage, report });
+        let left = self.open.get_mut(&stage).map_or(0, |left| {
+            *left -= 1;
+            *left
+        });
+        if left == 0 {
+            self.finish_stage(stage);
+            self.open_stages();
         }
     }
 
@@ -191,15 +230,38 @@ impl<'a> Schedule<'a> {
         }
     }
 
-    /// Keeps the error that made the run fail, and stops what runs.
-    fn fail(&mut self, error: Error) {
-        let is_cause = self.failure.as_ref().is_none_or(|known| {
-            known.kind() == ErrorKind::Cancelled && error.kind() != ErrorKind::Cancelled
-        });
-        if is_cause {
-            self.failure = Some(error);
+    /// Keeps a failure, and ends the run as far as the policy says.
+    ///
+    /// What follows from a stop is no failure; nor is what comes after the failure that made it.
+    fn fail(&mut self, stage: StageId, failure: Failure) {
+        if failure.error.kind() == ErrorKind::Cancelled {
+            return self.end(failure.error);
         }
+        let policy = self.setting.on_error();
+        let is_first = self.failed.is_empty();
+        if is_first || matches!(policy, OnError::Finish | OnError::Continue) {
+            self.observer.observe(&JobEvent::BundleFailed { stage, failure: failure.clone() });
+            self.failed.push(failure);
+        }
+        match policy {
+            OnError::Continue => {}
+            OnError::Finish => self.start_no_more(),
+            _ => {
+                self.start_no_more();
+                self.setting.stop();
+            }
+        }
+    }
+
+    /// Ends the run because something asked for it.
+    fn end(&mut self, error: Error) {
+        self.stopped.get_or_insert(error);
+        self.start_no_more();
         self.setting.stop();
+    }
+
+    fn start_no_more(&mut self) {
+        self.is_ending = true;
         self.ready.clear();
     }
 }

@@ -171,6 +171,52 @@ fn a_panic_in_merging_names_its_key() {
     assert_eq!(error.place("recipe"), Some(format!("{}:{line}", file!()).as_str()));
 }
 
+/// Refuses one value, or panics at another one.
+#[derive(Clone)]
+struct RefuseValue {
+    refused: i64,
+    panics: i64,
+}
+
+impl StatefulDoFn for RefuseValue {
+    type Key = String;
+    type Value = i64;
+    type Out = i64;
+
+    #[expect(clippy::panic, reason = "the panic is what is tested")]
+    fn process(
+        &mut self,
+        _: &String,
+        value: i64,
+        _: &mut StatefulContext<'_, '_, i64>,
+    ) -> Result<()> {
+        match value {
+            value if value == self.refused => Err(user_error("no such luck")),
+            value if value == self.panics => panic!("cannot be"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_failure_with_state_names_its_key() {
+    let cases = [
+        (13, -1, "no such luck", "key", "\"k3\""),
+        (-1, 13, PANIC, "element", "(\"k3\", 3 values)"),
+    ];
+    for (refused, panics, message, role, named) in cases {
+        let pipeline = Pipeline::new();
+        let keyed = numbers(&pipeline, 30).apply(Map::of(|n: i64| (format!("k{}", n % 10), n)));
+        keyed.apply_named("State", StatefulParDo::of(RefuseValue { refused, panics }));
+        for outcome in run_everywhere(&pipeline) {
+            let error = outcome.expect_err("the recipe fails");
+            assert_eq!(error.message(), message);
+            assert_eq!(error.place(role), Some(named), "{error}");
+            assert!(error.place("step").is_some_and(|step| step.starts_with("State")), "{error}");
+        }
+    }
+}
+
 /// Fails when its bundle ends.
 #[derive(Clone)]
 struct FailAtEnd;

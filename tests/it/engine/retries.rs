@@ -15,6 +15,8 @@ use super::{in_order, sorted};
 #[derive(Clone)]
 struct Busy {
     failures_left: Arc<AtomicU32>,
+    /// Whether the service says each time that something else is wrong with it.
+    has_many_words: bool,
 }
 
 impl DoFn for Busy {
@@ -26,9 +28,12 @@ impl DoFn for Busy {
         ctx.record("value", element);
         let take_one = |left: u32| left.checked_sub(1);
         let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
-        if element == 700 && self.failures_left.fetch_update(success, failure, take_one).is_ok() {
+        if element == 700
+            && let Ok(left) = self.failures_left.fetch_update(success, failure, take_one)
+        {
             let code = ErrorCode::STORE_FAILED;
-            return Err(Error::new(code, ErrorKind::Transient, "the store is busy"));
+            let why = if self.has_many_words { format!(" ({left})") } else { String::new() };
+            return Err(Error::new(code, ErrorKind::Transient, format!("the store is busy{why}")));
         }
         ctx.output(element)
     }
@@ -45,9 +50,9 @@ impl JobObserver for CountRetries {
     }
 }
 
-fn run_busy(failures: u32) -> (Result<(JobReport, Vec<i64>)>, usize) {
+fn run_busy(failures: u32, has_many_words: bool) -> (Result<(JobReport, Vec<i64>)>, usize) {
     let pipeline = Pipeline::new();
-    let busy = Busy { failures_left: Arc::new(AtomicU32::new(failures)) };
+    let busy = Busy { failures_left: Arc::new(AtomicU32::new(failures)), has_many_words };
     let collected = pipeline.apply(Create::of(0..1000i64)).apply(ParDo::of(busy)).collect();
     let observer = CountRetries::default();
     let (runner, options) = in_order();
@@ -58,7 +63,7 @@ fn run_busy(failures: u32) -> (Result<(JobReport, Vec<i64>)>, usize) {
 
 #[test]
 fn a_transient_error_is_tried_again_and_every_element_counts_once() {
-    let (outcome, retries) = run_busy(2);
+    let (outcome, retries) = run_busy(2, true);
     let (report, elements) = outcome.expect("the third attempt succeeds");
     assert_eq!(retries, 2);
     assert_eq!(elements, (0..1000).collect::<Vec<_>>());
@@ -68,11 +73,51 @@ fn a_transient_error_is_tried_again_and_every_element_counts_once() {
 }
 
 #[test]
-fn a_transient_error_that_stays_fails_the_run() {
-    let (outcome, retries) = run_busy(u32::MAX);
+fn transient_errors_are_tried_three_times() {
+    let (outcome, retries) = run_busy(u32::MAX, true);
     let error = outcome.expect_err("every attempt fails");
-    assert_eq!((error.message(), error.kind()), ("the store is busy", ErrorKind::Transient));
+    assert_eq!(error.kind(), ErrorKind::Transient);
+    assert_eq!(error.message(), format!("the store is busy ({})", u32::MAX - 2));
     assert_eq!(retries, 2);
+}
+
+#[test]
+fn the_same_transient_error_at_the_same_element_is_not_tried_a_third_time() {
+    let (outcome, retries) = run_busy(u32::MAX, false);
+    let error = outcome.expect_err("both attempts fail");
+    assert_eq!((error.message(), error.kind()), ("the store is busy", ErrorKind::Transient));
+    assert_eq!(error.place("element"), Some("700"), "the second attempt has found it");
+    assert_eq!(retries, 1);
+    run_busy(1, false).0.expect("the second attempt succeeds");
+}
+
+/// Fails at one element the first time, and at another one the second time, in the same words.
+#[derive(Clone)]
+struct Wandering(Arc<AtomicU32>);
+
+impl DoFn for Wandering {
+    type In = i64;
+    type Out = i64;
+
+    fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, i64>) -> Result<()> {
+        let failures = self.0.load(Ordering::Relaxed);
+        if (failures, element) == (0, 300) || (failures, element) == (1, 700) {
+            self.0.store(failures + 1, Ordering::Relaxed);
+            let code = ErrorCode::STORE_FAILED;
+            return Err(Error::new(code, ErrorKind::Transient, "the store is busy"));
+        }
+        ctx.output(element)
+    }
+}
+
+#[test]
+fn the_same_transient_error_at_another_element_is_tried_a_third_time() {
+    let pipeline = Pipeline::new();
+    pipeline.apply(Create::of(0..1000i64)).apply(ParDo::of(Wandering(Arc::default())));
+    let observer = CountRetries::default();
+    let (runner, options) = in_order();
+    pipeline.run_with(&runner, &options, &observer).expect("the third attempt succeeds");
+    assert_eq!(observer.0.lock().expect("no observer panics").len(), 2);
 }
 
 /// Asks the run to stop, and counts what it sees.

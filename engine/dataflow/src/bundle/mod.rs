@@ -5,14 +5,19 @@
 
 mod setting;
 
+mod failure;
 mod finalize;
 mod guard;
 mod link;
 mod processor;
 mod side_inputs;
 
+mod attempt;
+
 mod results;
 
+pub use attempt::{BundleTask, Setback};
+pub use failure::{Failure, Failures};
 pub use processor::{BundleInput, BundleProcessor, BundleReport};
 pub use results::Results;
 pub use setting::Setting;

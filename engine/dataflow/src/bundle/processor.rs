@@ -1,10 +1,10 @@
 //! The life of one bundle: linked, fed, committed; and, where it fails, told why.
 
-use crate::bundle::{Setting, finalize, guard};
+use crate::bundle::{Failures, Setting, finalize, guard};
 use crate::error::{Error, Result};
 use crate::graph::{Env, Groups, Operation};
 use crate::metrics::{self, Metrics};
-use crate::plan::{Root, Stage, StageGraph};
+use crate::plan::{Root, Stage, StageGraph, StageId};
 use crate::shuffle::{EdgeId, Prepared};
 
 /// The main input of one bundle.
@@ -28,6 +28,8 @@ pub struct BundleReport {
     pub metrics: Metrics,
     /// Elements or groups that were read.
     pub read_count: u64,
+    /// The elements that were put in quarantine, if that is the policy.
+    pub failures: Failures,
 }
 
 /// Runs bundles of one stage. Shared by all threads.
@@ -42,6 +44,11 @@ impl<'a> BundleProcessor<'a> {
     /// The processor of a stage within the setting of a run.
     pub fn new(graph: &'a StageGraph, stage: &'a Stage, setting: &'a Setting) -> Self {
         Self { graph, stage, setting }
+    }
+
+    /// The stage.
+    pub fn stage(&self) -> StageId {
+        self.stage.id
     }
 
     /// Reads the side inputs and lists the bundles of the stage; all it waits for must be done.
@@ -64,34 +71,40 @@ impl<'a> BundleProcessor<'a> {
         Ok(partitions.collect())
     }
 
-    /// Runs one bundle and commits it.
+    /// Runs one bundle and commits it: one attempt, without quarantine.
     ///
     /// # Errors
     /// Whatever fails in the transforms or in the shuffle, with step, recipe line and element;
     /// panics in code of the recipe too. Nothing of the bundle is seen then.
     pub fn run(&self, input: BundleInput) -> Result<BundleReport> {
         let env = self.env();
-        let outcome = guard::catch(&env, || {
-            metrics::within(env.recorder(), || self.feed(input, &env, Sinks::Store))?;
+        self.run_within(input, &env).map_err(|error| self.name_element(input, &env, error))
+    }
+
+    /// Runs a bundle in this surrounding and commits it.
+    pub(super) fn run_within(&self, input: BundleInput, env: &Env) -> Result<BundleReport> {
+        let outcome = guard::catch(env, || {
+            metrics::within(env.recorder(), || self.feed(input, env, Sinks::Store))?;
+            env.check_left_out()?;
             env.take_outcome()
         });
-        let (mut metrics, prepared) =
-            outcome.map_err(|error| self.name_element(input, &env, error))?;
+        let (mut metrics, prepared) = outcome?;
         prepared.into_iter().try_for_each(Prepared::commit)?;
-        metrics.merge(&finalize::call_all(&env));
-        Ok(BundleReport { metrics, read_count: env.progress().done })
+        metrics.merge(&finalize::call_all(env));
+        let failures = Failures::default();
+        Ok(BundleReport { metrics, read_count: env.progress().done, failures })
     }
 
     /// What the receivers of a new bundle share; at first the code of its root runs.
-    fn env(&self) -> Env {
+    pub(super) fn env(&self) -> Env {
         let env = self.setting.env(self.graph);
         env.enter(self.graph.graph().collection(self.entry()).producer);
         env
     }
 
     /// Reads the input anew from where it failed, and notes elements, to name the one that fails.
-    fn name_element(&self, input: BundleInput, env: &Env, error: Error) -> Error {
-        if !env.is_feeding() || !guard::wants_element(&error) {
+    pub(super) fn name_element(&self, input: BundleInput, env: &Env, error: Error) -> Error {
+        if env.notes_elements || !env.is_feeding() || !guard::wants_element(&error) {
             return error;
         }
         let again = self.env().noting(env.progress());

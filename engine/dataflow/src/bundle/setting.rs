@@ -1,11 +1,12 @@
 //! What all bundles of a run share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::cancel::CancelToken;
 use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
-use crate::options::RunOptions;
+use crate::options::{OnError, RunOptions};
 use crate::plan::StageGraph;
 use crate::shuffle::{InProcessShuffle, RawValuesBuilder, Scratch, Shelf, ShuffleStore};
 use crate::view::ViewId;
@@ -20,6 +21,9 @@ pub struct Setting {
     pub(super) views: Views,
     pub(super) cancel: CancelToken,
     pub(super) checks_elements: bool,
+    pub(super) on_error: OnError,
+    /// Elements of the whole run that were to be put in quarantine.
+    quarantined: Arc<AtomicU64>,
     scratch: Scratch,
 }
 
@@ -41,6 +45,8 @@ impl Setting {
             views: Views::default(),
             cancel: CancelToken::default(),
             checks_elements: false,
+            on_error: options.on_error,
+            quarantined: Arc::default(),
             scratch,
         };
         (setting, store)
@@ -88,6 +94,17 @@ impl Setting {
     /// Stops all bundles of this run between two batches; a parent token runs on.
     pub fn stop(&self) {
         self.cancel.cancel();
+    }
+
+    /// What the run does about bundles that fail.
+    pub fn on_error(&self) -> OnError {
+        self.on_error
+    }
+
+    /// Counts one more element in quarantine; where it is one too many, the limit.
+    pub(super) fn count_quarantined(&self) -> Result<(), u64> {
+        let OnError::Quarantine { limit } = self.on_error else { return Err(0) };
+        if self.quarantined.fetch_add(1, Ordering::Relaxed) < limit { Ok(()) } else { Err(limit) }
     }
 
     /// An empty group of values.

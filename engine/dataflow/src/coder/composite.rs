@@ -34,7 +34,7 @@ impl<K, V, KeyCoder: Coder<K>, ValueCoder: Coder<V>> Coder<(K, V)>
 
     fn preview(&self, value: &(K, V), out: &mut Preview) {
         out.push_str("(");
-        self.0.preview(&value.0, out);
+        out.push_key(|out| self.0.preview(&value.0, out));
         out.push_str(", ");
         self.1.preview(&value.1, out);
         out.push_str(")");

@@ -1,12 +1,15 @@
 //! The short text by which a user recognises a value in an error.
 
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 
 /// A text of at most [`Preview::LIMIT_BYTES`], cut with an ellipsis.
 #[derive(Debug, Default)]
 pub struct Preview {
     text: String,
     is_cut: bool,
+    /// Where in the text the key of a pair stands.
+    key: Option<Range<usize>>,
 }
 
 impl Preview {
@@ -63,6 +66,22 @@ impl Preview {
         }
         let written = write!(Into(self), "{value}");
         debug_assert!(written.is_ok(), "appending to a preview cannot fail");
+    }
+
+    /// Appends the key of a pair; that of the outermost pair is known afterwards.
+    pub fn push_key(&mut self, push: impl FnOnce(&mut Self)) {
+        let start = self.text.len();
+        // Before the key of the outermost pair there is nothing but its bracket.
+        let is_outermost = start <= 1;
+        push(self);
+        if is_outermost {
+            self.key = Some(start..self.text.len());
+        }
+    }
+
+    /// The key, if the value is a pair.
+    pub fn key(&self) -> Option<&str> {
+        self.key.clone().map(|key| &self.text[key])
     }
 
     /// The text, with an ellipsis where it was cut.

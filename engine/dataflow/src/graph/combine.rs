@@ -19,7 +19,9 @@ use crate::error::Result;
 use crate::graph::combine_table::{CombineTable, Drain};
 use crate::graph::feed::Feed;
 use crate::graph::group::WritePairs;
-use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId};
+use crate::graph::{
+    CombinePart, ElementPlace, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId, Noted, Shown,
+};
 use crate::receiver::{AnyReceiver, Batch, OutputBuffer, Receiver};
 use crate::shuffle::{Iterable, Record, RecordSink};
 
@@ -107,18 +109,25 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         for _ in 0..env.skip() {
             groups.next_group()?;
         }
-        for _ in 0..limit.min(env.span_limit()) {
+        let start = env.progress().done;
+        for ordinal in 0..limit.min(env.span_limit()) as u64 {
             if !groups.next_group()? {
                 feed.finish()?;
                 return Ok(false);
             }
             let key = groups.key(&keys)?;
+            let place = ElementPlace { node, start, ordinal };
+            if env.leaves_out(place, || shown(&key))? {
+                feed.pass_over()?;
+                continue;
+            }
             let combine = || self.combine_group(groups, is_lifted, &values, &accumulators);
-            let combined = noting(combine, || env.note_element(node, Some(preview_of(&key))));
+            let noted = || Noted { place: Some(place), shown: Some(shown(&key)) };
+            let combined = noting(combine, || env.note_element(node, Some(noted())));
             feed.push((key, combined?), groups.stamp())?;
         }
         feed.finish()?;
-        Ok(!env.notes_elements)
+        Ok(env.reads_all())
     }
 
     fn part(
@@ -163,10 +172,12 @@ fn noting<R>(work: impl FnOnce() -> R, note: impl FnOnce()) -> R {
     })
 }
 
-fn preview_of<K: Element>(key: &K) -> String {
+/// A group is shown by its key.
+fn shown<K: Element>(key: &K) -> Shown {
     let mut preview = Preview::default();
     K::coder().preview(key, &mut preview);
-    preview.finish()
+    let preview = preview.finish();
+    Shown { key: Some(preview.clone()), preview }
 }
 
 fn each_pair<In: Element, Out: Element>(
@@ -269,7 +280,9 @@ impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Receiver<(K, C::In)> for Precom
         noting(add_all, || {
             let (start, end) = current.get();
             if let Ok((key, _)) = self.layout.decode(&self.coder, &self.keys[start..end]) {
-                self.env.note_element(self.node, Some(preview_of(&key)));
+                // No place: it is not this pair alone that makes the function panic.
+                let noted = Noted { place: None, shown: Some(shown(&key)) };
+                self.env.note_element(self.node, Some(noted));
             }
         });
         self.env.enter(before);

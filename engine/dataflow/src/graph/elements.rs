@@ -131,7 +131,7 @@ impl<T: Element> AnyElements for ElementsOf<T> {
             feed.push(coder.decode_shared(head, tail.clone())?, stamp)?;
         }
         feed.finish()?;
-        Ok(!env.notes_elements)
+        Ok(env.reads_all())
     }
 
     fn push_impulse(&self, next: AnyReceiver, env: &Env) -> Result<()> {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cancel::CancelToken;
 use crate::dofn::{OnCommit, SideInputs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{NodeId, Side, Views};
+use crate::graph::{ElementPlace, LeftOut, NodeId, Noted, Shown, Side, Views};
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, Recorder, StepMetrics};
 use crate::receiver::BATCH_ELEMENTS;
@@ -44,6 +44,11 @@ pub struct Span {
     pub pending: u64,
 }
 
+impl Span {
+    /// The whole input.
+    const ALL: Self = Self { done: 0, pending: u64::MAX };
+}
+
 /// What the receivers of one bundle share. Clones share it.
 #[derive(Clone)]
 pub struct Env {
@@ -59,6 +64,8 @@ pub struct Env {
     pub notes_elements: bool,
     /// Which part of the input is read: all of it, or only what failed before.
     pub span: Span,
+    /// The elements that are not processed.
+    pub left_out: Arc<LeftOut>,
     bundle: Arc<Bundle>,
 }
 
@@ -68,8 +75,16 @@ struct Bundle {
     is_feeding: AtomicBool,
     done: AtomicU64,
     pending: AtomicU64,
-    noted: Mutex<BTreeMap<NodeId, String>>,
+    noted: Mutex<Notes>,
     outcome: Mutex<Outcome>,
+}
+
+/// Which elements are worked on, and which of them failed.
+#[derive(Default)]
+struct Notes {
+    elements: BTreeMap<NodeId, Noted>,
+    culprit: Option<Noted>,
+    left_out_count: usize,
 }
 
 #[derive(Default)]
@@ -105,7 +120,8 @@ impl Env {
             cancel,
             views,
             notes_elements: false,
-            span: Span { done: 0, pending: u64::MAX },
+            span: Span::ALL,
+            left_out: Arc::default(),
             bundle: Arc::new(bundle),
         }
     }
@@ -118,6 +134,19 @@ impl Env {
         self.span = Span { pending, ..failed };
         self.notes_elements = true;
         self
+    }
+
+    /// The same, element by element: all are noted but those of `left_out`, which are passed over.
+    #[must_use]
+    pub fn careful(mut self, left_out: &Arc<LeftOut>) -> Self {
+        self.left_out = Arc::clone(left_out);
+        self.notes_elements = true;
+        self
+    }
+
+    /// Whether the whole input is read.
+    pub fn reads_all(&self) -> bool {
+        self.span == Span::ALL
     }
 
     /// Elements of the input to pass over before the part that is read.
@@ -158,12 +187,46 @@ impl Env {
     }
 
     /// Notes which element a node works on; `None` when it works on no single one.
-    pub fn note_element(&self, node: NodeId, preview: Option<String>) {
-        let mut noted = self.bundle.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        match preview {
-            Some(preview) => noted.insert(node, preview),
-            None => noted.remove(&node),
+    pub fn note_element(&self, node: NodeId, element: Option<Noted>) {
+        let mut notes = self.notes();
+        match element {
+            Some(element) => notes.elements.insert(node, element),
+            None => notes.elements.remove(&node),
         };
+    }
+
+    /// Whether an element is to be passed over.
+    ///
+    /// # Errors
+    /// Another element in the place of the one that was to be.
+    pub fn leaves_out(&self, place: ElementPlace, shown: impl FnOnce() -> Shown) -> Result<bool> {
+        let Some(is_same) = self.left_out.is_same(place, shown) else { return Ok(false) };
+        let mut notes = self.notes();
+        notes.left_out_count += 1;
+        // Nothing fails now that an element could be blamed for.
+        notes.elements.remove(&place.node);
+        if is_same { Ok(true) } else { Err(LeftOut::missed()) }
+    }
+
+    /// Returns an error if not all elements have come that were to be passed over.
+    ///
+    /// # Errors
+    /// Elements that come another time in other places.
+    pub fn check_left_out(&self) -> Result<()> {
+        if self.notes().left_out_count == self.left_out.len() {
+            Ok(())
+        } else {
+            Err(LeftOut::missed())
+        }
+    }
+
+    /// The element for which the bundle failed, if it was one.
+    pub fn culprit(&self) -> Option<Noted> {
+        self.notes().culprit.clone()
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.bundle.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds step, recipe line and element to an error of `node`.
@@ -176,9 +239,10 @@ impl Env {
             return error;
         }
         let error = self.step(node).locate(error);
-        let noted = self.bundle.noted.lock().unwrap_or_else(PoisonError::into_inner);
-        match noted.get(&node) {
-            Some(element) => error.at("element", element),
+        let mut notes = self.notes();
+        notes.culprit = notes.elements.get(&node).cloned();
+        match notes.culprit.as_ref().and_then(|element| element.shown.as_ref()) {
+            Some(shown) => error.at("element", &shown.preview),
             None => error,
         }
     }

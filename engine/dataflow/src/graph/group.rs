@@ -154,7 +154,7 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
             feed.push((key, Iterable::in_bundle(values.finish()?)), groups.stamp())?;
         }
         feed.finish()?;
-        Ok(!env.notes_elements)
+        Ok(env.reads_all())
     }
 
     fn part(

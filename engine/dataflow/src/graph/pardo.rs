@@ -4,13 +4,12 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::coder::{Coder, Preview};
 use crate::dofn::{
     DoFn, DoFnFacts, OnCommit, ProcessContext, SideInputs, Step, Tag, TaggedBuffers,
 };
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::graph::{Env, NodeId, Side};
+use crate::graph::{ElementPlace, Env, NodeId, Noted, Shown, Side};
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, AnyReceiver, Batch, OutputBuffer, Receiver};
 use crate::window::{Stamp, Times};
@@ -116,6 +115,7 @@ impl<F: DoFn> Elementwise for RunParDo<F> {
             stamp: Some(Stamp::EARLIEST),
             stamping: self.stamping,
             on_commit: Vec::new(),
+            place: ElementPlace { node, start: env.progress().done, ordinal: 0 },
             env: env.clone(),
         };
         receiver.set_stamp(idle);
@@ -162,6 +162,8 @@ struct Chained<F: DoFn> {
     stamp: Option<Stamp>,
     stamping: Option<Duration>,
     on_commit: Vec<OnCommit>,
+    /// Where the next element stands.
+    place: ElementPlace,
     env: Env,
 }
 
@@ -198,31 +200,45 @@ impl<F: DoFn> Chained<F> {
         if self.env.notes_elements {
             return self.process_noting(values, times);
         }
-        match times {
+        let count = values.len();
+        let mut left = values.drain(..);
+        let processed = match times {
             Times::Same(stamp) => {
                 self.set_stamp(Some(*stamp));
-                self.run(|dofn, ctx| {
-                    values.drain(..).try_for_each(|element| dofn.process(element, ctx))
-                })
+                self.run(|dofn, ctx| left.try_for_each(|element| dofn.process(element, ctx)))
             }
-            Times::Each(stamps) => values.drain(..).zip(stamps).try_for_each(|(element, stamp)| {
+            Times::Each(stamps) => left.by_ref().zip(stamps).try_for_each(|(element, stamp)| {
                 self.set_stamp(Some(*stamp));
                 self.run(|dofn, ctx| dofn.process(element, ctx))
             }),
+        };
+        let taken = (count - left.len()) as u64;
+        if processed.is_err() {
+            let ordinal = self.place.ordinal + taken - 1;
+            let place = Some(ElementPlace { ordinal, ..self.place });
+            self.env.note_element(self.node, Some(Noted { place, shown: None }));
         }
+        self.place.ordinal += taken;
+        processed
     }
 
     fn process_noting(&mut self, values: &mut Vec<F::In>, times: &Times) -> Result<()> {
         let coder = F::In::coder();
-        values.drain(..).enumerate().try_for_each(|(place, element)| {
-            let mut preview = Preview::default();
-            coder.preview(&element, &mut preview);
-            self.env.note_element(self.node, Some(preview.finish()));
-            self.set_stamp(Some(times.get(place)));
+        for (index, element) in values.drain(..).enumerate() {
+            let place = self.place;
+            self.place.ordinal += 1;
+            let shown = Shown::of(&coder, &element);
+            if self.env.leaves_out(place, || shown.clone())? {
+                continue;
+            }
+            self.env
+                .note_element(self.node, Some(Noted { place: Some(place), shown: Some(shown) }));
+            self.set_stamp(Some(times.get(index)));
             self.run(|dofn, ctx| dofn.process(element, ctx))?;
             // What fails further down was made of this element.
-            self.flush()
-        })
+            self.flush()?;
+        }
+        Ok(())
     }
 
     /// Outputs have the stamp of the element that they are made of.

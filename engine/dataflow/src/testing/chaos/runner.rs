@@ -56,6 +56,8 @@ impl ChaosRunner {
         options: &RunOptions,
         observer: &dyn JobObserver,
     ) -> Result<JobReport> {
+        // Chance decides when a bundle fails here, and an element must not be blamed for it.
+        options.require_stop(self.name())?;
         let mut random = SplitMix64::new(self.seed);
         let store = ChaosShuffle::new(random.split());
         let mut options = options.clone();
