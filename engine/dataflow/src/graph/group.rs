@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::graph::feed::Feed;
 use crate::graph::{Env, Groups, KeyLayout, NodeId};
 use crate::receiver::{AnyReceiver, Batch, Receiver};
-use crate::shuffle::{Iterable, Record, RecordSink};
+use crate::shuffle::{Iterable, RawValues, Record, RecordSink};
 use crate::window::encode_time;
 
 /// A grouping whose types the graph has forgotten.
@@ -147,11 +147,11 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
                 return Ok(false);
             }
             let key = groups.key(&coder)?;
-            let mut values = env.group_builder();
-            while let Some((head, tail)) = groups.next_value()? {
-                values.push(head, tail)?;
-            }
-            feed.push((key, Iterable::in_bundle(values.finish()?)), groups.stamp())?;
+            let values = match groups.take_values() {
+                Some(values) => values,
+                None => collect_values(groups, env)?,
+            };
+            feed.push((key, Iterable::in_bundle(values)), groups.stamp())?;
         }
         feed.finish()?;
         Ok(!env.notes_elements)
@@ -167,6 +167,15 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
     ) -> Option<AnyReceiver> {
         None
     }
+}
+
+/// The values of the current group, one by one.
+fn collect_values(groups: &mut Groups<'_>, env: &Env) -> Result<RawValues> {
+    let mut values = env.group_builder();
+    while let Some((head, tail)) = groups.next_value()? {
+        values.push(head, tail)?;
+    }
+    values.finish()
 }
 
 /// Encodes pairs into a sink, key by key.

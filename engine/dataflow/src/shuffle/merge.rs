@@ -21,6 +21,15 @@ pub(super) trait Cursor: Send {
     fn record(&self) -> Record<'_>;
 }
 
+/// The first bytes of a key, as a number that compares as they do.
+#[inline]
+pub(super) fn prefix_of(key: &[u8]) -> u64 {
+    let mut prefix = [0u8; 8];
+    let length = key.len().min(8);
+    prefix[..length].copy_from_slice(&key[..length]);
+    u64::from_be_bytes(prefix)
+}
+
 /// The records of several cursors, ascending by key; of equal keys, the earlier cursor first.
 ///
 /// One value is loaded at a time, so that large values cost memory once and not once a run.
@@ -42,11 +51,7 @@ impl Merged {
     fn advance_cursor(&mut self, index: usize) -> Result<bool> {
         let has_more = self.cursors[index].advance()?;
         if has_more {
-            let key = self.cursors[index].key();
-            let mut prefix = [0u8; 8];
-            let length = key.len().min(8);
-            prefix[..length].copy_from_slice(&key[..length]);
-            self.prefixes[index] = u64::from_be_bytes(prefix);
+            self.prefixes[index] = prefix_of(self.cursors[index].key());
         }
         Ok(has_more)
     }

@@ -1,14 +1,19 @@
 //! Moves records from the bundles of one stage to those of the next; sees bytes, never elements.
 //!
-//! A writer puts records on an edge; the store keeps them in sorted runs, in memory while the
-//! budget grants it, else in spill files; a reader gets one partition, merged. What a bundle
-//! wrote is invisible until it commits. `shuffle/README.md` tells the whole story.
+//! A writer puts records on an edge; the store keeps them as they come in memory while the budget
+//! grants it, else sorted in spill files; a reader gets one partition, what is in memory brought
+//! together by key and merged with what was spilled. What a bundle wrote is invisible until it
+//! commits.
 
 mod scratch;
 
-mod arena;
 mod merge;
 mod run_file;
+
+mod arena;
+mod sorted;
+
+mod grouped;
 
 mod in_process;
 mod sink;
@@ -140,6 +145,12 @@ pub trait Records: Send {
 
     /// The current record; to be called after [`Records::advance`] gave true.
     fn record(&self) -> Record<'_>;
+
+    /// The values of all records with the key of the current one, where it is the first of them and
+    /// they lie together; the next record is of another key then.
+    fn take_group(&mut self) -> Option<RawValues> {
+        None
+    }
 }
 
 /// Records that can be read again and again; they stay for as long as the set lives.

@@ -62,6 +62,11 @@ impl RunFile {
         self.sections.iter().map(|(partition, ..)| *partition)
     }
 
+    /// Whether there are records of this partition.
+    pub(super) fn has(&self, partition: usize) -> bool {
+        self.sections.binary_search_by_key(&partition, |section| section.0).is_ok()
+    }
+
     /// The records of one partition.
     pub(super) fn cursor(run: &Arc<Self>, partition: usize) -> Box<dyn Cursor> {
         let found = run.sections.binary_search_by_key(&partition, |section| section.0);
@@ -144,6 +149,14 @@ impl RunWriter {
         }
         // Long tails are arrays: compressing them costs more than it saves.
         if has_long_tail { self.write_block(tail, false) } else { Ok(()) }
+    }
+
+    /// Appends all that are left of these records.
+    pub(super) fn put_all(&mut self, partition: usize, records: &mut dyn Records) -> Result<()> {
+        while records.advance()? {
+            self.put(partition, records.record())?;
+        }
+        Ok(())
     }
 
     /// Ends the run.
