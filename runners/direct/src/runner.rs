@@ -14,7 +14,8 @@ use crate::schedule;
 
 /// Partitions of a shuffle for each thread: uneven ones are evened out by taking the next.
 const PARTITIONS_A_THREAD: usize = 4;
-const LEAST_PARTITIONS: usize = 16;
+/// Enough that the keys of one are found in a cache while it is grouped, whatever the threads.
+const LEAST_PARTITIONS: usize = 256;
 
 /// Runs pipelines on threads of this process.
 #[derive(Debug, Clone)]

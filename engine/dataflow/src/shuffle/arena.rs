@@ -50,20 +50,36 @@ pub(super) struct Arena {
 /// The records of one partition.
 #[derive(Debug, Default)]
 struct Part {
-    blocks: Vec<Vec<u8>>,
-    tails: Vec<Bytes>,
+    /// The block that is being filled; apart, so that a row finds it without a detour.
+    last: Vec<u8>,
     row_count: usize,
+    full: Vec<Vec<u8>>,
+    tails: Vec<Bytes>,
 }
 
 impl Part {
     /// The size of the block that a row needs, if it does not fit the last one.
     fn new_block_bytes(&self, row_bytes: usize) -> usize {
-        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= row_bytes;
-        if self.blocks.last().is_some_and(fits) {
+        if self.fits(row_bytes) {
             return 0;
         }
-        let usual = (FIRST_BLOCK_BYTES << self.blocks.len().min(16)).min(BLOCK_BYTES);
+        let usual = (2 * self.last.capacity()).clamp(FIRST_BLOCK_BYTES, BLOCK_BYTES);
         usual.max(row_bytes)
+    }
+
+    #[inline]
+    fn fits(&self, row_bytes: usize) -> bool {
+        self.last.capacity() - self.last.len() >= row_bytes
+    }
+
+    /// The number of blocks.
+    fn block_count(&self) -> usize {
+        self.full.len() + 1
+    }
+
+    /// A block by its number.
+    fn block(&self, index: usize) -> &[u8] {
+        self.full.get(index).unwrap_or(&self.last)
     }
 }
 
@@ -92,10 +108,7 @@ impl Arena {
     #[inline]
     pub(super) fn has_room(&self, partition: usize, record: &Record<'_>) -> bool {
         let part = &self.parts[partition];
-        let fits = |block: &Vec<u8>| block.capacity() - block.len() >= row_bytes(record);
-        record.tail.is_empty()
-            && part.row_count < self.row_limit
-            && part.blocks.last().is_some_and(fits)
+        part.fits(row_bytes(record)) && part.row_count < self.row_limit && record.tail.is_empty()
     }
 
     /// What one more record takes.
@@ -125,7 +138,10 @@ impl Arena {
         self.ordering_bytes = growth.ordering;
         if growth.block > 0 {
             let part = &mut self.parts[partition];
-            part.blocks.push(Vec::with_capacity(growth.block));
+            let block = std::mem::replace(&mut part.last, Vec::with_capacity(growth.block));
+            if !block.is_empty() {
+                part.full.push(block);
+            }
             self.block_bytes += growth.block + BLOCK_ENTRY_BYTES;
         }
     }
@@ -134,11 +150,16 @@ impl Arena {
     #[inline]
     pub(super) fn push(&mut self, partition: usize, record: Record<'_>) {
         let part = &mut self.parts[partition];
-        let block = part.blocks.last_mut().expect("room was made");
+        let block = &mut part.last;
         part.row_count += 1;
         let has_tail = !record.tail.is_empty();
-        encode_varint(record.key.len() as u64, block);
-        encode_varint((record.head.len() as u64) << 1 | u64::from(has_tail), block);
+        let (key_length, head_length) = (record.key.len(), record.head.len() << 1);
+        if key_length < 0x80 && head_length < 0x80 {
+            block.extend_from_slice(&[key_length as u8, head_length as u8 | u8::from(has_tail)]);
+        } else {
+            encode_varint(key_length as u64, block);
+            encode_varint(head_length as u64 | u64::from(has_tail), block);
+        }
         if has_tail {
             encode_varint(part.tails.len() as u64, block);
             let before = part.tails.capacity();
@@ -211,8 +232,8 @@ impl MemoryRun {
 
     /// The blocks of one partition, each with the tails that its rows name.
     pub(super) fn blocks(&self, partition: usize) -> impl Iterator<Item = Block<'_>> {
-        let Part { blocks, tails, .. } = &self.arena.parts[partition];
-        blocks.iter().map(|rows| Block { rows, tails })
+        let Part { full, last, tails, .. } = &self.arena.parts[partition];
+        full.iter().chain([last]).map(|rows| Block { rows, tails })
     }
 
     /// The records of one partition, as they came.
@@ -240,6 +261,7 @@ impl<'a> Block<'a> {
     }
 
     /// All records, and where their rows begin.
+    #[inline]
     pub(super) fn records(self) -> impl Iterator<Item = (u32, Record<'a>)> {
         let mut read = 0;
         std::iter::from_fn(move || {
@@ -269,7 +291,7 @@ struct Row {
 
 impl Row {
     /// The row that begins here.
-    #[inline]
+    #[inline(always)]
     fn at(block: &[u8], start: usize) -> Self {
         let mut read = start;
         let key_length = take_number(block, &mut read);
@@ -281,7 +303,7 @@ impl Row {
 }
 
 /// Reads a varint that was written here, and so is whole.
-#[inline]
+#[inline(always)]
 fn take_number(block: &[u8], read: &mut usize) -> u64 {
     let (mut value, mut shift) = (0, 0);
     loop {
@@ -318,7 +340,8 @@ impl MemoryCursor {
 impl Cursor for MemoryCursor {
     fn advance(&mut self) -> Result<bool> {
         while !self.partitions.is_empty() {
-            while let Some(block) = self.part().blocks.get(self.block) {
+            while self.block < self.part().block_count() {
+                let block = self.part().block(self.block);
                 if self.row.head_end < block.len() {
                     self.row = Row::at(block, self.row.head_end);
                     return Ok(true);
@@ -341,7 +364,7 @@ impl Cursor for MemoryCursor {
     }
 
     fn record(&self) -> Record<'_> {
-        let Part { blocks, tails, .. } = self.part();
-        Block { rows: &blocks[self.block], tails }.record(self.row)
+        let part = self.part();
+        Block { rows: part.block(self.block), tails: &part.tails }.record(self.row)
     }
 }

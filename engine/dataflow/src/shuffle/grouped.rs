@@ -12,7 +12,8 @@ use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::arena::MemoryRun;
-use super::merge::{Cursor, prefix_of};
+use super::merge::Cursor;
+use super::short_key::ShortKey;
 use super::values::RawValues;
 use super::{EMPTY, Record, Records};
 use crate::coder::{decode_varint, take};
@@ -40,101 +41,110 @@ struct Group {
     record_count: usize,
 }
 
-/// A group while it is being counted, then filled.
-struct Counted<'a> {
-    key: &'a [u8],
-    hash: u32,
-    record_count: usize,
-    /// Bytes of its values; later where the next value goes.
-    bytes: usize,
-    /// Where its next tail goes.
-    next_tail: usize,
-}
-
-/// A group in the order of keys, by its first bytes.
-struct Place {
-    prefix: u64,
-    index: u32,
-}
-
-/// Groups that were found so far.
+/// Groups that were found so far, each with a number.
 struct Found<'a> {
-    places: HashTable<u32>,
-    groups: Vec<Counted<'a>>,
+    slots: HashTable<Slot>,
+    keys: Vec<&'a [u8]>,
+    sizes: Vec<Size>,
     reservation: Reservation,
 }
 
-/// Bytes that a group takes until it is finished, in tables that have just become twice as long: its
-/// count, its place in the hash table, in the order, and among the finished groups.
-const GROUP_BYTES: usize =
-    3 * size_of::<Counted<'_>>() + 18 + size_of::<Place>() + size_of::<Group>();
+/// A group in the hash table: what it takes to know it, for short keys.
+#[derive(Clone, Copy)]
+struct Slot {
+    key: ShortKey,
+    hash: u32,
+    index: u32,
+}
+
+/// What a group has so far.
+#[derive(Default, Clone, Copy)]
+struct Size {
+    record_count: usize,
+    value_bytes: usize,
+}
+
+/// Where the next value of a group goes.
+#[derive(Default, Clone, Copy)]
+struct Next {
+    value: usize,
+    tail: usize,
+}
+
+/// Bytes that a group takes until it is finished: its slot, key and size in tables that have just
+/// become twice as long, its place in the order, among the finished groups, and what comes next.
+const GROUP_BYTES: usize = 4 * (size_of::<Slot>() + 1)
+    + 2 * (size_of::<&[u8]>() + size_of::<Size>())
+    + size_of::<Slot>()
+    + size_of::<Group>()
+    + size_of::<Next>();
 
 impl<'a> Found<'a> {
-    /// The group of a key; `None` where there is no memory for one more.
+    /// The number of the group of a key; `None` where there is no memory for one more.
     #[inline]
-    fn place(&mut self, key: &'a [u8]) -> Option<u32> {
-        // The lower bits have decided the partition already.
-        let hash = (xxh3_64(key) >> 32) as u32;
-        let groups = &self.groups;
-        let is_same = |place: &u32| {
-            let group = &groups[*place as usize];
-            group.hash == hash && group.key == key
+    fn find_or_add(&mut self, key: &'a [u8]) -> Option<u32> {
+        let short = ShortKey::of(key);
+        let hash = if short.is_whole() { short.hash() } else { xxh3_64(key) } as u32;
+        let keys = &self.keys;
+        let is_same = |slot: &Slot| {
+            slot.key == short && (short.is_whole() || keys[slot.index as usize] == key)
         };
-        match self.places.find(spread(hash), is_same) {
-            Some(&place) => Some(place),
-            None => self.add(key, hash),
+        match self.slots.find(spread(hash), is_same) {
+            Some(slot) => Some(slot.index),
+            None => self.add(key, short, hash),
         }
     }
 
-    fn add(&mut self, key: &'a [u8], hash: u32) -> Option<u32> {
-        if self.groups.len() == self.groups.capacity() {
-            let more = self.groups.len().max(64);
+    #[cold]
+    fn add(&mut self, key: &'a [u8], short: ShortKey, hash: u32) -> Option<u32> {
+        if self.keys.len() == self.keys.capacity() {
+            let more = self.keys.len().max(64);
             if !self.reservation.try_grow((more * GROUP_BYTES) as u64) {
                 return None;
             }
-            self.groups.reserve_exact(more);
+            self.keys.reserve_exact(more);
+            self.sizes.reserve_exact(more);
         }
-        let place = u32::try_from(self.groups.len()).expect("memory holds fewer groups");
-        self.groups.push(Counted { key, hash, record_count: 0, bytes: 0, next_tail: 0 });
-        let hash_of = |place: &u32| spread(self.groups[*place as usize].hash);
-        self.places.insert_unique(spread(hash), place, hash_of);
-        Some(place)
+        let index = u32::try_from(self.keys.len()).expect("memory holds fewer groups");
+        self.keys.push(key);
+        self.sizes.push(Size::default());
+        let slot = Slot { key: short, hash, index };
+        self.slots.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        Some(index)
     }
 
     /// The groups in the order of their keys.
-    fn order(&self) -> Vec<Place> {
-        let place = |(index, group): (usize, &Counted<'_>)| Place {
-            prefix: prefix_of(group.key),
-            index: index as u32,
-        };
-        let mut order: Vec<Place> = self.groups.iter().enumerate().map(place).collect();
+    fn order(&mut self) -> Vec<Slot> {
+        let mut order: Vec<Slot> = std::mem::take(&mut self.slots).into_iter().collect();
         order.sort_unstable_by(|a, b| {
-            let key = |place: &Place| self.groups[place.index as usize].key;
-            a.prefix.cmp(&b.prefix).then_with(|| key(a).cmp(key(b)))
+            let key = |slot: &Slot| self.keys[slot.index as usize];
+            a.key.cmp(&b.key).then_with(|| key(a).cmp(key(b)))
         });
         order
     }
 
-    /// Says where each of these groups lies, one behind the other, and how long all are. From then
-    /// on `bytes` and `next_tail` of a group are where its next value goes.
-    fn lay_out(&mut self, order: &[Place]) -> (Vec<Group>, usize) {
+    /// Where each of these groups lies, one behind the other, and how long all are; and where the
+    /// first value of each goes, by their numbers.
+    fn lay_out(&self, order: &[Slot]) -> (Vec<Group>, usize, Vec<Next>) {
         let (mut end, mut first_record) = (0, 0);
-        let group = |place: &Place| {
-            let counted = &mut self.groups[place.index as usize];
-            let (key_start, values_start) = (end, end + counted.key.len());
-            end = values_start + counted.bytes;
-            let record_count = counted.record_count;
+        let mut next = vec![Next::default(); order.len()];
+        let group = |slot: &Slot| {
+            let index = slot.index as usize;
+            let Size { record_count, value_bytes } = self.sizes[index];
+            let (key_start, values_start) = (end, end + self.keys[index].len());
+            end = values_start + value_bytes;
             let group =
                 Group { key_start, values_start, values_end: end, first_record, record_count };
-            (counted.bytes, counted.next_tail) = (values_start, first_record);
+            next[index] = Next { value: values_start, tail: first_record };
             first_record += record_count;
             group
         };
-        (order.iter().map(group).collect(), end)
+        (order.iter().map(group).collect(), end, next)
     }
 }
 
 /// Both ends of a hash decide where a table puts an entry.
+#[inline]
 fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
@@ -149,43 +159,46 @@ impl Grouped {
         mut reservation: Reservation,
     ) -> Option<Self> {
         let row_count = runs.iter().map(|run| run.row_count(partition)).sum();
-        let records = || {
-            let blocks = runs.iter().flat_map(|run| run.blocks(partition));
-            blocks.flat_map(|block| block.records().map(|(_, record)| record))
-        };
+        let blocks = || runs.iter().flat_map(|run| run.blocks(partition));
         let has_tails = runs.iter().any(|run| run.has_tails(partition));
         let tail_count = if has_tails { row_count } else { 0 };
         let tables = row_count * size_of::<u32>() + tail_count * size_of::<Bytes>();
         if !reservation.try_grow(tables as u64) {
             return None;
         }
-        let mut found = Found { places: HashTable::new(), groups: Vec::new(), reservation };
-        let mut places: Vec<u32> = Vec::with_capacity(row_count);
-        for record in records() {
-            let place = found.place(record.key)?;
-            places.push(place);
-            let group = &mut found.groups[place as usize];
-            group.record_count += 1;
-            group.bytes += varint_bytes(record.head.len()) + record.head.len();
+        let (slots, keys, sizes) = (HashTable::new(), Vec::new(), Vec::new());
+        let mut found = Found { slots, keys, sizes, reservation };
+        let mut indices: Vec<u32> = Vec::with_capacity(row_count);
+        for block in blocks() {
+            for (_, record) in block.records() {
+                let index = found.find_or_add(record.key)?;
+                indices.push(index);
+                let size = &mut found.sizes[index as usize];
+                size.record_count += 1;
+                size.value_bytes += varint_bytes(record.head.len()) + record.head.len();
+            }
         }
         let order = found.order();
-        let (groups, byte_count) = found.lay_out(&order);
-        let Found { groups: mut counted, mut reservation, .. } = found;
+        let (groups, byte_count, mut next) = found.lay_out(&order);
+        let Found { keys, mut reservation, .. } = found;
         if !reservation.try_grow(byte_count as u64) {
             return None;
         }
         let mut bytes = vec![0; byte_count];
-        for (group, place) in groups.iter().zip(order) {
-            let key = counted[place.index as usize].key;
+        for (group, slot) in groups.iter().zip(order) {
+            let key = keys[slot.index as usize];
             bytes[group.key_start..group.values_start].copy_from_slice(key);
         }
         let mut tails = vec![EMPTY.clone(); tail_count];
-        for (record, place) in records().zip(places) {
-            let group = &mut counted[place as usize];
-            group.bytes = put_framed(record.head, &mut bytes, group.bytes);
-            if has_tails {
-                tails[group.next_tail] = record.tail.clone();
-                group.next_tail += 1;
+        let mut indices = indices.into_iter();
+        for block in blocks() {
+            for ((_, record), index) in block.records().zip(&mut indices) {
+                let next = &mut next[index as usize];
+                next.value = put_framed(record.head, &mut bytes, next.value);
+                if has_tails {
+                    tails[next.tail] = record.tail.clone();
+                    next.tail += 1;
+                }
             }
         }
         let kept = byte_count + groups.len() * size_of::<Group>() + tail_count * size_of::<Bytes>();
@@ -194,11 +207,13 @@ impl Grouped {
     }
 
     /// The framed heads of a range of bytes.
+    #[inline]
     pub(super) fn heads(&self, range: Range<usize>) -> &[u8] {
         &self.bytes[range]
     }
 
     /// The tails of a range of records; none where no record has one.
+    #[inline]
     pub(super) fn tails(&self, range: Range<usize>) -> &[Bytes] {
         self.tails.get(range).unwrap_or_default()
     }

@@ -7,6 +7,8 @@
 
 mod scratch;
 
+mod short_key;
+
 mod merge;
 mod run_file;
 
@@ -165,7 +167,9 @@ pub trait RecordSet: Send + Sync + fmt::Debug {
 /// The partition of a key.
 pub fn partition_of(key: &[u8], partition_count: usize) -> usize {
     // The hash is fixed for all time and machines: another process must find the same partition.
-    (xxhash_rust::xxh3::xxh3_64(key) % partition_count.max(1) as u64) as usize
+    let hash = u128::from(xxhash_rust::xxh3::xxh3_64(key));
+    // A part of all hashes each, without a division.
+    ((hash * partition_count.max(1) as u128) >> 64) as usize
 }
 
 #[cfg(test)]

@@ -132,13 +132,16 @@ impl RecordSink for InProcessSink {
 }
 
 /// A limit that holds in memory as on disk: whether a run spills must not decide what works.
+#[inline]
 fn check_size(part_bytes: usize) -> Result<()> {
-    if part_bytes <= PART_LIMIT_BYTES {
-        return Ok(());
-    }
+    if part_bytes <= PART_LIMIT_BYTES { Ok(()) } else { Err(too_large(part_bytes)) }
+}
+
+#[cold]
+fn too_large(part_bytes: usize) -> Error {
     let message = format!("an element of {part_bytes} bytes is too large to be shuffled");
     let error = Error::new(ErrorCode::CODER, ErrorKind::Unsupported, message);
-    Err(error.mend(format!("split it into elements of at most {PART_LIMIT_BYTES} bytes")))
+    error.mend(format!("split it into elements of at most {PART_LIMIT_BYTES} bytes"))
 }
 
 struct PreparedRuns {

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::Record;
 use super::arena::{Block, MemoryRun};
-use super::merge::prefix_of;
+use super::short_key::ShortKey;
 
-/// Where a row lies: by its first key bytes, then by age.
+/// Where a row lies: by its key, then by age.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Entry {
-    prefix: u64,
+    key: ShortKey,
     block: u32,
     start: u32,
 }
@@ -39,17 +39,16 @@ pub(super) fn put_sorted<E>(
     let mut entries = Vec::with_capacity(row_count);
     for (index, block) in blocks.iter().enumerate() {
         entries.extend(block.records().map(|(start, record)| Entry {
-            prefix: prefix_of(record.key),
+            key: ShortKey::of(record.key),
             block: index as u32,
             start,
         }));
     }
     let record = |entry: &Entry| blocks[entry.block as usize].record_at(entry.start);
     entries.sort_unstable();
-    // Entries of one prefix may still differ in key; most do not.
-    for same in entries.chunk_by_mut(|a, b| a.prefix == b.prefix) {
-        let first = record(&same[0]).key;
-        if same.iter().any(|entry| record(entry).key != first) {
+    // Long keys that begin alike are not in order yet.
+    for same in entries.chunk_by_mut(|a, b| !a.key.is_whole() && a.key == b.key) {
+        if same.len() > 1 {
             same.sort_by(|a, b| record(a).key.cmp(record(b).key));
         }
     }

@@ -153,6 +153,7 @@ pub(super) struct ValueCursor {
 
 impl ValueCursor {
     /// The head and the tail of the next value.
+    #[inline]
     pub(super) fn next_value(&mut self) -> Result<Option<(&[u8], &Bytes)>> {
         if let Some(records) = &mut self.records {
             if !records.advance()? {
@@ -174,6 +175,7 @@ impl ValueCursor {
     }
 }
 
+#[inline]
 fn take_framed<'a>(input: &mut &'a [u8]) -> Result<&'a [u8]> {
     let length = decode_varint(input)? as usize;
     take(input, length, "value")
