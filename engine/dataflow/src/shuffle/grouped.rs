@@ -9,11 +9,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::arena::MemoryRun;
 use super::merge::Cursor;
-use super::short_key::ShortKey;
+use super::short_key::{ShortHash, ShortKey};
 use super::values::RawValues;
 use super::{EMPTY, Record, Records};
 use crate::coder::{decode_varint, take};
@@ -53,7 +52,7 @@ struct Found<'a> {
 #[derive(Clone, Copy)]
 struct Slot {
     key: ShortKey,
-    hash: u32,
+    hash: ShortHash,
     index: u32,
 }
 
@@ -84,19 +83,19 @@ impl<'a> Found<'a> {
     #[inline]
     fn find_or_add(&mut self, key: &'a [u8]) -> Option<u32> {
         let short = ShortKey::of(key);
-        let hash = if short.is_whole() { short.hash() } else { xxh3_64(key) } as u32;
+        let hash = short.hash_of(key);
         let keys = &self.keys;
         let is_same = |slot: &Slot| {
             slot.key == short && (short.is_whole() || keys[slot.index as usize] == key)
         };
-        match self.slots.find(spread(hash), is_same) {
+        match self.slots.find(hash.spread(), is_same) {
             Some(slot) => Some(slot.index),
             None => self.add(key, short, hash),
         }
     }
 
     #[cold]
-    fn add(&mut self, key: &'a [u8], short: ShortKey, hash: u32) -> Option<u32> {
+    fn add(&mut self, key: &'a [u8], short: ShortKey, hash: ShortHash) -> Option<u32> {
         if self.keys.len() == self.keys.capacity() {
             let more = self.keys.len().max(64);
             if !self.reservation.try_grow((more * GROUP_BYTES) as u64) {
@@ -109,7 +108,7 @@ impl<'a> Found<'a> {
         self.keys.push(key);
         self.sizes.push(Size::default());
         let slot = Slot { key: short, hash, index };
-        self.slots.insert_unique(spread(hash), slot, |slot| spread(slot.hash));
+        self.slots.insert_unique(hash.spread(), slot, |slot| slot.hash.spread());
         Some(index)
     }
 
@@ -141,12 +140,6 @@ impl<'a> Found<'a> {
         };
         (order.iter().map(group).collect(), end, next)
     }
-}
-
-/// Both ends of a hash decide where a table puts an entry.
-#[inline]
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
 }
 
 impl Grouped {

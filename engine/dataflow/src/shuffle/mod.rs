@@ -35,6 +35,7 @@ pub use in_process::{InProcessShuffle, ShuffleCounts};
 pub use iterable::{Iterable, IterableCoder, TryValues, Values};
 pub use scratch::Scratch;
 pub use sets::{NoRecords, OfKey, Trimmed};
+pub(crate) use short_key::{ShortHash, ShortKey};
 pub use values::{RawValues, RawValuesBuilder};
 
 /// Bytes that reading an edge takes at the most: a block and its encoding of every spill file.

@@ -1,10 +1,12 @@
 //! The first bytes of a key in two numbers that compare as keys do.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// The first bytes of a key, zeroes behind them, and its length as far as it matters.
 ///
 /// It compares as the key does, but for long keys that begin alike: those are equal here.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ShortKey {
+pub(crate) struct ShortKey {
     first: u64,
     /// Ends in the length, so that keys which differ in zeroes at their ends differ.
     second: u64,
@@ -15,7 +17,7 @@ const LONG: u64 = 16;
 
 impl ShortKey {
     #[inline]
-    pub(super) fn of(key: &[u8]) -> Self {
+    pub(crate) fn of(key: &[u8]) -> Self {
         if let Some(&first) = key.first_chunk::<8>() {
             let first = u64::from_be_bytes(first);
             let rest = &key[8..];
@@ -30,18 +32,33 @@ impl ShortKey {
 
     /// Whether this says all of the key.
     #[inline]
-    pub(super) fn is_whole(self) -> bool {
+    pub(crate) fn is_whole(self) -> bool {
         self.second & 0xff != LONG
     }
 
-    /// A hash of the key, if this says all of it.
+    /// A hash of the key that this was made of.
     #[inline]
-    pub(super) fn hash(self) -> u64 {
+    pub(crate) fn hash_of(self, key: &[u8]) -> ShortHash {
+        if !self.is_whole() {
+            return ShortHash((xxh3_64(key) >> 32) as u32);
+        }
         // Digits of pi; both halves of the product depend on all bits.
         let left = u128::from(self.first ^ 0x243f_6a88_85a3_08d3);
         let product = left * u128::from(self.second ^ 0x1319_8a2e_0370_7344);
         let folded = (product >> 64) as u64 ^ product as u64;
-        folded.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        ShortHash((folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as u32)
+    }
+}
+
+/// A hash of a key, which does not depend on what finds the partition of the key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShortHash(u32);
+
+impl ShortHash {
+    /// The same for tables which put an entry by both ends of a hash.
+    #[inline]
+    pub(crate) fn spread(self) -> u64 {
+        u64::from(self.0) << 32 | u64::from(self.0)
     }
 }
 
