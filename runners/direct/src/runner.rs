@@ -15,6 +15,8 @@ use crate::schedule;
 /// Partitions of a shuffle for each thread: uneven ones are evened out by taking the next.
 const PARTITIONS_A_THREAD: usize = 4;
 const LEAST_PARTITIONS: usize = 16;
+/// Enough that the keys of one partition lie in a cache while they are grouped.
+const KEYED_PARTITIONS: usize = 256;
 
 /// Runs pipelines on threads of this process.
 #[derive(Debug, Clone)]
@@ -103,7 +105,8 @@ impl Runner for DirectRunner {
         let budget = self.budget(graph, options)?;
         let partition_count = (PARTITIONS_A_THREAD * self.threads.get()).max(LEAST_PARTITIONS);
         let (setting, shuffle) = Setting::in_process(options, budget, partition_count);
-        let setting = setting.with_cancel(&self.cancel);
+        let keyed_count = partition_count.max(KEYED_PARTITIONS);
+        let setting = setting.with_keyed_partitions(options, keyed_count).with_cancel(&self.cancel);
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads.get())
             .thread_name(|index| format!("levain-{index}"))

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Env, Groups, Operation};
 use crate::metrics::{self, Metrics};
 use crate::plan::{Root, Stage, StageGraph, StageId};
-use crate::shuffle::{EdgeId, Prepared};
+use crate::shuffle::{EdgeId, EdgeOrder, Prepared};
 
 /// The main input of one bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,13 @@ impl<'a> BundleProcessor<'a> {
     pub fn prepare(&self) -> Result<Vec<BundleInput>> {
         for edge in &self.stage.outputs {
             let order = self.graph.order(*edge);
-            self.setting.store.declare(*edge, order, self.setting.partition_count);
+            let partition_count = match order {
+                EdgeOrder::InTurns => self.setting.partition_count,
+                EdgeOrder::ByKey | EdgeOrder::ByKeyHead { .. } => {
+                    self.setting.keyed_partition_count
+                }
+            };
+            self.setting.store.declare(*edge, order, partition_count);
         }
         self.load_views()?;
         if let Root::Impulse(_) = self.stage.root {

@@ -17,6 +17,7 @@ pub struct Setting {
     pub(super) store: Arc<dyn ShuffleStore>,
     pub(super) budget: MemoryBudget,
     pub(super) partition_count: usize,
+    pub(super) keyed_partition_count: usize,
     pub(super) bundle_elements: usize,
     pub(super) views: Views,
     pub(super) cancel: CancelToken,
@@ -41,6 +42,7 @@ impl Setting {
             store: Arc::new(store.clone()),
             budget,
             partition_count: options.partition_count.map_or(partition_count, usize::from),
+            keyed_partition_count: options.partition_count.map_or(partition_count, usize::from),
             bundle_elements: options.bundle_elements.map_or(usize::MAX, usize::from),
             views: Views::default(),
             cancel: CancelToken::default(),
@@ -73,6 +75,17 @@ impl Setting {
     #[must_use]
     pub fn with_checked_elements(mut self) -> Self {
         self.checks_elements = true;
+        self
+    }
+
+    /// Divides what is ordered by key into `count` partitions, where the options leave it open.
+    ///
+    /// Many make groups that lie in a cache; few bundles combine more before they write.
+    #[must_use]
+    pub fn with_keyed_partitions(mut self, options: &RunOptions, count: usize) -> Self {
+        if options.partition_count.is_none() {
+            self.keyed_partition_count = count;
+        }
         self
     }
 

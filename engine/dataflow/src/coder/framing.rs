@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorCode, ErrorKind, Result};
 ///
 /// # Errors
 /// Bytes that are no encoding of `T`, or more than one.
+#[inline]
 pub fn decode_all<T, C: Coder<T>>(coder: &C, mut input: &[u8]) -> Result<T> {
     let value = coder.decode(Context::Outer, &mut input)?;
     match input.len() {
@@ -31,6 +32,7 @@ pub fn unencodable(kind: impl fmt::Display, why: &str) -> Error {
 ///
 /// # Errors
 /// Too few bytes.
+#[inline]
 pub fn take<'a>(input: &mut &'a [u8], length: usize, what: &str) -> Result<&'a [u8]> {
     match input.split_at_checked(length) {
         Some((head, tail)) => {
@@ -45,6 +47,7 @@ pub fn take<'a>(input: &mut &'a [u8], length: usize, what: &str) -> Result<&'a [
 ///
 /// # Errors
 /// Too few bytes.
+#[inline]
 pub fn take_prefixed<'a>(context: Context, input: &mut &'a [u8], what: &str) -> Result<&'a [u8]> {
     match context {
         Context::Outer => Ok(std::mem::take(input)),
@@ -61,6 +64,7 @@ pub fn take_prefixed<'a>(context: Context, input: &mut &'a [u8], what: &str) -> 
 ///
 /// # Errors
 /// Those of `write`.
+#[inline]
 pub fn put_prefixed(
     context: Context,
     out: &mut Vec<u8>,

@@ -19,6 +19,16 @@ pub fn encode_varint(mut value: u64, out: &mut Vec<u8>) {
 /// An input that ends within the integer, or an integer of more than 64 bits.
 #[inline]
 pub fn decode_varint(input: &mut &[u8]) -> Result<u64> {
+    match input.split_first() {
+        Some((&byte, rest)) if byte < 0x80 => {
+            *input = rest;
+            Ok(u64::from(byte))
+        }
+        _ => decode_long_varint(input),
+    }
+}
+
+fn decode_long_varint(input: &mut &[u8]) -> Result<u64> {
     let mut value = 0u64;
     for (index, byte) in input.iter().enumerate() {
         let bits = u64::from(byte & 0x7f);

@@ -1,12 +1,12 @@
 //! What a lifted combine has accumulated of each key before the shuffle, within the budget.
 
 use hashbrown::HashTable;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::combine::CombineFn;
 use crate::element::Element as _;
 use crate::error::Result;
 use crate::memory::{MemoryBudget, Reservation};
+use crate::shuffle::{ShortHash, ShortKey};
 
 /// Bytes that a table may take without a reservation; every bundle declares them.
 const FREE_BYTES: u64 = 256 << 10;
@@ -21,7 +21,7 @@ const ENTRY_LIMIT: usize = u32::MAX as usize;
 /// front of the shuffle before the first half of the table is given back.
 pub(super) struct CombineTable<C: CombineFn> {
     function: C,
-    places: HashTable<u32>,
+    slots: HashTable<Slot>,
     entries: Vec<Entry<C::Acc>>,
     /// The keys of all entries, in their order.
     keys: Vec<u8>,
@@ -30,11 +30,25 @@ pub(super) struct CombineTable<C: CombineFn> {
     reservation: Reservation,
 }
 
+/// What it takes to know a short key: a value of it touches nothing else but its accumulator.
+#[derive(Clone, Copy)]
+struct Slot {
+    key: ShortKey,
+    hash: ShortHash,
+    place: u32,
+}
+
 struct Entry<A> {
-    hash: u64,
     key_start: usize,
     key_length: u32,
     accumulator: A,
+}
+
+impl<A> Entry<A> {
+    /// Where the key lies.
+    fn key(&self) -> std::ops::Range<usize> {
+        self.key_start..self.key_start + self.key_length as usize
+    }
 }
 
 /// Takes what a table has accumulated.
@@ -47,7 +61,7 @@ impl<C: CombineFn> CombineTable<C> {
     pub(super) fn new(function: C, budget: &MemoryBudget) -> Self {
         Self {
             function,
-            places: HashTable::new(),
+            slots: HashTable::new(),
             entries: Vec::new(),
             keys: Vec::new(),
             accumulator_bytes: 0,
@@ -57,16 +71,17 @@ impl<C: CombineFn> CombineTable<C> {
 
     /// Adds a value; [`Self::make_room`] must have granted it.
     pub(super) fn add(&mut self, key: &[u8], value: C::In) {
-        let hash = xxh3_64(key);
+        let short = ShortKey::of(key);
+        let hash = short.hash_of(key);
         if std::mem::needs_drop::<C::Acc>() {
             self.accumulator_bytes += size_of::<C::In>() + value.heap_bytes();
         }
         let (entries, keys) = (&self.entries, &self.keys);
-        let is_same = |place: &u32| {
-            let entry = &entries[*place as usize];
-            entry.hash == hash && keys[entry.key_start..][..entry.key_length as usize] == *key
+        let is_same = |slot: &Slot| {
+            slot.key == short
+                && (short.is_whole() || *key == keys[entries[slot.place as usize].key()])
         };
-        if let Some(&place) = self.places.find(hash, is_same) {
+        if let Some(&Slot { place, .. }) = self.slots.find(hash.spread(), is_same) {
             self.function.add(&mut self.entries[place as usize].accumulator, value);
             return;
         }
@@ -79,9 +94,9 @@ impl<C: CombineFn> CombineTable<C> {
         let place = self.entries.len() as u32;
         let (key_start, key_length) = (self.keys.len(), key.len() as u32);
         self.keys.extend_from_slice(key);
-        self.entries.push(Entry { hash, key_start, key_length, accumulator });
-        let entries = &self.entries;
-        self.places.insert_unique(hash, place, |place| entries[*place as usize].hash);
+        self.entries.push(Entry { key_start, key_length, accumulator });
+        let slot = Slot { key: short, hash, place };
+        self.slots.insert_unique(hash.spread(), slot, |slot| slot.hash.spread());
     }
 
     /// Makes room for so many new entries and bytes of keys; false if it must be drained first.
@@ -90,15 +105,14 @@ impl<C: CombineFn> CombineTable<C> {
     pub(super) fn make_room(&mut self, entry_count: usize, key_bytes: usize) -> bool {
         let entries = grown(self.entries.capacity(), self.entries.len() + entry_count);
         let keys = grown(self.keys.capacity(), self.keys.len() + key_bytes);
-        let table = entries * size_of::<Entry<C::Acc>>() + places_bytes(entries) + keys;
+        let table = entries * size_of::<Entry<C::Acc>>() + slots_bytes(entries) + keys;
         let is_granted = self.is_granted(table) && self.entries.len() + entry_count <= ENTRY_LIMIT;
         if !is_granted && !self.entries.is_empty() {
             return false;
         }
         self.entries.reserve_exact(entries - self.entries.len());
         self.keys.reserve_exact(keys - self.keys.len());
-        let known = &self.entries;
-        self.places.reserve(entries - known.len(), |place| known[*place as usize].hash);
+        self.slots.reserve(entries - self.entries.len(), |slot| slot.hash.spread());
         true
     }
 
@@ -125,7 +139,7 @@ impl<C: CombineFn> CombineTable<C> {
 
     /// Hands every key and accumulator to `drain`, and starts anew.
     pub(super) fn drain(&mut self, drain: &mut impl Drain<C::Acc>) -> Result<()> {
-        self.places = HashTable::new();
+        self.slots = HashTable::new();
         self.accumulator_bytes = 0;
         while let Some(entry) = self.entries.pop() {
             drain.put(&self.keys[entry.key_start..], entry.accumulator)?;
@@ -155,7 +169,7 @@ fn grown(capacity: usize, needed: usize) -> usize {
 }
 
 /// Bytes of a hash table with room for so many places: seven of eight buckets are used.
-fn places_bytes(entries: usize) -> usize {
+fn slots_bytes(entries: usize) -> usize {
     let buckets = (entries * 8 / 7 + 1).next_power_of_two();
-    buckets * (size_of::<u32>() + 1)
+    buckets * (size_of::<Slot>() + 1)
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::graph::feed::Feed;
 use crate::graph::{Env, Groups, KeyLayout, NodeId};
 use crate::receiver::{AnyReceiver, Batch, Receiver};
-use crate::shuffle::{Iterable, Record, RecordSink};
+use crate::shuffle::{Iterable, RawValues, Record, RecordSink};
 use crate::window::encode_time;
 
 /// A grouping whose types the graph has forgotten.
@@ -147,11 +147,11 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
                 return Ok(false);
             }
             let key = groups.key(&coder)?;
-            let mut values = env.group_builder();
-            while let Some((head, tail)) = groups.next_value()? {
-                values.push(head, tail)?;
-            }
-            feed.push((key, Iterable::in_bundle(values.finish()?)), groups.stamp())?;
+            let values = match groups.take_values() {
+                Some(values) => values,
+                None => collect_values(groups, env)?,
+            };
+            feed.push((key, Iterable::in_bundle(values)), groups.stamp())?;
         }
         feed.finish()?;
         Ok(env.reads_all())
@@ -169,12 +169,21 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
     }
 }
 
+/// The values of the current group, one by one.
+fn collect_values(groups: &mut Groups<'_>, env: &Env) -> Result<RawValues> {
+    let mut values = env.group_builder();
+    while let Some((head, tail)) = groups.next_value()? {
+        values.push(head, tail)?;
+    }
+    values.finish()
+}
+
 /// Encodes pairs into a sink, key by key.
 pub(super) struct WritePairs<K: Element, V: Element> {
     key_coder: K::Coder,
     value_coder: V::Coder,
-    key: Vec<u8>,
-    head: Vec<u8>,
+    /// The key of a record, and behind it its head.
+    row: Vec<u8>,
     layout: KeyLayout,
     sink: Box<dyn RecordSink>,
     env: Env,
@@ -182,9 +191,8 @@ pub(super) struct WritePairs<K: Element, V: Element> {
 
 impl<K: Element, V: Element> WritePairs<K, V> {
     pub(super) fn new(sink: Box<dyn RecordSink>, layout: &KeyLayout, env: &Env) -> Self {
-        let (key, head, layout) = (Vec::new(), Vec::new(), layout.clone());
-        let (key_coder, value_coder) = (K::coder(), V::coder());
-        Self { key_coder, value_coder, key, head, layout, sink, env: env.clone() }
+        let (row, layout, env) = (Vec::new(), layout.clone(), env.clone());
+        Self { key_coder: K::coder(), value_coder: V::coder(), row, layout, sink, env }
     }
 }
 
@@ -192,14 +200,15 @@ impl<K: Element, V: Element> Receiver<(K, V)> for WritePairs<K, V> {
     fn push(&mut self, batch: &mut Batch<(K, V)>) -> Result<()> {
         for (place, (key, value)) in batch.values.drain(..).enumerate() {
             let stamp = batch.times.get(place);
-            self.key.clear();
-            self.head.clear();
-            self.layout.encode(&self.key_coder, &key, stamp, &mut self.key)?;
+            self.row.clear();
+            self.layout.encode(&self.key_coder, &key, stamp, &mut self.row)?;
+            let key_bytes = self.row.len();
             if self.layout.carries_times() {
-                encode_time(stamp.timestamp, &mut self.head);
+                encode_time(stamp.timestamp, &mut self.row);
             }
-            let tail = self.value_coder.encode_shared(&value, &mut self.head)?;
-            self.sink.put(Record { key: &self.key, head: &self.head, tail: &tail })?;
+            let tail = self.value_coder.encode_shared(&value, &mut self.row)?;
+            let (key, head) = self.row.split_at(key_bytes);
+            self.sink.put(Record { key, head, tail: &tail })?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::coder::{Coder, take};
 use crate::error::Result;
 use crate::graph::KeyLayout;
-use crate::shuffle::{Record, Records};
+use crate::shuffle::{RawValues, Record, Records};
 use crate::time::Timestamp;
 use crate::window::{Stamp, TIME_BYTES, Window, decode_time};
 
@@ -83,6 +83,17 @@ impl<'a> Groups<'a> {
             self.time = Some(self.layout.combine_times(self.time, time));
         }
         Ok(Some((head, tail)))
+    }
+
+    /// All values of the group, where nothing was read of it yet, the records of a group have one key
+    /// and they lie together.
+    pub(super) fn take_values(&mut self) -> Option<RawValues> {
+        if !self.has_record || self.layout.reaches_over_keys() || self.layout.carries_times() {
+            return None;
+        }
+        let values = self.records.take_group()?;
+        (self.has_record, self.has_group) = (false, false);
+        Some(values)
     }
 
     /// Whether the current record is of this group, which may take its window in.

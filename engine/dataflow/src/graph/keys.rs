@@ -51,6 +51,11 @@ impl KeyLayout {
         }
     }
 
+    /// Whether records with different keys may be of one group.
+    pub(super) fn reaches_over_keys(&self) -> bool {
+        self.order() != EdgeOrder::ByKey
+    }
+
     /// Whether every value is preceded by its time, as the times of groups need.
     pub fn carries_times(&self) -> bool {
         self.carries_times

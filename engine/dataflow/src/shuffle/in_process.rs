@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::arena::{MemoryRun, PARTITION_LIMIT};
+use super::grouped::{Grouped, GroupedCursor};
 use super::merge::{Chained, Cursor, Merged};
 use super::run_file::{RunFile, RunWriter};
 use super::sink::{InProcessSink, Turns};
+use super::sorted::put_sorted;
 use super::{EdgeId, EdgeOrder, RecordSet, RecordSink, Records, Scratch, ShuffleStore};
 use crate::error::{Error, Result};
 use crate::memory::MemoryBudget;
@@ -26,6 +28,8 @@ struct Store {
     budget: MemoryBudget,
     scratch: Scratch,
     edges: Mutex<BTreeMap<EdgeId, Edge>>,
+    /// Is held while a partition that is being read is sorted.
+    sorting: Mutex<()>,
     shuffled_bytes: AtomicU64,
 }
 
@@ -56,8 +60,9 @@ pub struct ShuffleCounts {
 impl InProcessShuffle {
     /// An empty store that holds what `budget` grants and spills the rest.
     pub fn new(budget: MemoryBudget, scratch: Scratch) -> Self {
-        let (edges, shuffled_bytes) = (Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Store { budget, scratch, edges, shuffled_bytes }))
+        let (edges, sorting) = (Mutex::default(), Mutex::default());
+        let shuffled_bytes = AtomicU64::new(0);
+        Self(Arc::new(Store { budget, scratch, edges, sorting, shuffled_bytes }))
     }
 
     /// What was moved so far.
@@ -75,9 +80,26 @@ impl InProcessShuffle {
     /// A spill file of these records.
     pub(super) fn spill(&self, runs: &[Arc<MemoryRun>], order: EdgeOrder) -> Result<RunFile> {
         let partitions = runs.iter().flat_map(|run| run.filled_partitions());
-        self.write_run(partitions.collect(), order, |partition| {
-            runs.iter().map(|run| MemoryRun::cursor(run, partition)).collect()
+        self.write_run(partitions.collect(), |partition, writer| match order {
+            EdgeOrder::ByKey | EdgeOrder::ByKeyHead { .. } => {
+                put_sorted(runs, partition, |record| writer.put(partition, record))
+            }
+            EdgeOrder::InTurns => {
+                let cursors = runs.iter().map(|run| MemoryRun::cursor(run, partition));
+                writer.put_all(partition, &mut Chained::new(cursors))
+            }
         })
+    }
+
+    /// The records of one partition in memory by way of a spill file, where there is no memory to
+    /// group them.
+    fn sorted_on_disk(&self, runs: &[Arc<MemoryRun>], partition: usize) -> Result<Box<dyn Cursor>> {
+        // What the runs have reserved suffices for one partition at a time.
+        let _one = self.0.sorting.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = self.write_run(vec![partition], |partition, writer| {
+            put_sorted(runs, partition, |record| writer.put(partition, record))
+        })?;
+        Ok(RunFile::cursor(&Arc::new(file), partition))
     }
 
     /// Merges spill files until no more are left than a reader may open at once.
@@ -91,26 +113,21 @@ impl InProcessShuffle {
 
     fn merge(&self, files: &[Arc<RunFile>], order: EdgeOrder) -> Result<RunFile> {
         let partitions = files.iter().flat_map(|file| file.filled_partitions());
-        self.write_run(partitions.collect(), order, |partition| {
-            files.iter().map(|file| RunFile::cursor(file, partition)).collect()
+        self.write_run(partitions.collect(), |partition, writer| {
+            let cursors = files.iter().map(|file| RunFile::cursor(file, partition)).collect();
+            writer.put_all(partition, joined(cursors, order).as_mut())
         })
     }
 
     fn write_run(
         &self,
         mut partitions: Vec<usize>,
-        order: EdgeOrder,
-        cursors: impl Fn(usize) -> Vec<Box<dyn Cursor>>,
+        put: impl Fn(usize, &mut RunWriter) -> Result<()>,
     ) -> Result<RunFile> {
         partitions.sort_unstable();
         partitions.dedup();
         let mut writer = RunWriter::new(&self.0.scratch)?;
-        for partition in partitions {
-            let mut records = joined(cursors(partition), order);
-            while records.advance()? {
-                writer.put(partition, records.record())?;
-            }
-        }
+        partitions.into_iter().try_for_each(|partition| put(partition, &mut writer))?;
         writer.finish()
     }
 
@@ -264,12 +281,30 @@ impl ShuffleStore for InProcessShuffle {
     }
 
     fn records(&self, edge: EdgeId, partition: usize) -> Result<Box<dyn Records>> {
-        let mut edges = self.lock();
-        let edge = edges.get_mut(&edge).ok_or_else(|| undeclared(edge))?;
-        edge.is_read = true;
-        let memory = edge.memory.iter().map(|run| MemoryRun::cursor(run, partition));
-        let files = edge.files.iter().map(|file| RunFile::cursor(file, partition));
-        Ok(joined(files.chain(memory).collect(), edge.order))
+        let (order, memory, files) = {
+            let mut edges = self.lock();
+            let edge = edges.get_mut(&edge).ok_or_else(|| undeclared(edge))?;
+            edge.is_read = true;
+            (edge.order, edge.memory.clone(), edge.files.clone())
+        };
+        let files = files.iter().filter(|file| file.has(partition));
+        let mut cursors: Vec<_> = files.map(|file| RunFile::cursor(file, partition)).collect();
+        let mut memory = memory;
+        memory.retain(|run| run.row_count(partition) > 0);
+        if order == EdgeOrder::InTurns {
+            cursors.extend(memory.iter().map(|run| MemoryRun::cursor(run, partition)));
+            return Ok(Box::new(Chained::new(cursors.into_iter())));
+        }
+        if !memory.is_empty() {
+            match Grouped::of(&memory, partition, self.budget().hold()) {
+                Some(grouped) if cursors.is_empty() => {
+                    return Ok(Box::new(GroupedCursor::new(grouped)));
+                }
+                Some(grouped) => cursors.push(Box::new(GroupedCursor::new(grouped))),
+                None => cursors.push(self.sorted_on_disk(&memory, partition)?),
+            }
+        }
+        Ok(Box::new(Merged::new(cursors)))
     }
 
     fn contents(&self, edge: EdgeId) -> Result<Arc<dyn RecordSet>> {

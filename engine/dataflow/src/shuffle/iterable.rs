@@ -5,6 +5,8 @@
 use std::fmt;
 use std::panic::resume_unwind;
 
+use bytes::Bytes;
+
 use super::values::ValueCursor;
 use super::{RawValues, RawValuesBuilder, Scratch};
 use crate::coder::{Coder, CoderKind, Context, Preview, unencodable};
@@ -101,8 +103,13 @@ pub struct TryValues<V: Element> {
 }
 
 impl<V: Element> TryValues<V> {
+    #[inline]
     fn decode_next(&mut self) -> Result<Option<V>> {
         match self.cursor.next_value()? {
+            // A clone is shared even where it is empty.
+            Some((head, tail)) if tail.is_empty() => {
+                self.coder.decode_shared(head, Bytes::new()).map(Some)
+            }
             Some((head, tail)) => self.coder.decode_shared(head, tail.clone()).map(Some),
             None => Ok(None),
         }
@@ -112,6 +119,7 @@ impl<V: Element> TryValues<V> {
 impl<V: Element> Iterator for TryValues<V> {
     type Item = Result<V>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<V>> {
         if self.is_over {
             return None;
@@ -131,6 +139,7 @@ pub struct Values<V: Element> {
 impl<V: Element> Iterator for Values<V> {
     type Item = V;
 
+    #[inline]
     fn next(&mut self) -> Option<V> {
         match self.values.next()? {
             Ok(value) => Some(value),

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::short_key::ShortKey;
 use super::{Record, Records};
 use crate::error::Result;
 
@@ -27,26 +28,22 @@ pub(super) trait Cursor: Send {
 /// Cost: O(log cursors) comparisons a record. A heap of cursor numbers is kept, least key first.
 pub(super) struct Merged {
     cursors: Vec<Box<dyn Cursor>>,
-    /// The first key bytes of every cursor: most comparisons need no more.
-    prefixes: Vec<u64>,
+    /// The keys of every cursor, as far as most comparisons need them.
+    short_keys: Vec<ShortKey>,
     heap: Vec<usize>,
     is_begun: bool,
 }
 
 impl Merged {
     pub(super) fn new(cursors: Vec<Box<dyn Cursor>>) -> Self {
-        let prefixes = vec![0; cursors.len()];
-        Self { cursors, prefixes, heap: Vec::new(), is_begun: false }
+        let short_keys = vec![ShortKey::default(); cursors.len()];
+        Self { cursors, short_keys, heap: Vec::new(), is_begun: false }
     }
 
     fn advance_cursor(&mut self, index: usize) -> Result<bool> {
         let has_more = self.cursors[index].advance()?;
         if has_more {
-            let key = self.cursors[index].key();
-            let mut prefix = [0u8; 8];
-            let length = key.len().min(8);
-            prefix[..length].copy_from_slice(&key[..length]);
-            self.prefixes[index] = u64::from_be_bytes(prefix);
+            self.short_keys[index] = ShortKey::of(self.cursors[index].key());
         }
         Ok(has_more)
     }
@@ -66,9 +63,12 @@ impl Merged {
 
     fn is_before(&self, a: usize, b: usize) -> bool {
         let (left, right) = (self.heap[a], self.heap[b]);
-        let by_prefix = self.prefixes[left].cmp(&self.prefixes[right]);
-        let by_key = || self.cursors[left].key().cmp(self.cursors[right].key());
-        match by_prefix.then_with(by_key) {
+        let (short, other) = (self.short_keys[left], self.short_keys[right]);
+        let by_key = || match short.is_whole() {
+            true => Ordering::Equal,
+            false => self.cursors[left].key().cmp(self.cursors[right].key()),
+        };
+        match short.cmp(&other).then_with(by_key) {
             Ordering::Less => true,
             Ordering::Equal => left < right,
             Ordering::Greater => false,

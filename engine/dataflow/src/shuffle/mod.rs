@@ -1,14 +1,21 @@
 //! Moves records from the bundles of one stage to those of the next; sees bytes, never elements.
 //!
-//! A writer puts records on an edge; the store keeps them in sorted runs, in memory while the
-//! budget grants it, else in spill files; a reader gets one partition, merged. What a bundle
-//! wrote is invisible until it commits. `shuffle/README.md` tells the whole story.
+//! A writer puts records on an edge; the store keeps them as they come in memory while the budget
+//! grants it, else sorted in spill files; a reader gets one partition, what is in memory brought
+//! together by key and merged with what was spilled. What a bundle wrote is invisible until it
+//! commits.
 
 mod scratch;
 
-mod arena;
+mod short_key;
+
 mod merge;
 mod run_file;
+
+mod arena;
+mod sorted;
+
+mod grouped;
 
 mod in_process;
 mod sink;
@@ -29,6 +36,7 @@ pub use in_process::{InProcessShuffle, ShuffleCounts};
 pub use iterable::{Iterable, IterableCoder, TryValues, Values};
 pub use scratch::Scratch;
 pub use sets::{NoRecords, OfKey, Trimmed};
+pub(crate) use short_key::{ShortHash, ShortKey};
 pub use table::{Shelf, Table, TableOrder};
 pub use values::{RawValues, RawValuesBuilder};
 
@@ -144,6 +152,12 @@ pub trait Records: Send {
 
     /// The current record; to be called after [`Records::advance`] gave true.
     fn record(&self) -> Record<'_>;
+
+    /// The values of all records with the key of the current one, where it is the first of them and
+    /// they lie together; the next record is of another key then.
+    fn take_group(&mut self) -> Option<RawValues> {
+        None
+    }
 }
 
 /// Records that can be read again and again; they stay for as long as the set lives.
@@ -158,7 +172,9 @@ pub trait RecordSet: Send + Sync + fmt::Debug {
 /// The partition of a key.
 pub fn partition_of(key: &[u8], partition_count: usize) -> usize {
     // The hash is fixed for all time and machines: another process must find the same partition.
-    (xxhash_rust::xxh3::xxh3_64(key) % partition_count.max(1) as u64) as usize
+    let hash = u128::from(xxhash_rust::xxh3::xxh3_64(key));
+    // A part of all hashes each, without a division.
+    ((hash * partition_count.max(1) as u128) >> 64) as usize
 }
 
 #[cfg(test)]

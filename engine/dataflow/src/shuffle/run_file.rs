@@ -63,6 +63,11 @@ impl RunFile {
         self.sections.iter().map(|(partition, ..)| *partition)
     }
 
+    /// Whether there are records of this partition.
+    pub(super) fn has(&self, partition: usize) -> bool {
+        self.sections.binary_search_by_key(&partition, |section| section.0).is_ok()
+    }
+
     /// The records of one partition.
     pub(super) fn cursor(run: &Arc<Self>, partition: usize) -> Box<dyn Cursor> {
         let found = run.sections.binary_search_by_key(&partition, |section| section.0);
@@ -212,6 +217,14 @@ impl RunWriter {
     /// Where the next record begins a block, if it does.
     pub(super) fn next_block(&self) -> Option<u64> {
         self.block.is_empty().then_some(self.position)
+    }
+
+    /// Appends all that are left of these records.
+    pub(super) fn put_all(&mut self, partition: usize, records: &mut dyn Records) -> Result<()> {
+        while records.advance()? {
+            self.put(partition, records.record())?;
+        }
+        Ok(())
     }
 
     /// Ends the run.

@@ -1,10 +1,12 @@
 //! The values of one key as bytes: in memory, in a spill file of their own, or on an edge.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::grouped::Grouped;
 use super::run_file::{BLOCK_BYTES, FileSet, RunWriter};
 use super::{EMPTY, Record, RecordSet, Records, Scratch};
 use crate::coder::{decode_varint, encode_varint, take};
@@ -33,13 +35,44 @@ enum Place {
         heads: Vec<u8>,
         tails: Vec<Bytes>,
     },
+    /// A group among others that were brought together: its heads as above, and its records.
+    Grouped {
+        grouped: Arc<Grouped>,
+        heads: Range<usize>,
+        records: Range<usize>,
+    },
     Records(Arc<dyn RecordSet>),
+}
+
+impl Place {
+    /// The framed heads and the tails of what is in memory.
+    #[inline]
+    fn in_memory(&self) -> Option<(&[u8], &[Bytes])> {
+        match self {
+            Self::Memory { heads, tails } => Some((heads, tails)),
+            Self::Grouped { grouped, heads, records } => {
+                Some((grouped.heads(heads.clone()), grouped.tails(records.clone())))
+            }
+            Self::Records(_) => None,
+        }
+    }
 }
 
 impl RawValues {
     /// The values of these records, whose keys are not looked at.
     pub fn of_records(records: Arc<dyn RecordSet>) -> Self {
         let (count, place) = (records.record_count(), Place::Records(records));
+        Self(Arc::new(Held { count, place, _reservation: None }))
+    }
+
+    /// The values of one of several groups.
+    pub(super) fn of_group(
+        grouped: Arc<Grouped>,
+        heads: Range<usize>,
+        records: Range<usize>,
+    ) -> Self {
+        let count = records.len() as u64;
+        let place = Place::Grouped { grouped, heads, records };
         Self(Arc::new(Held { count, place, _reservation: None }))
     }
 
@@ -56,7 +89,7 @@ impl RawValues {
     /// The values, one after the other.
     pub(super) fn cursor(&self) -> ValueCursor {
         let records = match &self.0.place {
-            Place::Memory { .. } => None,
+            Place::Memory { .. } | Place::Grouped { .. } => None,
             Place::Records(records) => Some(records.records()),
         };
         ValueCursor { values: self.clone(), next: 0, read: 0, records }
@@ -68,6 +101,10 @@ impl RawValues {
             Place::Memory { heads, tails } => {
                 let tail_bytes: usize = tails.iter().map(Bytes::len).sum();
                 heads.capacity() + tails.capacity() * size_of::<Bytes>() + tail_bytes
+            }
+            Place::Grouped { grouped, heads, records } => {
+                let tails = grouped.tails(records.clone());
+                heads.len() + tails.iter().map(Bytes::len).sum::<usize>() + size_of_val(tails)
             }
             // So few of them travel in a batch that their files and blocks stay few.
             Place::Records(_) => 2 * BLOCK_BYTES,
@@ -116,6 +153,7 @@ pub(super) struct ValueCursor {
 
 impl ValueCursor {
     /// The head and the tail of the next value.
+    #[inline]
     pub(super) fn next_value(&mut self) -> Result<Option<(&[u8], &Bytes)>> {
         if let Some(records) = &mut self.records {
             if !records.advance()? {
@@ -124,7 +162,7 @@ impl ValueCursor {
             let Record { head, tail, .. } = records.record();
             return Ok(Some((head, tail)));
         }
-        let Place::Memory { heads, tails } = &self.values.0.place else { return Ok(None) };
+        let Some((heads, tails)) = self.values.0.place.in_memory() else { return Ok(None) };
         if self.read == heads.len() {
             return Ok(None);
         }
@@ -137,6 +175,7 @@ impl ValueCursor {
     }
 }
 
+#[inline]
 fn take_framed<'a>(input: &mut &'a [u8]) -> Result<&'a [u8]> {
     let length = decode_varint(input)? as usize;
     take(input, length, "value")
