@@ -7,7 +7,10 @@
 use levain::dataflow::runner::NoObserver;
 use levain::prelude::*;
 
-fn parse(line: String) -> Result<(String, i64)> {
+/// A station and its degrees.
+type Reading = (String, i64);
+
+fn parse(line: &str) -> Result<Reading> {
     let wrong = |why| Error::new(ErrorCode::USER_ERROR, ErrorKind::User, why);
     let (station, degrees) = line.split_once('=').ok_or_else(|| wrong("no `=` in the line"))?;
     let degrees = degrees.parse().map_err(|_| wrong("no whole degrees"))?;
@@ -15,7 +18,7 @@ fn parse(line: String) -> Result<(String, i64)> {
 }
 
 /// The sum of each station; what is missing in them; the exit code of a command that ends so.
-pub(crate) fn run() -> Result<(Vec<(String, i64)>, Vec<String>, u8)> {
+pub(crate) fn run() -> Result<(Vec<Reading>, Vec<String>, u8)> {
     let pipeline = Pipeline::new();
     let lines = ["harbour=2", "tower", "bridge=3", "bridge=warm", "harbour=7"].map(str::to_owned);
     let readings = pipeline.apply(Create::of(lines)).apply_named("Parse", ParDo::of(Parse));
@@ -38,10 +41,10 @@ struct Parse;
 
 impl DoFn for Parse {
     type In = String;
-    type Out = (String, i64);
+    type Out = Reading;
 
     fn process(&mut self, line: String, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
-        ctx.output(parse(line)?)
+        ctx.output(parse(&line)?)
     }
 }
 

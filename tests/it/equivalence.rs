@@ -10,6 +10,7 @@ mod combining;
 mod dead_letters;
 mod joining;
 mod state;
+#[expect(clippy::needless_pass_by_value, reason = "all readers have the signature of `WithView`")]
 mod views;
 mod windows;
 

@@ -65,7 +65,8 @@ fn check<T: Element + Ord + std::fmt::Debug>(
     for (way, runner, options) in ways(QUARANTINE) {
         let events = Events::default();
         let report = pipeline.run_with(runner.as_ref(), &options, &events);
-        let report = report.unwrap_or_else(|error| panic!("{way}: {error}"));
+        assert!(report.is_ok(), "{way}: {report:?}");
+        let report = report.expect("just seen");
         assert_eq!(sorted(&report, collected), want, "{way}");
         let kept: Vec<_> = report.failures.kept().iter().map(told).collect();
         assert_eq!(kept, failures, "{way}");

@@ -219,7 +219,7 @@ fn in_sessions(pipeline: &Pipeline) -> PCollection<(i64, i64)> {
 
 #[test]
 fn views_are_looked_up_by_keys_of_equal_bytes_only() {
-    let line = format!("refusals.rs:{}", line!() + 3);
+    let line = format!("refusals.rs:{}", line!() + 7);
     check(
         ErrorCode::KEY_NOT_DETERMINISTIC,
         &["double", "looked up", "Halves", &line],

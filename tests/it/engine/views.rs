@@ -266,14 +266,17 @@ fn asked(pipeline: &Pipeline) -> PCollection<i64> {
     pipeline.apply_named("Asked", Create::of(asked))
 }
 
+/// Numbers, each with a value.
+type Entries = PCollection<(i64, String)>;
+
 /// Runs with ample memory and with the least, where the view is written to disk; `read` makes the
 /// results of a collection of pairs.
 #[track_caller]
 fn check_larger_than_memory<T: Element + Ord + std::fmt::Debug>(
     pairs_of: impl Fn(i64) -> i64,
-    read: impl Fn(&PCollection<(i64, String)>) -> PCollection<T>,
+    read: impl Fn(&Entries) -> PCollection<T>,
 ) -> Vec<T> {
-    let recipe = |read: &dyn Fn(&PCollection<(i64, String)>) -> PCollection<T>| {
+    let recipe = |read: &dyn Fn(&Entries) -> PCollection<T>| {
         let pipeline = Pipeline::new();
         let pairs = (0..ENTRY_COUNT).map(|n| (pairs_of(n), value(n)));
         let got = read(&pipeline.apply_named("Entries", Create::of(pairs))).collect();

@@ -61,8 +61,11 @@ fn pairs(count: usize) -> impl Strategy<Value = Vec<Pair>> {
     prop::collection::vec((key, part(), part()), 100..count)
 }
 
+/// The parts of a value.
+type HeadAndTail = (Vec<u8>, Vec<u8>);
+
 /// All that tables are asked gives what `wanted`, by key, says.
-fn check(tables: [Table; 2], wanted: &BTreeMap<Vec<u8>, Vec<(Vec<u8>, Vec<u8>)>>) {
+fn check(tables: [Table; 2], wanted: &BTreeMap<Vec<u8>, Vec<HeadAndTail>>) {
     let repeated = wanted.iter().find(|(_, values)| values.len() > 1).map(|(key, _)| &key[..]);
     for table in tables {
         assert_eq!(table.repeated_key(), repeated);
