@@ -1,6 +1,6 @@
 //! 50 M pairs of (u64, u64) and a million keys: brought together by key, or summed by key.
 
-use std::hash::{BuildHasher, Hash as _, Hasher as _};
+use std::hash::BuildHasher;
 
 use basic::{FlatMap, Map, Sum};
 use dataflow::prelude::{
@@ -89,7 +89,6 @@ impl dataflow::prelude::CombineFn for Wrapping {
 /// The same by hand: pairs are sharded by the hash of their key, then each shard fills a map.
 #[expect(
     clippy::disallowed_types,
-    clippy::iter_over_hash_type,
     reason = "the program that is compared with is written as anybody would write it"
 )]
 pub(crate) fn by_hand<S: BuildHasher + Default + Sync + Send>() -> Outcome {
@@ -98,9 +97,7 @@ pub(crate) fn by_hand<S: BuildHasher + Default + Sync + Send>() -> Outcome {
         let shard = |bundle: u32| {
             let mut shards: Vec<Vec<(u64, u64)>> = vec![Vec::new(); SHARDS];
             for (key, value) in pairs_of(bundle, Keys::Even) {
-                let mut state = hasher.build_hasher();
-                key.hash(&mut state);
-                shards[(state.finish() >> 32) as usize % SHARDS].push((key, value));
+                shards[(hasher.hash_one(key) >> 32) as usize % SHARDS].push((key, value));
             }
             shards
         };

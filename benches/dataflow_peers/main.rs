@@ -49,6 +49,11 @@ fn options(memory_bytes: Option<u64>) -> RunOptions {
     RunOptions { memory_bytes: memory_bytes.map(accounted), ..RunOptions::default() }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "each measurement is a process of its own: it is told what to run and says what it found"
+)]
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let argument = |index: usize| arguments.get(index).map(String::as_str);
@@ -68,7 +73,7 @@ fn main() {
         (Some("spread"), Some("copy")) => spread::copy(),
         // Criterion is asked for nothing by `cargo bench` without arguments, nor is this.
         (None, _) => return,
-        (work, tool) => panic!("no such work: {work:?} {tool:?}"),
+        (work, tool) => unreachable!("no such work: {work:?} {tool:?}"),
     };
     let Outcome { wall_s, cpu_s, check, spilled_bytes } = outcome;
     println!(

@@ -1,7 +1,7 @@
 //! Counts the words of a file: with Levain, and with rayon and a sharded map.
 
 use std::fs::File;
-use std::hash::{BuildHasher, Hash as _, Hasher as _};
+use std::hash::BuildHasher;
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
@@ -70,7 +70,8 @@ fn pieces(file: &File) -> Vec<(u64, u64)> {
 
 /// Sums up what differs between two counts: the number of a word, weighed by its bytes.
 fn digest<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> u64 {
-    let weight = |word: &str| word.bytes().fold(1, |sum, byte| sum * 31 + u64::from(byte) & 0xffff);
+    let weight =
+        |word: &str| word.bytes().fold(1, |sum, byte| (sum * 31 + u64::from(byte)) & 0xffff);
     counts.map(|(word, count)| count * weight(word)).fold(0, u64::wrapping_add)
 }
 
@@ -126,9 +127,8 @@ pub(crate) fn by_hand<S: BuildHasher + Default + Sync + Send>(path: &str) -> Out
                 *counts.entry(word).or_default() += 1;
             }
             for (word, count) in counts {
-                let mut state = hasher.build_hasher();
-                word.hash(&mut state);
-                let mut shard = shards[state.finish() as usize % SHARDS].lock().expect("no panic");
+                let shard = hasher.hash_one(word) as usize % SHARDS;
+                let mut shard = shards[shard].lock().expect("no panic");
                 match shard.get_mut(word) {
                     Some(known) => *known += count,
                     None => drop(shard.insert(word.to_owned(), count)),
