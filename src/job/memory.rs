@@ -3,6 +3,8 @@
 use chunks::ByteSize;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
+use crate::job::allocator::give_back_large_blocks;
+
 /// The greatest resident memory that the process may take, measured from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryLimit(ByteSize);
@@ -39,9 +41,13 @@ impl MemoryLimit {
 
     /// The bytes that a run may account for, if the process now takes what it takes.
     ///
+    /// From now on the system's allocator gives large blocks back as soon as they are freed: what
+    /// is free within the process would count as taken.
+    ///
     /// # Errors
     /// A limit that leaves nothing; the error says the least that does.
     pub fn accounted_bytes(self) -> Result<u64> {
+        give_back_large_blocks();
         let resident =
             status_bytes("/proc/self/status", "VmRSS:").unwrap_or(TYPICAL_RESIDENT_BYTES);
         let left = self.0.0.saturating_sub(resident + RUNTIME_BYTES);

@@ -3,6 +3,7 @@
 //! Jobs wire transforms, formats and the direct runner together. They print nothing; what happens
 //! is told to a [`JobObserver`](dataflow::runner::JobObserver).
 
+mod allocator;
 mod bake;
 mod destination;
 mod memory;

@@ -40,7 +40,7 @@ mod stateful;
 mod windows;
 #[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/wordcount.rs"]
-mod wordcount;
+pub(crate) mod wordcount;
 
 #[test]
 fn days_in_files_become_one_store() {

@@ -14,6 +14,7 @@ mod examples;
 mod http;
 mod joining;
 mod made;
+mod memory;
 mod netcdf;
 mod random_pipelines;
 mod tabular;
