@@ -26,6 +26,7 @@ mod dataset;
 mod dtype;
 mod grid;
 mod key;
+mod promote;
 mod region;
 mod scalar;
 mod seam;
