@@ -90,6 +90,28 @@ pub(crate) struct BakeArgs {
     #[arg(long = "static", value_name = "POLICY", default_value = "identical")]
     pub(crate) statics: String,
 
+    /// What becomes of variables that some files lack: error, union (they are filled there),
+    /// intersection (they are left out)
+    #[arg(long, value_name = "POLICY", default_value = "error")]
+    pub(crate) missing_vars: String,
+
+    /// What becomes of variables that files pack or type differently: decode (they are unpacked),
+    /// error
+    #[arg(long, value_name = "POLICY", default_value = "decode")]
+    pub(crate) packing: String,
+
+    /// What becomes of attributes that differ: drop-conflicts, first, error
+    #[arg(long, value_name = "POLICY", default_value = "drop-conflicts")]
+    pub(crate) attrs: String,
+
+    /// What becomes of files that are out of order or overlap: error, sort, keep-first, keep-last
+    #[arg(long, value_name = "POLICY", default_value = "error")]
+    pub(crate) overlap: String,
+
+    /// What becomes of steps that are missing between files: report, error
+    #[arg(long, value_name = "POLICY", default_value = "report")]
+    pub(crate) gaps: String,
+
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
 

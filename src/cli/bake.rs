@@ -41,6 +41,11 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     let mut options = layout_options(&args.layout)?;
     options.concat.clone_from(&args.concat);
     options.statics = args.statics.parse()?;
+    options.presence = args.missing_vars.parse()?;
+    options.packing = args.packing.parse()?;
+    options.attributes = args.attrs.parse()?;
+    options.overlap = args.overlap.parse()?;
+    options.gaps = args.gaps.parse()?;
     job(sources, destination, options, &args.layout, &args.run, signals)
 }
 

@@ -203,8 +203,8 @@ impl Bake {
         observer: &dyn JobObserver,
     ) -> Result<Schema> {
         let places = 0..sources.len() as u32;
-        let variables = self.options.variables.clone();
-        let scan = ScanFiles::new(sources.into(), concat, variables, self.store.clone());
+        let options = self.options.clone();
+        let scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
         let pipeline = Pipeline::new();
         let headers = pipeline.apply(Create::of(places)).apply(scan);
         let combined = headers.apply(CombineGlobally::of(CombineSchemas).without_default());

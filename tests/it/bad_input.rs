@@ -157,7 +157,8 @@ fn files_that_contradict_each_other_are_refused() {
         day(DAYS, &[step], 0.0).variable("p", "time", [1i16], &scale)
     };
     let words = ["scale_factor", "variable p", "0.nc", "1.nc"];
-    check(&two(packed(0.0, 0.5), packed(1.0, 0.25)), &[], "E207", 1, &words);
+    let refusal = ["--packing", "error"];
+    check(&two(packed(0.0, 0.5), packed(1.0, 0.25)), &refusal, "E207", 1, &words);
     let dated = |step: f64, calendar: &str| {
         let time = [("units", text(DAYS)), ("calendar", text(calendar))];
         Made::new().unlimited("time").variable("time", "time", [step], &time)

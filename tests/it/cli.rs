@@ -257,7 +257,7 @@ fn errors_are_reports() {
 const DISORDER: &str = r#"error[E209]: the files are not in order: `time` ends at 2000-01-04T00:00:00 and goes on at 2000-01-01T00:00:00
   file 1   b.nc
   file 2   a.nc
-  mend     name the files in the order of `time`
+  mend     name the files in the order of `time`, or say --overlap sort
 "#;
 const SHARDS: &str = r#"error[E109]: a shard of lon=3 is not made of whole chunks of 2
   variable t2m

@@ -16,6 +16,7 @@ mod joining;
 mod made;
 mod memory;
 mod netcdf;
+mod policies;
 mod random_pipelines;
 mod tabular;
 mod tidy;

@@ -46,6 +46,7 @@ fn resident_kib(limit_mib: u64) -> u64 {
 
 #[test]
 #[ignore = "is started by the test above"]
+#[expect(clippy::disallowed_methods, reason = "a process is told by its parent what to do")]
 fn words_are_counted_in_a_process_of_its_own() {
     let limit_mib: u64 = std::env::var(LIMIT).expect("the parent sets it").parse().expect("MiB");
     let folder = tempfile::tempdir().expect("there is a folder for such files");

@@ -108,6 +108,35 @@ impl ArrayBuffer {
         Ok(())
     }
 
+    /// Sets every element of the box of `extent` at `origin` to `value`.
+    ///
+    /// # Errors
+    /// A value of another type, a box that is not within the buffer.
+    pub fn fill(&mut self, origin: &[u64], extent: &[u64], value: &Scalar) -> Result<()> {
+        self.check(origin, extent, value.dtype())?;
+        let copy = BoxCopy {
+            source_shape: extent,
+            source_start: &vec![0; extent.len()],
+            target_shape: &self.shape,
+            target_start: origin,
+            extent,
+        };
+        match &mut self.cells {
+            Cells::Fixed(bytes) => {
+                let item = value.bytes();
+                copy.for_each_run(|_, to, length| {
+                    let run = &mut bytes[to * item.len()..(to + length) * item.len()];
+                    run.chunks_exact_mut(item.len().max(1)).for_each(|it| it.copy_from_slice(item));
+                });
+            }
+            Cells::Texts(texts) => {
+                let text = value.as_text().unwrap_or_default();
+                copy.for_each_run(|_, to, length| texts[to..to + length].fill(text.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a box of `extent` at `origin` that this buffer does not hold.
     ///
     /// # Errors

@@ -28,6 +28,9 @@ pub struct SourceFacts {
     pub codecs: Vec<String>,
     /// Stored bytes by decoded bytes, as far as is known; 1 where nothing is.
     pub encoded_ratio: f64,
+    /// Bytes of each element that decoding takes besides the element and its place in the target:
+    /// none, unless values are unpacked, times counted anew, or dimensions turned.
+    pub recode_bytes: u64,
     /// What an element is that was never written.
     pub fill: Scalar,
 }

@@ -84,6 +84,7 @@ impl StoredArray {
             is_random_access: storage.chunk_shape.is_none(),
             codecs: storage.codecs.clone(),
             encoded_ratio,
+            recode_bytes: 0,
             fill: fill.clone(),
         };
         Ok(Self { parts: Arc::clone(parts), facts })

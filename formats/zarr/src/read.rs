@@ -42,6 +42,7 @@ impl ZarrArray {
             is_random_access: false,
             codecs: header.codec_names.clone(),
             encoded_ratio: 1.0,
+            recode_bytes: 0,
             fill: header.fill_or_zero(),
         };
         Self {

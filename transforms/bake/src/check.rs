@@ -1,11 +1,13 @@
 //! Refuses files that cannot become one store, naming two of them; nothing is written before.
 
+use std::collections::BTreeMap;
+
 use cf::{Calendar, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
-use crate::gaps;
-use crate::options::StaticPolicy;
-use crate::schema::{AxisPoint, AxisSummary, FilePlace, FileSummary, Schema, VariableSchema};
+use crate::options::{AttributePolicy, BakeOptions, PackingPolicy, PresencePolicy, StaticPolicy};
+use crate::order::{Order, Piece};
+use crate::schema::{Attribute, FilePlace, Schema, VariableSchema};
 
 /// Attributes that say how values are packed: they are one thing.
 pub(crate) const PACKING_ATTRIBUTES: [&str; 8] = [
@@ -30,10 +32,12 @@ pub(crate) enum Role {
     Repeated,
 }
 
-/// The role of every variable, by name and in the order of the store; what was noticed.
+/// The role of every variable, by name and in the order of the store; how files follow each other;
+/// what was noticed.
 #[derive(Debug, Default)]
 pub(crate) struct Checked {
     pub(crate) roles: Vec<(String, Role)>,
+    pub(crate) pieces: Vec<Piece>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -41,44 +45,119 @@ pub(crate) struct Checked {
 pub(crate) fn check(
     schema: &Schema,
     concat: Option<&str>,
-    statics: StaticPolicy,
+    options: &BakeOptions,
 ) -> Result<Checked> {
     let mut checked = Checked::default();
+    check_wanted(schema, options)?;
     let mut variables: Vec<_> = schema.variables.iter().collect();
     variables.sort_by_key(|(_, variable)| variable.order);
-    for (name, variable) in &variables {
-        check_presence(schema, name, variable)?;
-        check_shape(schema, name, variable)?;
+    let mut present = Vec::new();
+    for (name, variable) in variables {
+        if check_presence(schema, name, variable, options.presence, &mut checked.notes)? {
+            check_shape(schema, name, variable, &mut checked.notes)?;
+            present.push((name, variable));
+        }
     }
     check_lengths(schema)?;
-    for (name, variable) in variables {
-        let role = check_values(schema, name, variable, concat, statics)
+    check_attributes(schema, None, &schema.attributes, options)?;
+    for (name, variable) in present {
+        check_attributes(schema, Some(name), &variable.attributes, options)?;
+        let role = check_values(schema, name, variable, concat, options)
             .map_err(|error| error.at("variable", name))?;
         checked.roles.push((name.clone(), role));
     }
     let is_joined = checked.roles.iter().any(|(_, role)| !matches!(role, Role::Static(_)));
-    if let Some(concat) = concat.filter(|_| is_joined) {
-        checked.notes.extend(check_order(schema, concat)?);
-    }
+    let order = match concat.filter(|_| is_joined) {
+        Some(concat) => Order::new(schema, concat, options)?,
+        None => Order::as_given(schema),
+    };
+    checked.pieces = order.pieces;
+    checked.notes.extend(order.notes);
     Ok(checked)
 }
 
-fn check_presence(schema: &Schema, name: &str, variable: &VariableSchema) -> Result<()> {
-    if variable.file_count as usize == schema.files.len() {
-        return Ok(());
-    }
-    let lacking = schema.files.keys().find(|&&file| !variable.files.contains(file));
-    let count = schema.files.len() - variable.file_count as usize;
-    let message = format!("the variable is missing in {count} of {} files", schema.files.len());
-    let error = Error::new(ErrorCode::VARIABLE_MISSING, ErrorKind::Conflict, message)
-        .at("variable", name)
-        .at("there in", schema.location(variable.order.0));
-    let error = lacking.map_or(error.clone(), |&file| error.at("not in", schema.location(file)));
-    Err(error.mend("leave out the files that lack it, or choose variables with --vars"))
+/// A variable that no file has was misspelled.
+fn check_wanted(schema: &Schema, options: &BakeOptions) -> Result<()> {
+    let missing = options.variables.iter().find(|name| !schema.variables.contains_key(*name));
+    let Some(name) = missing else { return Ok(()) };
+    let message = format!("no file has a variable `{name}`");
+    let error = Error::new(ErrorCode::UNKNOWN_VARIABLE, ErrorKind::InvalidInput, message);
+    Err(error.mend("`levain inspect` shows what a file has"))
 }
 
-fn check_shape(schema: &Schema, name: &str, variable: &VariableSchema) -> Result<()> {
+/// Whether a variable is baked.
+fn check_presence(
+    schema: &Schema,
+    name: &str,
+    variable: &VariableSchema,
+    policy: PresencePolicy,
+    notes: &mut Vec<String>,
+) -> Result<bool> {
+    if variable.file_count as usize == schema.files.len() {
+        return Ok(true);
+    }
+    let lacking = schema.files.keys().find(|&&file| !variable.files.contains(file));
+    let lacking = lacking.map_or("?", |&file| schema.location(file));
+    let count = schema.files.len() - variable.file_count as usize;
+    let (all, how) = (
+        schema.files.len(),
+        match policy {
+            PresencePolicy::Union => "is filled there",
+            PresencePolicy::Intersection => "is left out",
+            PresencePolicy::Error => {
+                let message =
+                    format!("the variable is missing in {count} of {} files", schema.files.len());
+                return Err(Error::new(ErrorCode::VARIABLE_MISSING, ErrorKind::Conflict, message)
+                .at("variable", name)
+                .at("there in", schema.location(variable.order.0))
+                .at("not in", lacking)
+                .mend(
+                    "say what becomes of it: --missing-vars union fills it, intersection leaves it \
+                     out; or choose variables with --vars",
+                ));
+            }
+        },
+    );
+    notes.push(format!("{name} is missing in {count} of {all} files and {how} (first {lacking})"));
+    Ok(policy == PresencePolicy::Union)
+}
+
+/// Refuses attributes that differ, where that is asked for; packings and times are decided apart.
+fn check_attributes(
+    schema: &Schema,
+    variable: Option<&str>,
+    attributes: &BTreeMap<String, Attribute>,
+    options: &BakeOptions,
+) -> Result<()> {
+    if options.attributes != AttributePolicy::Error {
+        return Ok(());
+    }
+    let is_own = |name: &str| !PACKING_ATTRIBUTES.contains(&name) && name != "units";
+    let mut differing = attributes.iter().filter(|(name, _)| is_own(name));
+    let found = differing.find_map(|(name, attribute)| Some((name, attribute.conflict()?)));
+    let Some((name, [(a, _), (b, _)])) = found else { return Ok(()) };
+    let message = format!("the attribute `{name}` differs");
+    let error = between(schema, ErrorCode::ATTRIBUTES_DIFFER, message, a, b);
+    let error = variable.map_or(error.clone(), |variable| error.at("variable", variable));
+    Err(error.mend("--attrs drop-conflicts leaves it out, --attrs first keeps the first"))
+}
+
+/// The same dimensions in another order are turned; others are refused.
+fn check_shape(
+    schema: &Schema,
+    name: &str,
+    variable: &VariableSchema,
+    notes: &mut Vec<String>,
+) -> Result<()> {
     let Some([(a, first), (b, other)]) = variable.dimensions.conflict() else { return Ok(()) };
+    if variable.dimension_set.conflict().is_none() {
+        notes.push(format!(
+            "the dimensions of {name} are turned to ({}) where they are in another order (first in {})",
+            first.join(", "),
+            schema.location(b)
+        ));
+        return Ok(());
+    }
     let message = format!(
         "the dimensions of a variable differ: ({}) and ({})",
         first.join(", "),
@@ -105,8 +184,9 @@ fn check_values(
     name: &str,
     variable: &VariableSchema,
     concat: Option<&str>,
-    statics: StaticPolicy,
+    options: &BakeOptions,
 ) -> Result<Role> {
+    let statics = options.statics;
     let dimensions = variable.dimensions.first();
     let mut along = (0..dimensions.len()).filter(|&it| Some(dimensions[it].as_str()) == concat);
     if let Some(axis) = along.next() {
@@ -119,7 +199,7 @@ fn check_values(
                 refuse(ErrorCode::GRIDS_DIFFER, message).mend("choose other variables with --vars")
             );
         }
-        check_meaning(schema, variable)?;
+        check_meaning(schema, variable, options.packing)?;
         return Ok(Role::Along(axis));
     }
     let first = Role::Static(variable.order.0);
@@ -141,7 +221,7 @@ fn check_values(
     };
     let dimension = concat.unwrap_or("concat");
     if statics == StaticPolicy::Concat && concat.is_some() && !is_coordinate {
-        check_meaning(schema, variable)?;
+        check_meaning(schema, variable, options.packing)?;
         return Ok(Role::Repeated);
     }
     let message =
@@ -175,7 +255,7 @@ fn differing_meaning(variable: &VariableSchema) -> Option<Differing> {
 }
 
 /// The same numbers must mean the same in all files, or be times that can be encoded anew.
-fn check_meaning(schema: &Schema, variable: &VariableSchema) -> Result<()> {
+fn check_meaning(schema: &Schema, variable: &VariableSchema, packing: PackingPolicy) -> Result<()> {
     if let Some([(a, first), (b, other)]) = variable.calendars_differ() {
         let message = format!("times of the {first} and of the {other} calendar cannot be joined");
         return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)
@@ -190,10 +270,11 @@ fn check_meaning(schema: &Schema, variable: &VariableSchema) -> Result<()> {
         return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)
             .mend("bring all files to one unit and calendar first"));
     }
-    if let Some([(a, first), (b, other)]) = variable.packing.conflict() {
+    let is_decoded = packing == PackingPolicy::Decode && variable.decoded_dtype().is_some();
+    if let Some([(a, first), (b, other)]) = variable.packing.conflict().filter(|_| !is_decoded) {
         let message = format!("the values are packed differently: {}", packings_text(first, other));
         return Err(between(schema, ErrorCode::PACKINGS_DIFFER, message, a, b)
-            .mend("bake files of one packing together, or unpack them first"));
+            .mend("bake files of one packing together, or let --packing decode unpack them"));
     }
     check_packing_is_read(schema, variable)?;
     check_units(schema, variable)
@@ -246,95 +327,7 @@ pub(crate) fn first_encoding(variable: &VariableSchema) -> Result<TimeEncoding> 
     TimeEncoding::of_units(&units, calendar)
 }
 
-/// The concat coordinate must go on in one direction, from file to file; the notes are gaps.
-fn check_order(schema: &Schema, concat: &str) -> Result<Vec<String>> {
-    let present = schema.files.iter().filter(|(_, file)| file.concat_length > 0);
-    let axes: Vec<(FilePlace, &FileSummary, &AxisSummary)> = present
-        .clone()
-        .filter_map(|(place, file)| Some((*place, file, file.axis.as_ref()?)))
-        .collect();
-    if axes.is_empty() && present.count() > 1 {
-        return Ok(vec![format!(
-            "`{concat}` has no coordinate that tells an order: \
-             files follow each other as they were given"
-        )]);
-    }
-    for (_, file, axis) in &axes {
-        check_within(file, axis, concat)?;
-    }
-    let is_ascending = axes.iter().find_map(|(_, _, axis)| axis.is_ascending());
-    let is_ascending =
-        is_ascending.or_else(|| Some(axes.first()?.2.first < axes.last()?.2.first)).unwrap_or(true);
-    for pair in axes.windows(2) {
-        let [(a, _, before), (b, _, after)] = pair else { continue };
-        check_between(schema, concat, is_ascending, (*a, before), (*b, after))?;
-    }
-    let axes: Vec<_> = axes.iter().map(|(place, _, axis)| (*place, *axis)).collect();
-    Ok(gaps::note(schema, concat, &axes).into_iter().collect())
-}
-
-fn check_within(file: &FileSummary, axis: &AxisSummary, concat: &str) -> Result<()> {
-    let (place, how) = match (axis.missing_at, axis.turns_at) {
-        (Some(place), _) => (place, "has no value"),
-        (None, Some(place)) => (place, "does not go on in one direction"),
-        (None, None) => return Ok(()),
-    };
-    let message = format!("`{concat}` {how} at element {place}");
-    let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::Conflict, message);
-    Err(error
-        .at("variable", concat)
-        .at("source", &file.location)
-        .mend(format!("put the file in the order of `{concat}` first, each value once")))
-}
-
-fn check_between(
-    schema: &Schema,
-    concat: &str,
-    is_ascending: bool,
-    (a, before): (FilePlace, &AxisSummary),
-    (b, after): (FilePlace, &AxisSummary),
-) -> Result<()> {
-    let goes_on = |earlier: AxisPoint, later: AxisPoint| {
-        if is_ascending { earlier < later } else { earlier > later }
-    };
-    let runs_back = after.is_ascending().is_some_and(|it| it != is_ascending);
-    if goes_on(before.last, after.first) && !runs_back {
-        return Ok(());
-    }
-    let text = |point: AxisPoint| point.text(before.calendar);
-    let (message, mend) = if runs_back {
-        (
-            format!("`{concat}` runs the other way in one of the files"),
-            "turn that file round first".to_owned(),
-        )
-    } else if goes_on(after.last, before.first) {
-        (
-            format!(
-                "the files are not in order: `{concat}` ends at {} and goes on at {}",
-                text(before.last),
-                text(after.first)
-            ),
-            format!("name the files in the order of `{concat}`"),
-        )
-    } else if before.last == after.first {
-        (
-            format!("two files hold the same `{concat}`: {}", text(after.first)),
-            "leave one of the files out, or cut the overlap off first".to_owned(),
-        )
-    } else {
-        (
-            format!(
-                "two files overlap: one holds `{concat}` up to {}, the next begins at {}",
-                text(before.last),
-                text(after.first)
-            ),
-            "leave one of the files out, or cut the overlap off first".to_owned(),
-        )
-    };
-    Err(between(schema, ErrorCode::NOT_ASCENDING, message, a, b).mend(mend))
-}
-
-fn between(
+pub(crate) fn between(
     schema: &Schema,
     code: ErrorCode,
     message: impl AsRef<str>,

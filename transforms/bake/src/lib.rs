@@ -26,9 +26,11 @@ mod schema;
 
 mod check;
 mod gaps;
+mod order;
 mod plan;
 mod template;
 
+mod recode;
 mod source;
 
 mod commit;
@@ -37,9 +39,14 @@ mod write;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset};
-pub use options::{BakeOptions, StaticPolicy, ZarrVersion};
+pub use options::{
+    AttributePolicy, BakeOptions, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
+    StaticPolicy, ZarrVersion,
+};
+pub use order::Piece;
 pub use plan::{BakePlan, SourceFile, VariablePlan};
+pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
-pub use schema::Schema;
+pub use schema::{FileSet, Schema};
 pub use source::Assembly;
 pub use write::{ArrayTotal, WriteStore};

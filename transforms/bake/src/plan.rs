@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use array::{Dataset, Scalar, SourceFacts, Variable};
 use chunks::{CopyPlan, Machine, PlannedCopy};
-use dataflow::error::Result;
+use dataflow::error::{Error, Result};
 use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
-use zarr::ZarrSink;
+use zarr::{ZarrLayout, ZarrSink};
 
 use crate::check::{Role, check};
 use crate::files::OpenFiles;
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
-use crate::schema::Schema;
-use crate::source::{Assembly, JoinedSource, grid_of};
+use crate::order::Piece;
+use crate::recode::missing_value;
+use crate::schema::{FileSet, Schema};
+use crate::source::{Assembly, JoinedSource, Sources, grid_of};
 use crate::template::{Template, layout_of};
 
 /// The version of the plan's JSON.
@@ -38,6 +40,10 @@ pub struct VariablePlan {
     pub name: String,
     /// Where its values come from.
     pub assembly: Assembly,
+    /// The files that have it; others leave a hole.
+    pub files: FileSet,
+    /// What stands in a hole.
+    pub hole: Option<Scalar>,
     /// Elements of a chunk of the sources; `None` where they lie in one piece.
     pub source_chunk_shape: Option<Vec<u64>>,
     /// Elements of a chunk.
@@ -59,8 +65,10 @@ pub struct BakePlan {
     pub options: BakeOptions,
     /// The dimension along which files follow each other.
     pub concat: Option<String>,
-    /// The files, in order.
+    /// The files, as they were given.
     pub files: Vec<SourceFile>,
+    /// The elements along the concat dimension, in order.
+    pub pieces: Vec<Piece>,
     /// What the store will hold.
     pub template: Dataset,
     /// What becomes of each variable, in the order of the template.
@@ -82,42 +90,20 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
-        let checked = check(schema, concat.as_deref(), options.statics)?;
-        let template = Template::new(schema, &checked, concat.as_deref(), options.statics)?;
+        let checked = check(schema, concat.as_deref(), &options)?;
+        let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
         let layout = layout_of(&template.dataset, &options)?;
         let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
-        let lengths: Vec<u64> = schema.files.values().map(|file| file.concat_length).collect();
-        let mut variables = Vec::new();
-        for (name, role) in &checked.roles {
-            let Some(variable) = schema.variables.get(name) else { continue };
-            let encoding = template.encodings.get(name).cloned();
-            let assembly = match *role {
-                Role::Static(file) => Assembly::One { file },
-                Role::Along(axis) => Assembly::Along { axis, encoding },
-                Role::Repeated => Assembly::Repeated { encoding },
-            };
-            let target = template.dataset.expect_variable(name)?;
-            let source_chunk_shape = variable.chunk_shape.1.clone();
-            let facts = SourceFacts {
-                dtype: target.dtype,
-                grid: grid_of(&assembly, target, source_chunk_shape.as_deref(), &lengths),
-                is_random_access: false,
-                codecs: Vec::new(),
-                encoded_ratio: variable.encoded_ratio,
-                fill: Scalar::zero(target.dtype),
-            };
-            let copy = CopyPlan::choose(&facts, sink.array(name)?.facts(), machine)
-                .map_err(|error| error.at("variable", name))?;
-            let own = &layout.variables[name];
-            variables.push(VariablePlan {
-                name: name.clone(),
-                assembly,
-                source_chunk_shape,
-                chunk_shape: own.chunk_shape.clone(),
-                shard_shape: own.shard_shape.clone(),
-                copy,
-            });
-        }
+        let decided = Decided {
+            schema,
+            pieces: &checked.pieces,
+            template: &template,
+            layout: &layout,
+            sink: &sink,
+            machine,
+        };
+        let variables = checked.roles.iter().map(|(name, role)| decided.variable(name, *role));
+        let variables = variables.collect::<Result<_>>()?;
         let notes = template.notes.iter().chain(&checked.notes).cloned().collect();
         let warnings = warnings_of(schema, notes, &template.dropped);
         let files = schema.files.values().map(|file| SourceFile {
@@ -131,6 +117,7 @@ impl BakePlan {
             options,
             concat,
             files: files.collect(),
+            pieces: checked.pieces,
             template: template.dataset,
             variables,
             warnings,
@@ -153,15 +140,19 @@ impl BakePlan {
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
         let files = OpenFiles::new(files, store.clone(), open_files_bytes);
+        let pieces: Arc<[Piece]> = self.pieces.clone().into();
         let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
         let mut copies = Vec::new();
         for variable in &self.variables {
             let target = self.template.expect_variable(&variable.name)?;
             let source_chunks = variable.source_chunk_shape.as_deref();
-            let grid = grid_of(&variable.assembly, target, source_chunks, &lengths);
-            let assembly = variable.assembly.clone();
-            let source =
-                JoinedSource::new(files.clone(), Arc::clone(&lengths), target, assembly, grid);
+            let grid = grid_of(&variable.assembly, target, source_chunks, &pieces);
+            let files = Sources {
+                files: files.clone(),
+                lengths: Arc::clone(&lengths),
+                pieces: Arc::clone(&pieces),
+            };
+            let source = JoinedSource::new(files, variable, target, grid);
             copies.push(PlannedCopy {
                 name: variable.name.clone(),
                 source: Arc::new(source),
@@ -180,6 +171,62 @@ impl BakePlan {
     /// Objects that the store will have, but metadata.
     pub fn unit_count(&self) -> u64 {
         self.variables.iter().map(|variable| variable.copy.target_unit_count).sum()
+    }
+}
+
+/// What is decided before variables are planned one by one.
+struct Decided<'a> {
+    schema: &'a Schema,
+    pieces: &'a [Piece],
+    template: &'a Template,
+    layout: &'a ZarrLayout,
+    sink: &'a ZarrSink,
+    machine: Machine,
+}
+
+impl Decided<'_> {
+    fn variable(&self, name: &str, role: Role) -> Result<VariablePlan> {
+        let known = self.schema.variables.get(name);
+        let variable = known.ok_or_else(|| Error::internal(format!("`{name}` has no schema")))?;
+        let recode = self.template.recodes.get(name).cloned();
+        let target = self.template.dataset.expect_variable(name)?;
+        let has_holes = !matches!(role, Role::Static(_)) && variable.has_holes(self.schema);
+        let hole = match &recode {
+            _ if !has_holes => None,
+            Some(recode) => recode.fill(),
+            None => missing_value(variable),
+        };
+        let is_turned = variable.dimensions.conflict().is_some();
+        let is_recoded = recode.is_some() || is_turned;
+        let assembly = match role {
+            Role::Static(file) => Assembly::One { file },
+            Role::Along(axis) => Assembly::Along { axis, recode },
+            Role::Repeated => Assembly::Repeated { recode },
+        };
+        let source_chunk_shape = variable.chunk_shape.1.clone();
+        let facts = SourceFacts {
+            dtype: target.dtype,
+            grid: grid_of(&assembly, target, source_chunk_shape.as_deref(), self.pieces),
+            is_random_access: false,
+            codecs: Vec::new(),
+            encoded_ratio: variable.encoded_ratio,
+            // As it is read and unpacked, eight bytes each at the most, and as it is written.
+            recode_bytes: if is_recoded { 16 + target.dtype.estimated_bytes() } else { 0 },
+            fill: Scalar::zero(target.dtype),
+        };
+        let copy = CopyPlan::choose(&facts, self.sink.array(name)?.facts(), self.machine)
+            .map_err(|error| error.at("variable", name))?;
+        let own = &self.layout.variables[name];
+        Ok(VariablePlan {
+            name: name.to_owned(),
+            assembly,
+            files: variable.files.clone(),
+            hole,
+            source_chunk_shape,
+            chunk_shape: own.chunk_shape.clone(),
+            shard_shape: own.shard_shape.clone(),
+            copy,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use objects::{Location, StoreOptions};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::open::open_version;
+use crate::options::{BakeOptions, OverlapPolicy, PresencePolicy};
 use crate::schema::{AxisSummary, FilePlace, FileSummary, Schema, VariableFindings, has_dimension};
 
 /// Elements of a time variable that are read while scanning; larger ones are data.
@@ -26,19 +27,24 @@ const WORKING_BYTES: u64 = 24 << 20;
 pub struct ScanFiles {
     files: Arc<[Location]>,
     concat: Option<String>,
-    variables: Vec<String>,
+    options: BakeOptions,
     store: StoreOptions,
 }
 
 impl ScanFiles {
-    /// Scans these files for these variables (all if empty) and this concat dimension.
+    /// Scans these files for what the options ask, and for this concat dimension.
     pub fn new(
         files: Arc<[Location]>,
         concat: Option<String>,
-        variables: Vec<String>,
+        options: BakeOptions,
         store: StoreOptions,
     ) -> Self {
-        Self { files, concat, variables, store }
+        Self { files, concat, options, store }
+    }
+
+    /// Whether all values of the concat coordinate decide on an order.
+    fn keeps_values(&self) -> bool {
+        self.options.overlap != OverlapPolicy::Error
     }
 
     /// A single file need not be compared with any other.
@@ -72,9 +78,10 @@ impl DoFn for ScanFile {
     }
 
     fn facts(&self) -> DoFnFacts {
-        let (concat, variables) = (&self.0.concat, &self.0.variables);
+        let (concat, variables) = (&self.0.concat, &self.0.options.variables);
+        let keeps_values = self.0.keeps_values();
         DoFnFacts::default()
-            .with_parameters(format!("{concat:?} {variables:?}"))
+            .with_parameters(format!("{concat:?} {variables:?} {keeps_values}"))
             .with_working_bytes(WORKING_BYTES)
     }
 }
@@ -82,7 +89,7 @@ impl DoFn for ScanFile {
 impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
         let (source, version) = open_version(location, &self.store)?;
-        let dataset = select(source.dataset(), &self.variables)?;
+        let dataset = select(source.dataset(), &self.options.variables, self.options.presence)?;
         let concat = self.concat.as_deref();
         let concat_length = match concat {
             Some(name) => source.dataset().expect_dimension(name)?.length,
@@ -131,7 +138,7 @@ impl ScanFiles {
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
         let packing = Packing::parse(&variable.attributes, variable.dtype);
-        let Some(encoding) = encoding else { return numbers_of(&chunk, &packing?) };
+        let Some(encoding) = encoding else { return self.numbers_of(&chunk, &packing?) };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
             Ok(instants) => instants,
             // Files cannot be put in order by times that nobody can read; others stay as they are.
@@ -139,20 +146,19 @@ impl ScanFiles {
             Err(_) => return Ok(None),
         };
         found.span = Some(TimeSpan::of(&instants));
-        Ok(if is_axis { AxisSummary::of_instants(&instants) } else { None })
+        Ok(if is_axis { AxisSummary::of_instants(&instants, self.keeps_values()) } else { None })
     }
-}
 
-/// The summary of a coordinate that counts no time; nothing for texts, which have no order here.
-fn numbers_of(chunk: &Chunk, packing: &Packing) -> Result<Option<AxisSummary>> {
-    if chunk.dtype() == DType::Text || matches!(chunk.dtype(), DType::Bytes(_)) {
-        return Ok(None);
+    /// The summary of a coordinate that counts no time; nothing for texts, which have no order here.
+    fn numbers_of(&self, chunk: &Chunk, packing: &Packing) -> Result<Option<AxisSummary>> {
+        if chunk.dtype() == DType::Text || matches!(chunk.dtype(), DType::Bytes(_)) {
+            return Ok(None);
+        }
+        let decoded = packing.decode(chunk)?;
+        let number = |place| Ok(decoded.scalar(place)?.as_float().unwrap_or(f64::NAN));
+        let numbers: Result<Vec<f64>> = (0..decoded.element_count()).map(number).collect();
+        Ok(AxisSummary::of_numbers(numbers?.into_iter(), self.keeps_values()))
     }
-    let decoded = packing.decode(chunk)?;
-    let count = decoded.element_count();
-    let numbers: Result<Vec<f64>> =
-        (0..count).map(|place| Ok(decoded.scalar(place)?.as_float().unwrap_or(f64::NAN))).collect();
-    Ok(AxisSummary::of_numbers(numbers?.into_iter()))
 }
 
 /// The digest of all elements of an array, slab by slab.
@@ -177,15 +183,21 @@ fn digest_of(array: &dyn ArraySource) -> Result<u128> {
 /// The variables that are wanted, with the coordinates of their dimensions and what they refer to.
 ///
 /// # Errors
-/// A variable that the file does not have.
-pub(crate) fn select(dataset: &Dataset, wanted: &[String]) -> Result<Dataset> {
+/// A variable that the file does not have, where each must have all.
+pub(crate) fn select(
+    dataset: &Dataset,
+    wanted: &[String],
+    presence: PresencePolicy,
+) -> Result<Dataset> {
     if wanted.is_empty() {
         return Ok(dataset.clone());
     }
     let mut names: BTreeSet<String> = BTreeSet::new();
     let mut open: Vec<String> = wanted.to_vec();
-    for name in wanted {
-        dataset.expect_variable(name)?;
+    if presence == PresencePolicy::Error {
+        for name in wanted {
+            dataset.expect_variable(name)?;
+        }
     }
     while let Some(name) = open.pop() {
         let Some(variable) = dataset.variable(&name) else { continue };

@@ -9,16 +9,17 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
 
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
-use crate::options::{BakeOptions, StaticPolicy, ZarrVersion};
+use crate::options::{AttributePolicy, BakeOptions, StaticPolicy, ZarrVersion};
+use crate::recode::{Recode, choose_recodes};
 use crate::schema::{Attribute, BOUNDS, Schema, VariableSchema};
 
 /// A coordinate is one chunk, unless it is larger than this.
 const COORDINATE_CHUNK: ByteSize = ByteSize(64 << 20);
 
-/// What the store will hold, which times are encoded anew, and which attributes are dropped.
+/// What the store will hold, which values are encoded anew, and which attributes are dropped.
 pub(crate) struct Template {
     pub(crate) dataset: Dataset,
-    pub(crate) encodings: BTreeMap<String, TimeEncoding>,
+    pub(crate) recodes: BTreeMap<String, Recode>,
     pub(crate) dropped: Vec<String>,
     pub(crate) notes: Vec<String>,
 }
@@ -34,15 +35,16 @@ impl Template {
         schema: &Schema,
         checked: &Checked,
         concat: Option<&str>,
-        statics: StaticPolicy,
+        options: &BakeOptions,
     ) -> Result<Self> {
         let encodings = choose_encodings(schema, checked)?;
-        let concat_length: u64 = schema.files.values().map(|file| file.concat_length).sum();
+        let concat_length: u64 = checked.pieces.iter().map(|piece| piece.length).sum();
         let length = |name: &str| match concat {
             Some(concat) if concat == name => concat_length,
             _ => schema.dimensions.get(name).map_or(0, |dimension| *dimension.first()),
         };
         let (mut dropped, mut notes) = (Vec::new(), Vec::new());
+        let mut recodes = choose_recodes(schema, checked, &mut notes)?;
         let mut variables = Vec::new();
         for (name, role) in &checked.roles {
             let Some(variable) = schema.variables.get(name) else { continue };
@@ -51,19 +53,32 @@ impl Template {
                 dimensions.insert(0, concat.unwrap_or_default().to_owned());
             }
             let encoding = encodings.get(name);
-            let is_first = matches!(role, Role::Static(_)) && statics == StaticPolicy::First;
+            let is_static = matches!(role, Role::Static(_));
+            let taken = match options.attributes {
+                _ if is_static && options.statics == StaticPolicy::First => Taken::OfFirstFile,
+                AttributePolicy::First => Taken::First,
+                _ => Taken::Agreed,
+            };
             let lost = |attribute: &str| dropped.push(format!("{name}:{attribute}"));
-            let common = common_attributes(variable, is_first, encoding.is_some(), lost);
+            let mut common = common_attributes(variable, taken, encoding.is_some(), lost);
+            let (mut dtype, mut fill) = (*variable.dtype.first(), variable.fill.first().clone());
+            if let Some(recode) = recodes.get(name).filter(|_| encoding.is_none()) {
+                recode.describe(&mut common);
+                (dtype, fill) = (recode.dtype(), recode.fill());
+            }
             let time = written_anew(schema, &encodings, name, &common);
-            let mut attributes = timed_attributes(common, variable, encoding, time);
-            let dtype = if encoding.is_some() { DType::Int64 } else { *variable.dtype.first() };
+            let has_holes = !is_static && variable.has_holes(schema);
+            let mut attributes = timed_attributes(common, variable, encoding, time, has_holes);
+            if encoding.is_some() {
+                (dtype, fill) = (DType::Int64, None);
+            }
             notes.extend(drop_idle_fill(name, &mut attributes, dtype));
             let variable = Variable {
                 name: name.clone(),
                 shape: dimensions.iter().map(|dimension| length(dimension)).collect(),
                 dimensions,
                 dtype,
-                fill: if encoding.is_some() { None } else { variable.fill.first().clone() },
+                fill,
                 attributes,
                 storage: Storage::default(),
             };
@@ -72,11 +87,14 @@ impl Template {
         }
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
         let file_count = schema.files.len() as u32;
-        let attributes = agreed(&schema.attributes, |_, it| is_agreed(it, file_count), lost);
+        let is_first = options.attributes == AttributePolicy::First;
+        let is_kept = |_: &str, it: &Attribute| is_first || is_agreed(it, file_count);
+        let attributes = agreed(&schema.attributes, is_kept, lost);
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
         let dataset = Dataset { dimensions, variables, attributes, groups, warnings };
-        Ok(Self { dataset, encodings, dropped, notes })
+        recodes.extend(encodings.into_iter().map(|(name, it)| (name, Recode::Times(it))));
+        Ok(Self { dataset, recodes, dropped, notes })
     }
 }
 
@@ -105,27 +123,40 @@ fn dimensions_of(variables: &[Variable]) -> Vec<Dimension> {
     dimensions
 }
 
-/// The attributes of a variable that all files have and say alike, in the order of the first file.
+/// Which attributes of a variable are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// Those that all files have and say alike.
+    Agreed,
+    /// Those of the first file that has the variable.
+    OfFirstFile,
+    /// Of each, what the first file that has it says.
+    First,
+}
+
+/// The attributes of a variable that are kept, in the order of the first file.
 ///
-/// Of a variable that is taken from the first file, `is_first`, what that file says is taken. A
-/// packing is one thing, whatever words files have for it: where it was not refused, that of the
+/// A packing is one thing, whatever words files have for it: where it was not refused, that of the
 /// first file says it.
 fn common_attributes(
     variable: &VariableSchema,
-    is_first: bool,
+    taken: Taken,
     is_encoded: bool,
     lost: impl FnMut(&str),
 ) -> Attributes {
-    let is_kept = |name: &str, attribute: &Attribute| match name {
+    let is_of_first = |attribute: &Attribute| attribute.first_file() == variable.order.0;
+    let is_kept = |name: &str, attribute: &Attribute| match taken {
         _ if is_encoded && RANGE_ATTRIBUTES.contains(&name) => false,
-        _ if is_first || PACKING_ATTRIBUTES.contains(&name) => attribute.first_file() == 0,
-        _ => is_agreed(attribute, variable.file_count),
+        _ if PACKING_ATTRIBUTES.contains(&name) => is_of_first(attribute),
+        Taken::OfFirstFile => is_of_first(attribute),
+        Taken::First => true,
+        Taken::Agreed => is_agreed(attribute, variable.file_count),
     };
     let mut lost = lost;
     agreed(&variable.attributes, is_kept, |name| {
         let is_said_anew = is_encoded && TIME_ATTRIBUTES.contains(&name);
         let is_said_otherwise = !is_encoded && PACKING_ATTRIBUTES.contains(&name);
-        if !(is_said_anew || is_said_otherwise || is_first) {
+        if !(is_said_anew || is_said_otherwise || taken == Taken::OfFirstFile) {
             lost(name);
         }
     })
@@ -184,6 +215,7 @@ fn timed_attributes(
     variable: &VariableSchema,
     encoding: Option<&TimeEncoding>,
     time: Option<(String, String)>,
+    has_holes: bool,
 ) -> Attributes {
     if encoding.is_some() {
         for name in TIME_ATTRIBUTES {
@@ -196,7 +228,7 @@ fn timed_attributes(
             attributes.set("calendar", calendar.as_str());
         }
     }
-    let has_missing = variable.span().is_some_and(cf::TimeSpan::has_missing);
+    let has_missing = has_holes || variable.span().is_some_and(cf::TimeSpan::has_missing);
     if encoding.is_some() && has_missing {
         attributes.set("_FillValue", Scalar::of(MISSING_TIME));
     }

@@ -131,6 +131,8 @@ struct Sizes {
     array: u64,
     unit: u64,
     chunk: u64,
+    /// What recoding all of the largest unit takes besides.
+    recoded_unit: u64,
     /// What is fetched for the largest unit, still encoded.
     fetched_unit: u64,
     fetched_chunk: u64,
@@ -146,6 +148,7 @@ impl Sizes {
         let (from, to) = (source.dtype.estimated_bytes(), sink.dtype.estimated_bytes());
         let coverage = coverage(&sink.units, &source.grid);
         let chunk = bytes(&source.grid.largest_chunk(), from);
+        let recoded = |elements: u64| elements.saturating_mul(source.recode_bytes);
         let encoded = |decoded: f64| (decoded * source.encoded_ratio.min(1.0)) as u64;
         let covered = if source.is_random_access {
             bytes(&sink.units.largest_chunk(), from) as f64
@@ -155,7 +158,9 @@ impl Sizes {
         Self {
             array: bytes(&sink.shape, to),
             unit: bytes(&sink.units.largest_chunk(), to),
-            chunk: if source.is_random_access { 0 } else { chunk },
+            chunk: recoded(bytes(&source.grid.largest_chunk(), 1))
+                .saturating_add(if source.is_random_access { 0 } else { chunk }),
+            recoded_unit: recoded(bytes(&sink.units.largest_chunk(), 1)),
             fetched_unit: encoded(covered),
             fetched_chunk: encoded(chunk as f64),
             coverage,
@@ -181,6 +186,7 @@ impl Sizes {
                 self.fetched_unit,
                 self.fetched_unit,
                 self.chunk,
+                self.recoded_unit,
                 self.two_and_a_half_units(),
             ]),
         }

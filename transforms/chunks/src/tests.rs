@@ -98,6 +98,7 @@ fn facts(source: &ChunkGrid, units: &[u64]) -> (SourceFacts, SinkFacts) {
         is_random_access: false,
         codecs: vec![],
         encoded_ratio: 1.0,
+        recode_bytes: 0,
         fill: Scalar::zero(DType::Int32),
     };
     let sink = SinkFacts {

@@ -82,6 +82,8 @@ codes! {
     NOT_REPRESENTABLE = 211;
     /// Encoded bytes do not decode to the element type.
     CODER = 212;
+    /// Attributes are not the same in all inputs.
+    ATTRIBUTES_DIFFER = 213;
 
     /// A function of the recipe returned an error.
     USER_ERROR = 301;

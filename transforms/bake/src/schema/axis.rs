@@ -27,6 +27,8 @@ pub(crate) struct AxisSummary {
     pub(crate) turns_at: Option<u64>,
     /// The first place without a value.
     pub(crate) missing_at: Option<u64>,
+    /// All values, where it was asked for them.
+    pub(crate) values: Vec<AxisPoint>,
 }
 
 impl AxisPoint {
@@ -99,19 +101,25 @@ impl AxisPoint {
 
 impl AxisSummary {
     /// The summary of times; `None` if there is none.
-    pub(crate) fn of_instants(instants: &Instants) -> Option<Self> {
+    pub(crate) fn of_instants(instants: &Instants, keeps_values: bool) -> Option<Self> {
         let points = instants.nanoseconds().iter().map(|it| it.map(AxisPoint::Instant));
-        Self::of(points, Some(instants.calendar()))
+        Self::of(points, Some(instants.calendar()), keeps_values)
     }
 
     /// The summary of numbers; `None` if there is none.
-    pub(crate) fn of_numbers(numbers: impl Iterator<Item = f64>) -> Option<Self> {
-        Self::of(numbers.map(|it| (!it.is_nan()).then_some(AxisPoint::Number(it))), None)
+    pub(crate) fn of_numbers(
+        numbers: impl Iterator<Item = f64>,
+        keeps_values: bool,
+    ) -> Option<Self> {
+        let points = numbers.map(|it| (!it.is_nan()).then_some(AxisPoint::Number(it)));
+        Self::of(points, None, keeps_values)
     }
 
-    fn of(
+    /// The summary of values of a calendar or of none; `None` if there is none.
+    pub(crate) fn of(
         points: impl Iterator<Item = Option<AxisPoint>>,
         calendar: Option<Calendar>,
+        keeps_values: bool,
     ) -> Option<Self> {
         let mut summary: Option<Self> = None;
         for (place, point) in points.enumerate() {
@@ -125,12 +133,16 @@ impl AxisSummary {
                 None => summary = Some(Self::new(point, calendar)),
                 Some(summary) => summary.push(place as u64, point),
             }
+            if let Some(summary) = summary.as_mut().filter(|_| keeps_values) {
+                summary.values.push(point);
+            }
         }
         summary
     }
 
     fn new(first: AxisPoint, calendar: Option<Calendar>) -> Self {
-        Self { calendar, first, last: first, step: None, turns_at: None, missing_at: None }
+        let (step, turns_at, missing_at, values) = (None, None, None, Vec::new());
+        Self { calendar, first, last: first, step, turns_at, missing_at, values }
     }
 
     fn push(&mut self, place: u64, point: AxisPoint) {

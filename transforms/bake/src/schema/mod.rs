@@ -15,7 +15,8 @@ pub(crate) use reduction::{
     FilePlace, FileSummary, VariableFindings, attributes_of, has_dimension,
 };
 pub(crate) use variable::{BOUNDS, VariableSchema};
-pub(crate) use variants::{Attribute, FileSet, Variants, merge_maps};
+pub use variants::FileSet;
+pub(crate) use variants::{Attribute, Variants, merge_maps};
 
 #[cfg(test)]
 mod tests;

@@ -117,7 +117,7 @@ impl MadeFile {
             location: format!("{place}.nc"),
             version: SourceVersion { size_bytes: self.length, modified_ms: -1 },
             concat_length: 1,
-            axis: instants.as_ref().and_then(AxisSummary::of_instants),
+            axis: instants.as_ref().and_then(|it| AxisSummary::of_instants(it, true)),
         };
         Schema::of_file(place, summary, &dataset, Some("time"), &findings.into())
     }

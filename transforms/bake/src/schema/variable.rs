@@ -1,13 +1,13 @@
 //! What all files say of one variable.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use array::{Attributes, DType, Dataset, Scalar, Variable};
 use cf::{Calendar, Packing, TimeSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{
-    Attribute, FilePlace, FileSet, VariableFindings, Variants, attributes_of, merge_maps,
+    Attribute, FilePlace, FileSet, Schema, VariableFindings, Variants, attributes_of, merge_maps,
 };
 
 /// Everything about a variable that should agree, and what cannot be known from headers.
@@ -20,9 +20,13 @@ pub(crate) struct VariableSchema {
     /// Its place in the first file that has it.
     pub(crate) order: (FilePlace, u32),
     pub(crate) dimensions: Variants<Vec<String>>,
+    /// The dimensions, whatever their order.
+    pub(crate) dimension_set: Variants<Vec<String>>,
     pub(crate) dtype: Variants<DType>,
     pub(crate) fill: Variants<Option<Scalar>>,
     pub(crate) packing: Variants<Packing>,
+    /// The types of the values that all packings mean; `None` if some mean nothing.
+    decoded: Option<BTreeSet<DType>>,
     /// Units and calendar of times, its own or those of the coordinate that it bounds; `None` if
     /// it counts no time.
     pub(crate) time: Variants<Option<(String, String)>>,
@@ -53,11 +57,15 @@ impl VariableSchema {
                 (plain_packing(variable.dtype), Some((place, error.message().to_owned())))
             }
         };
+        let mut dimension_set = variable.dimensions.clone();
+        dimension_set.sort_unstable();
         Self {
             files: FileSet::of(place),
             file_count: 1,
             order: (place, order),
             dimensions: Variants::of(variable.dimensions.clone(), place),
+            dimension_set: Variants::of(dimension_set, place),
+            decoded: packing.decoded_dtype().ok().map(|dtype| [dtype].into()),
             dtype: Variants::of(variable.dtype, place),
             fill: Variants::of(variable.fill.clone(), place),
             packing: Variants::of(packing, place),
@@ -76,6 +84,11 @@ impl VariableSchema {
         self.file_count += other.file_count;
         self.order = self.order.min(other.order);
         self.dimensions.merge(other.dimensions);
+        self.dimension_set.merge(other.dimension_set);
+        self.decoded = match (self.decoded.take(), other.decoded) {
+            (Some(known), Some(more)) => Some(known.union(&more).copied().collect()),
+            _ => None,
+        };
         self.dtype.merge(other.dtype);
         self.fill.merge(other.fill);
         self.packing.merge(other.packing);
@@ -126,6 +139,16 @@ impl VariableSchema {
             [first, other, ..] => Some([*first, *other]),
             _ => None,
         }
+    }
+
+    /// Whether some files lack it.
+    pub(crate) fn has_holes(&self, schema: &Schema) -> bool {
+        (self.file_count as usize) < schema.files.len()
+    }
+
+    /// The least type that holds the values of all files, unpacked; `None` if there is none.
+    pub(crate) fn decoded_dtype(&self) -> Option<DType> {
+        DType::promote_all(self.decoded.iter().flatten().copied())
     }
 
     /// The variable that holds its bounds, as the first file has it.

@@ -114,7 +114,7 @@ impl Same for (u32, AttributeValue) {
 
 /// Places of files, as ranges: one for thousands of files that follow each other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct FileSet(Vec<(FilePlace, FilePlace)>);
+pub struct FileSet(Vec<(FilePlace, FilePlace)>);
 
 impl FileSet {
     /// One file.

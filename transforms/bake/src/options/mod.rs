@@ -1,51 +1,13 @@
 //! What users say about a store that is to be baked.
 
-use std::fmt;
-use std::str::FromStr;
+mod policy;
 
 use chunks::{ByteSize, ChunkSpec};
-use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a variable without the concat dimension that is not the same in all files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StaticPolicy {
-    /// It is refused.
-    #[default]
-    Identical,
-    /// The one of the first file is taken.
-    First,
-    /// It gets the concat dimension, with the value of each file for all its elements.
-    Concat,
-}
-
-impl FromStr for StaticPolicy {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text {
-            "identical" => Ok(Self::Identical),
-            "first" => Ok(Self::First),
-            "concat" => Ok(Self::Concat),
-            _ => {
-                let message = format!("there is no policy `{text}` for static variables");
-                let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
-                Err(error.mend("the policies are: identical, first, concat"))
-            }
-        }
-    }
-}
-
-impl fmt::Display for StaticPolicy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Identical => "identical",
-            Self::First => "first",
-            Self::Concat => "concat",
-        })
-    }
-}
+pub use policy::{
+    AttributePolicy, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy, StaticPolicy,
+};
 
 /// What is to be baked, and how the store is to lie.
 ///
@@ -58,6 +20,21 @@ pub struct BakeOptions {
     pub variables: Vec<String>,
     /// What becomes of variables that differ but do not have the concat dimension.
     pub statics: StaticPolicy,
+    /// What becomes of variables that some files lack.
+    #[serde(default)]
+    pub presence: PresencePolicy,
+    /// What becomes of variables that files pack differently.
+    #[serde(default)]
+    pub packing: PackingPolicy,
+    /// What becomes of attributes that differ between files.
+    #[serde(default)]
+    pub attributes: AttributePolicy,
+    /// What becomes of files that are out of order or overlap along the concat dimension.
+    #[serde(default)]
+    pub overlap: OverlapPolicy,
+    /// What becomes of steps that are missing along the concat dimension.
+    #[serde(default)]
+    pub gaps: GapPolicy,
     /// Lengths of chunks.
     pub chunks: ChunkSpec,
     /// Lengths of shards; none if empty.
@@ -79,6 +56,11 @@ impl Default for BakeOptions {
             concat: None,
             variables: Vec::new(),
             statics: StaticPolicy::default(),
+            presence: PresencePolicy::default(),
+            packing: PackingPolicy::default(),
+            attributes: AttributePolicy::default(),
+            overlap: OverlapPolicy::default(),
+            gaps: GapPolicy::default(),
             chunks: ChunkSpec::default(),
             shards: ChunkSpec::default(),
             chunk_size: CHUNK_SIZE,

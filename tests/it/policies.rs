@@ -1,0 +1,230 @@
+//! What becomes of files that differ, by the policy that the user states; and that the default
+//! never writes what no file says.
+
+use levain::array::DType;
+use levain::bake::{
+    AttributePolicy, BakeOptions, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
+};
+use levain::dataflow::error::ErrorCode;
+use netcdf_writer::{NcAttrValue, NcWriteFormat};
+
+use crate::baking::{baked, plain, refused};
+use crate::made::{Made, counted, day, text};
+
+const DAYS: &str = "days since 2000-01-01";
+
+fn with_overlap(overlap: OverlapPolicy) -> BakeOptions {
+    BakeOptions { overlap, ..plain() }
+}
+
+/// The values of `t2m` at the first place of the grid.
+fn corner(store: &crate::made::Baked) -> Vec<f32> {
+    store.values::<f32>("t2m").into_iter().step_by(6).collect()
+}
+
+/// A file whose `v(time)` holds these packed elements.
+fn packed(times: &[f64], elements: Vec<i16>, attributes: &[(&str, NcAttrValue)]) -> Made {
+    let time = [("units", text(DAYS))];
+    Made::new()
+        .unlimited("time")
+        .variable("time", "time", times.to_vec(), &time)
+        .variable("v", "time", elements, attributes)
+}
+
+fn doubles(value: f64) -> NcAttrValue {
+    NcAttrValue::Doubles(vec![value])
+}
+
+#[test]
+fn files_that_are_out_of_order_are_sorted_when_asked() {
+    let files = [day(DAYS, &[2.0, 3.0], 12.0), day(DAYS, &[0.0, 1.0], 0.0)];
+    refused(&files, plain(), ErrorCode::NOT_ASCENDING, &["not in order", "--overlap sort"]);
+    let (_folder, store, _) = baked(&files, with_overlap(OverlapPolicy::Sort));
+    assert_eq!(store.values::<f64>("time"), [0.0, 1.0, 2.0, 3.0]);
+    assert_eq!(store.values::<f32>("t2m"), counted(0.0, 24));
+}
+
+#[test]
+fn elements_of_interleaved_files_find_their_places() {
+    let files = [day(DAYS, &[0.0, 2.0, 4.0], 0.0), day(DAYS, &[5.0, 3.0, 1.0], 100.0)];
+    let (_folder, store, _) = baked(&files, with_overlap(OverlapPolicy::Sort));
+    assert_eq!(store.values::<f64>("time"), [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+    assert_eq!(corner(&store), [0.0, 112.0, 6.0, 106.0, 12.0, 100.0]);
+}
+
+#[test]
+fn of_what_stands_twice_the_first_or_the_last_is_taken() {
+    let files = [day(DAYS, &[0.0, 1.0, 2.0], 0.0), day(DAYS, &[1.0, 2.0, 3.0], 100.0)];
+    refused(&files, plain(), ErrorCode::NOT_ASCENDING, &["overlap", "keep-first"]);
+    let sort = with_overlap(OverlapPolicy::Sort);
+    refused(&files, sort, ErrorCode::NOT_ASCENDING, &["two files hold the same", "2000-01-02"]);
+    for (policy, expected) in [
+        (OverlapPolicy::KeepFirst, [0.0, 6.0, 12.0, 112.0]),
+        (OverlapPolicy::KeepLast, [0.0, 100.0, 106.0, 112.0]),
+    ] {
+        let (_folder, store, warnings) = baked(&files, with_overlap(policy));
+        assert_eq!(store.values::<f64>("time"), [0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(corner(&store), expected);
+        let told = "2 values of `time` stood twice";
+        assert!(warnings.iter().any(|warning| warning.contains(told)), "{warnings:?}");
+    }
+}
+
+#[test]
+fn units_that_differ_are_no_overlap() {
+    let files = [day(DAYS, &[0.0, 1.0], 0.0), day("hours since 2000-01-02", &[0.0, 24.0], 100.0)];
+    let (_folder, store, _) = baked(&files, with_overlap(OverlapPolicy::KeepFirst));
+    assert_eq!(corner(&store), [0.0, 6.0, 106.0]);
+    assert_eq!(store.values::<i64>("time").len(), 3);
+}
+
+#[test]
+fn a_gap_is_told_or_refused() {
+    let files = [day(DAYS, &[0.0, 1.0], 0.0), day(DAYS, &[4.0, 5.0], 12.0)];
+    let (_folder, _, warnings) = baked(&files, plain());
+    assert!(warnings.iter().any(|warning| warning.contains("has a gap")), "{warnings:?}");
+    let options = BakeOptions { gaps: GapPolicy::Error, ..plain() };
+    refused(&files, options, ErrorCode::NOT_ASCENDING, &["has a gap", "2000-01-02", "2000-01-05"]);
+}
+
+#[test]
+fn packings_that_differ_are_unpacked() {
+    let packing = |scale, offset| {
+        [("scale_factor", doubles(scale)), ("add_offset", doubles(offset)), ("units", text("K"))]
+    };
+    let fill = ("_FillValue", NcAttrValue::Shorts(vec![-1]));
+    let files = [
+        packed(&[0.0, 1.0], vec![1, 2], &packing(0.5, 10.0)),
+        packed(&[2.0, 3.0], vec![1, -1], &[&packing(0.25, 0.0)[..], &[fill]].concat()),
+    ];
+    let (_folder, store, warnings) = baked(&files, plain());
+    let values = store.values::<f64>("v");
+    assert_eq!(values[..3], [10.5, 11.0, 0.25]);
+    assert!(values[3].is_nan(), "what is missing stays so: {values:?}");
+    let attributes = store.attributes("v");
+    assert_eq!((attributes.get("scale_factor"), attributes.get("add_offset")), (None, None));
+    assert_eq!(attributes.text("units"), Some("K"));
+    assert!(attributes.number("_FillValue").and_then(|it| it.as_float()).expect("a fill").is_nan());
+    let told = "v is packed differently and is unpacked into float64";
+    assert!(warnings.iter().any(|warning| warning.contains(told)), "{warnings:?}");
+    let options = BakeOptions { packing: PackingPolicy::Error, ..plain() };
+    refused(&files, options, ErrorCode::PACKINGS_DIFFER, &["scale_factor", "--packing decode"]);
+}
+
+#[test]
+fn a_packing_that_all_files_share_is_kept() {
+    let packing = [("scale_factor", doubles(0.5)), ("_FillValue", NcAttrValue::Shorts(vec![-1]))];
+    let files = [packed(&[0.0], vec![3], &packing), packed(&[1.0], vec![-1], &packing)];
+    let (_folder, store, _) = baked(&files, plain());
+    assert_eq!(store.values::<i16>("v"), [3, -1]);
+    assert_eq!(
+        store.attributes("v").number("scale_factor").and_then(|it| it.as_float()),
+        Some(0.5)
+    );
+}
+
+#[test]
+fn types_become_the_least_that_holds_all() {
+    let time = [("units", text(DAYS))];
+    let made = |time_value: f64| {
+        Made::new().unlimited("time").variable("time", "time", vec![time_value], &time)
+    };
+    let files = [
+        made(0.0).variable("a", "time", vec![1i16], &[]).variable("b", "time", vec![7i32], &[]),
+        made(1.0).variable("a", "time", vec![70_000i32], &[]).variable(
+            "b",
+            "time",
+            vec![0.5f32],
+            &[],
+        ),
+    ];
+    let (_folder, store, _) = baked(&files, plain());
+    assert_eq!(store.values::<i32>("a"), [1, 70_000]);
+    assert_eq!(store.values::<f64>("b"), [7.0, 0.5]);
+    let word =
+        made(1.0).format(NcWriteFormat::Nc4).variable("a", "time", vec!["x".to_owned()], &[]);
+    let number = made(0.0).format(NcWriteFormat::Nc4).variable("a", "time", vec![1i16], &[]);
+    refused(&[number, word], plain(), ErrorCode::PACKINGS_DIFFER, &["the stored type", "1.nc"]);
+}
+
+/// Three days, of which the middle one lacks `extra`.
+fn with_extra(elements: [i16; 2], attributes: &[(&str, NcAttrValue)]) -> [Made; 3] {
+    let extra =
+        |made: Made, element: i16| made.variable("extra", "time", vec![element], attributes);
+    [
+        extra(day(DAYS, &[0.0], 0.0), elements[0]),
+        day(DAYS, &[1.0], 6.0),
+        extra(day(DAYS, &[2.0], 12.0), elements[1]),
+    ]
+}
+
+#[test]
+fn variables_that_a_file_lacks_are_filled_or_left_out() {
+    let files = with_extra([5, 6], &[]);
+    let words = ["missing in 1 of 3 files", "--missing-vars union", "1.nc"];
+    refused(&files, plain(), ErrorCode::VARIABLE_MISSING, &words);
+
+    let intersection = BakeOptions { presence: PresencePolicy::Intersection, ..plain() };
+    let (_folder, store, warnings) = baked(&files, intersection);
+    assert!(!store.names().contains(&"extra"));
+    assert!(warnings.iter().any(|it| it.contains("extra is missing in 1 of 3 files")));
+
+    // Integers cannot say that they are missing.
+    let union = BakeOptions { presence: PresencePolicy::Union, ..plain() };
+    let (_folder, store, _) = baked(&files, union.clone());
+    let values = store.values::<f32>("extra");
+    assert!(values[0] == 5.0 && values[1].is_nan() && values[2] == 6.0, "{values:?}");
+    assert_eq!(store.values::<f32>("t2m"), counted(0.0, 18));
+
+    // With a fill value they can.
+    let fill = [("_FillValue", NcAttrValue::Shorts(vec![-9]))];
+    let (_folder, store, _) = baked(&with_extra([5, 6], &fill), union);
+    assert_eq!(store.values::<i16>("extra"), [5, -9, 6]);
+    assert_eq!(store.dataset().variable("extra").expect("it is there").dtype, DType::Int16);
+}
+
+#[test]
+fn a_variable_that_no_file_has_is_refused_under_any_policy() {
+    let files = with_extra([5, 6], &[]);
+    for presence in [PresencePolicy::Union, PresencePolicy::Intersection] {
+        let options = BakeOptions { presence, variables: vec!["ekstra".to_owned()], ..plain() };
+        refused(&files, options, ErrorCode::UNKNOWN_VARIABLE, &["ekstra"]);
+    }
+}
+
+#[test]
+fn dimensions_in_another_order_are_turned() {
+    let turned = Made::new()
+        .unlimited("time")
+        .dimension("lat", 2)
+        .dimension("lon", 3)
+        .variable("time", "time", vec![1.0, 2.0], &[("units", text(DAYS))])
+        .variable("lat", "lat", [10.0, 20.0], &[("units", text("degrees_north"))])
+        .variable("lon", "lon", [0.0, 1.0, 2.0], &[("units", text("degrees_east"))])
+        .variable("t2m", "time lon lat", counted(100.0, 12), &[("units", text("K"))]);
+    let (_folder, store, warnings) = baked(&[day(DAYS, &[0.0], 0.0), turned], plain());
+    let expected = [
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0],
+        [100.0, 102.0, 104.0, 101.0, 103.0, 105.0],
+        [106.0, 108.0, 110.0, 107.0, 109.0, 111.0],
+    ];
+    assert_eq!(store.values::<f32>("t2m"), expected.concat());
+    assert!(warnings.iter().any(|it| it.contains("turned to (time, lat, lon)")), "{warnings:?}");
+}
+
+#[test]
+fn attributes_that_differ_are_dropped_kept_or_refused() {
+    let files = [
+        day(DAYS, &[0.0], 0.0).attribute("history", text("made")),
+        day(DAYS, &[1.0], 6.0).attribute("history", text("mended")).attribute("note", text("new")),
+    ];
+    let (_folder, store, warnings) = baked(&files, plain());
+    assert!(store.dataset().attributes.is_empty());
+    assert!(warnings.iter().any(|it| it.contains("history")), "{warnings:?}");
+    let with = |attributes| BakeOptions { attributes, ..plain() };
+    let (_folder, store, _) = baked(&files, with(AttributePolicy::First));
+    assert_eq!(store.dataset().attributes.text("history"), Some("made"));
+    assert_eq!(store.dataset().attributes.text("note"), Some("new"));
+    let refusal = with(AttributePolicy::Error);
+    refused(&files, refusal, ErrorCode::ATTRIBUTES_DIFFER, &["history", "--attrs first"]);
+}

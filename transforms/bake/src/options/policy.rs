@@ -1,0 +1,133 @@
+//! What decides where files differ; the first word of each is the default.
+
+use std::fmt;
+use std::str::FromStr;
+
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// Defines a policy by the words that users write.
+macro_rules! policy {
+    (
+        $(#[$about:meta])*
+        $name:ident for $what:literal {
+            $(#[$first_about:meta])* $first:ident = $first_word:literal,
+            $($(#[$variant_about:meta])* $variant:ident = $word:literal,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+        pub enum $name {
+            $(#[$first_about])*
+            #[default]
+            #[serde(rename = $first_word)]
+            $first,
+            $($(#[$variant_about])* #[serde(rename = $word)] $variant,)*
+        }
+
+        impl $name {
+            /// The words of this policy, the default first.
+            pub const WORDS: &[&str] = &[$first_word $(, $word)*];
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                match text {
+                    $first_word => Ok(Self::$first),
+                    $($word => Ok(Self::$variant),)*
+                    _ => Err(unknown(text, $what, Self::WORDS)),
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    Self::$first => $first_word,
+                    $(Self::$variant => $word,)*
+                })
+            }
+        }
+    };
+}
+
+policy! {
+    /// What becomes of a variable without the concat dimension that is not the same in all files.
+    StaticPolicy for "static variables" {
+        /// It is refused.
+        Identical = "identical",
+        /// The one of the first file is taken.
+        First = "first",
+        /// It gets the concat dimension, with the value of each file for all its elements.
+        Concat = "concat",
+    }
+}
+
+policy! {
+    /// What becomes of a variable that some files lack.
+    PresencePolicy for "variables that some files lack" {
+        /// It is refused.
+        Error = "error",
+        /// It is baked, with its fill value where a file lacks it; without the concat dimension,
+        /// from the first file that has it.
+        Union = "union",
+        /// It is left out.
+        Intersection = "intersection",
+    }
+}
+
+policy! {
+    /// What becomes of a variable that files pack, or type, differently.
+    PackingPolicy for "packings that differ" {
+        /// Its values are unpacked, as xarray does, into the least type that holds those of all
+        /// files.
+        Decode = "decode",
+        /// It is refused.
+        Error = "error",
+    }
+}
+
+policy! {
+    /// What becomes of an attribute that files do not have alike.
+    AttributePolicy for "attributes that differ" {
+        /// It is left out.
+        DropConflicts = "drop-conflicts",
+        /// What the first file that has it says is taken.
+        First = "first",
+        /// It is refused.
+        Error = "error",
+    }
+}
+
+policy! {
+    /// What becomes of files that are out of order or overlap along the concat dimension.
+    OverlapPolicy for "files that overlap" {
+        /// They are refused.
+        Error = "error",
+        /// Elements are put in order; values of the coordinate that stand twice are refused.
+        Sort = "sort",
+        /// The same; of elements that stand twice, that of the first file is taken.
+        KeepFirst = "keep-first",
+        /// The same; of elements that stand twice, that of the last file is taken.
+        KeepLast = "keep-last",
+    }
+}
+
+policy! {
+    /// What becomes of steps that are missing on an otherwise regular concat coordinate.
+    GapPolicy for "gaps" {
+        /// They are told.
+        Report = "report",
+        /// They are refused.
+        Error = "error",
+    }
+}
+
+#[cold]
+fn unknown(text: &str, what: &str, words: &[&str]) -> Error {
+    let message = format!("there is no policy `{text}` for {what}");
+    let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+    error.mend(format!("the policies are: {}", words.join(", ")))
+}
