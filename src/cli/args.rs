@@ -34,15 +34,14 @@ pub(crate) enum Command {
     /// Makes NetCDF files, bakes, rechunks and verifies them
     Demo(DemoArgs),
     /// Bakes files into one Zarr store
-    #[command(override_usage = "levain bake [OPTIONS] <SRC>... <DST>")]
+    #[command(
+        override_usage = "levain bake [OPTIONS] <SRC>... <DST>\n       levain bake [OPTIONS] <RECIPE>.toml"
+    )]
     Bake(BakeArgs),
     /// Writes a store or a file anew with other chunks
     Rechunk(RechunkArgs),
     /// Says what a bake or a rechunk would do; writes nothing
-    Plan {
-        #[command(subcommand)]
-        job: PlanCommand,
-    },
+    Plan(PlanArgs),
     /// Shows dimensions, variables, chunks, codecs and attributes of any readable file or store
     Inspect(InspectArgs),
     /// Checks that every chunk of a store is there and decodes
@@ -52,10 +51,23 @@ pub(crate) enum Command {
     Runners(RunnersArgs),
 }
 
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct PlanArgs {
+    #[command(subcommand)]
+    pub(crate) job: Option<PlanCommand>,
+
+    /// Without a job: that of a recipe.
+    #[command(flatten)]
+    pub(crate) recipe: BakeArgs,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
     /// What `levain bake` with these arguments would do
-    #[command(override_usage = "levain plan bake [OPTIONS] <SRC>... <DST>")]
+    #[command(
+        override_usage = "levain plan bake [OPTIONS] <SRC>... <DST>\n       levain plan [OPTIONS] <RECIPE>.toml"
+    )]
     Bake(BakeArgs),
     /// What `levain rechunk` with these arguments would do
     Rechunk(RechunkArgs),
@@ -77,8 +89,9 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct BakeArgs {
-    /// Files, globs, folders, URLs or Zarr stores; the last one is where the store goes
-    #[arg(required = true, num_args = 2.., value_names = ["SRC", "DST"])]
+    /// Files, globs, folders, URLs or Zarr stores; the last one is where the store goes. Or a recipe
+    /// alone, `NAME.toml`, whose words the flags override
+    #[arg(required = true, num_args = 1.., value_names = ["SRC", "DST"])]
     pub(crate) paths: Vec<String>,
 
     /// The dimension along which files follow each other [default: the unlimited one, or time]
@@ -86,31 +99,33 @@ pub(crate) struct BakeArgs {
     pub(crate) concat: Option<String>,
 
     /// What becomes of variables without that dimension that differ: identical (they are refused),
-    /// first, concat
-    #[arg(long = "static", value_name = "POLICY", default_value = "identical")]
-    pub(crate) statics: String,
+    /// first, concat [default: identical]
+    #[arg(long = "static", value_name = "POLICY")]
+    pub(crate) statics: Option<String>,
 
     /// What becomes of variables that some files lack: error, union (they are filled there),
-    /// intersection (they are left out)
-    #[arg(long, value_name = "POLICY", default_value = "error")]
-    pub(crate) missing_vars: String,
+    /// intersection (they are left out) [default: error]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) missing_vars: Option<String>,
 
     /// What becomes of variables that files pack or type differently: decode (they are unpacked),
-    /// error
-    #[arg(long, value_name = "POLICY", default_value = "decode")]
-    pub(crate) packing: String,
+    /// error [default: decode]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) packing: Option<String>,
 
-    /// What becomes of attributes that differ: drop-conflicts, first, error
-    #[arg(long, value_name = "POLICY", default_value = "drop-conflicts")]
-    pub(crate) attrs: String,
+    /// What becomes of attributes that differ: drop-conflicts, first, error [default:
+    /// drop-conflicts]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) attrs: Option<String>,
 
     /// What becomes of files that are out of order or overlap: error, sort, keep-first, keep-last
-    #[arg(long, value_name = "POLICY", default_value = "error")]
-    pub(crate) overlap: String,
+    /// [default: error]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) overlap: Option<String>,
 
-    /// What becomes of steps that are missing between files: report, error
-    #[arg(long, value_name = "POLICY", default_value = "report")]
-    pub(crate) gaps: String,
+    /// What becomes of steps that are missing between files: report, error [default: report]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) gaps: Option<String>,
 
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
@@ -143,9 +158,9 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
     pub(crate) chunks: Option<String>,
 
-    /// Bytes of a chunk where a length is auto, or no chunks are given
-    #[arg(long, value_name = "SIZE", default_value = "32MiB")]
-    pub(crate) chunk_size: String,
+    /// Bytes of a chunk where a length is auto, or no chunks are given [default: 32MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) chunk_size: Option<String>,
 
     /// Lengths of shards, multiples of the chunks
     #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
@@ -155,13 +170,13 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) vars: Vec<String>,
 
-    /// The version of the Zarr format
-    #[arg(long, value_name = "3|2", default_value = "3", value_parser = ["3", "2"])]
-    pub(crate) zarr_format: String,
+    /// The version of the Zarr format [default: 3]
+    #[arg(long, value_name = "3|2", value_parser = ["3", "2"])]
+    pub(crate) zarr_format: Option<String>,
 
-    /// How chunks are compressed: blosc-zstd:1, zstd:3, gzip:5, none
-    #[arg(long, value_name = "CODEC", default_value = "blosc-zstd:1")]
-    pub(crate) codec: String,
+    /// How chunks are compressed: blosc-zstd:1, zstd:3, gzip:5, none [default: blosc-zstd:1]
+    #[arg(long, value_name = "CODEC")]
+    pub(crate) codec: Option<String>,
 
     /// Replaces a store that is there already
     #[arg(long)]

@@ -1,14 +1,15 @@
 //! `levain bake`, `levain rechunk`, and `levain plan` for both.
 
+use std::path::Path;
 use std::time::Instant;
 
 use levain::bake::{BakeOptions, BakePlan, ZarrVersion};
 use levain::chunks::{ByteSize, Strategy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, BakeReport, MemoryLimit, ScannedBake};
+use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
 use serde_json::json;
 
-use crate::cli::args::{BakeArgs, LayoutArgs, RechunkArgs, RunArgs};
+use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs, RunArgs};
 use crate::cli::out::Out;
 use crate::cli::progress::Display;
 use crate::cli::signals::Watched;
@@ -24,48 +25,76 @@ pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Resul
     write("rechunk", &rechunk_job(args, signals)?, &args.run, out)
 }
 
-/// Says what a bake would do.
-pub(crate) fn plan_bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<()> {
-    plan("bake", &bake_job(args, signals)?, &args.run, out)
-}
-
-/// Says what a rechunk would do.
-pub(crate) fn plan_rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<()> {
-    plan("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+/// Says what a bake or a rechunk would do.
+pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<()> {
+    match &args.job {
+        Some(PlanCommand::Rechunk(args)) => {
+            show("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+        }
+        Some(PlanCommand::Bake(args)) => show("bake", &bake_job(args, signals)?, &args.run, out),
+        None => show("bake", &bake_job(&args.recipe, signals)?, &args.recipe.run, out),
+    }
 }
 
 fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
-    let (destination, sources) = args.paths.split_last().ok_or_else(|| {
-        Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, "no destination is named")
-    })?;
-    let mut options = layout_options(&args.layout)?;
-    options.concat.clone_from(&args.concat);
-    options.statics = args.statics.parse()?;
-    options.presence = args.missing_vars.parse()?;
-    options.packing = args.packing.parse()?;
-    options.attributes = args.attrs.parse()?;
-    options.overlap = args.overlap.parse()?;
-    options.gaps = args.gaps.parse()?;
-    job(sources, destination, options, &args.layout, &args.run, signals)
+    let recipe = match args.paths.as_slice() {
+        [recipe] if recipe.ends_with(".toml") => Recipe::read(Path::new(recipe))?,
+        [_] => {
+            let message = "a bake has sources and a destination; only one path is named";
+            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+            return Err(error.mend("levain bake SRC... DST, or levain bake RECIPE.toml"));
+        }
+        [sources @ .., destination] => Recipe {
+            sources: sources.to_vec(),
+            destination: destination.clone(),
+            options: BakeOptions::default(),
+        },
+        [] => return Err(Error::internal("clap asks for a path")),
+    };
+    let mut options = with_layout(recipe.options, &args.layout)?;
+    if args.concat.is_some() {
+        options.concat.clone_from(&args.concat);
+    }
+    given(&mut options.statics, args.statics.as_deref())?;
+    given(&mut options.presence, args.missing_vars.as_deref())?;
+    given(&mut options.packing, args.packing.as_deref())?;
+    given(&mut options.attributes, args.attrs.as_deref())?;
+    given(&mut options.overlap, args.overlap.as_deref())?;
+    given(&mut options.gaps, args.gaps.as_deref())?;
+    job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)
 }
 
 fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
-    let options = layout_options(&args.layout)?;
+    let options = with_layout(BakeOptions::default(), &args.layout)?;
     let sources = std::slice::from_ref(&args.source);
     job(sources, &args.destination, options, &args.layout, &args.run, signals)
 }
 
-fn layout_options(args: &LayoutArgs) -> Result<BakeOptions> {
-    let spec = |text: &Option<String>| text.as_deref().unwrap_or_default().parse();
-    Ok(BakeOptions {
-        variables: args.vars.clone(),
-        chunks: spec(&args.chunks)?,
-        shards: spec(&args.shards)?,
-        chunk_size: args.chunk_size.parse()?,
-        zarr_format: if args.zarr_format == "2" { ZarrVersion::V2 } else { ZarrVersion::V3 },
-        codec: args.codec.clone(),
-        ..BakeOptions::default()
-    })
+/// Sets what is asked for; the rest stays.
+fn with_layout(mut options: BakeOptions, args: &LayoutArgs) -> Result<BakeOptions> {
+    if !args.vars.is_empty() {
+        options.variables.clone_from(&args.vars);
+    }
+    given(&mut options.chunks, args.chunks.as_deref())?;
+    given(&mut options.shards, args.shards.as_deref())?;
+    given(&mut options.chunk_size, args.chunk_size.as_deref())?;
+    match args.zarr_format.as_deref() {
+        Some("2") => options.zarr_format = ZarrVersion::V2,
+        Some(_) => options.zarr_format = ZarrVersion::V3,
+        None => {}
+    }
+    if let Some(codec) = &args.codec {
+        options.codec.clone_from(codec);
+    }
+    Ok(options)
+}
+
+/// Sets an option to the words of a flag, where it is given.
+fn given<T: std::str::FromStr<Err = Error>>(option: &mut T, flag: Option<&str>) -> Result<()> {
+    if let Some(text) = flag {
+        *option = text.parse()?;
+    }
+    Ok(())
 }
 
 fn job(
@@ -146,7 +175,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
     })
 }
 
-fn plan(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
+fn show(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
     let scanned = scan(bake, run, out)?;
     let stages = scanned.explain()?;
     let plan = &scanned.plan;
@@ -164,7 +193,7 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         many => format!("{} files", count(many.len() as u64)),
     };
     let along = plan.concat.as_deref().map_or(String::new(), |name| {
-        let length: u64 = plan.files.iter().map(|file| file.concat_length).sum();
+        let length: u64 = plan.pieces.iter().map(|piece| piece.length).sum();
         format!(" along {name} ({})", count(length))
     });
     let size = if stored > 0 { format!(", {}", ByteSize(stored)) } else { String::new() };

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, PlanCommand};
+use args::{Cli, Command};
 use out::Out;
 
 /// Runs the command that the arguments ask for; its exit code.
@@ -30,10 +30,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Demo(args) => demo::demo(args, &out, &signals),
         Command::Bake(args) => bake::bake(args, &out, &signals),
         Command::Rechunk(args) => bake::rechunk(args, &out, &signals),
-        Command::Plan { job: PlanCommand::Bake(args) } => bake::plan_bake(args, &out, &signals),
-        Command::Plan { job: PlanCommand::Rechunk(args) } => {
-            bake::plan_rechunk(args, &out, &signals)
-        }
+        Command::Plan(args) => bake::plan(args, &out, &signals),
         Command::Inspect(args) => inspect::inspect(args, &out),
         #[cfg(feature = "conformance")]
         Command::Runners(args) => {

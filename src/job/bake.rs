@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::bake::{
     ArrayTotal, BakeOptions, BakePlan, CombineSchemas, ScanFiles, Schema, WriteStore,
-    choose_concat, open_dataset,
+    choose_concat, open_prepared,
 };
 use chunks::{ByteSize, CopyArrays, Machine};
 use dataflow::cancel::CancelToken;
@@ -162,7 +162,7 @@ impl Bake {
             Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, "there is no source")
                 .mend("name at least one file, folder, pattern or store")
         })?;
-        let first = open_dataset(first, &self.store)?;
+        let first = open_prepared(first, &self.options.steps, &self.store)?;
         let asked = self.options.concat.as_deref();
         let concat = choose_concat(first.dataset(), sources.len(), asked)?;
         let schema = self.reduce(&sources, concat.clone(), observer)?;

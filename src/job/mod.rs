@@ -8,11 +8,13 @@ mod bake;
 mod destination;
 mod memory;
 mod place;
+mod recipe;
 mod run_store;
 mod sample;
 mod verify;
 
 pub use self::bake::{Bake, BakeReport, ScannedBake};
 pub use memory::MemoryLimit;
+pub use recipe::Recipe;
 pub use sample::{SampleFiles, SampleFormat, write_sample_files};
 pub use verify::{Finding, VerifyReport, verify};

@@ -18,6 +18,7 @@ mod memory;
 mod netcdf;
 mod policies;
 mod random_pipelines;
+mod recipes;
 mod tabular;
 mod tidy;
 mod zarr;

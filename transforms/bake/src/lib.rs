@@ -16,6 +16,8 @@
 
 mod options;
 
+mod prepare;
+
 mod open;
 
 mod files;
@@ -38,13 +40,14 @@ mod write;
 
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
-pub use open::{SourceVersion, open_dataset};
+pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
     StaticPolicy, ZarrVersion,
 };
 pub use order::Piece;
 pub use plan::{BakePlan, SourceFile, VariablePlan};
+pub use prepare::{Bound, GivenAttribute, Step};
 pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};

@@ -9,6 +9,8 @@ use objects::{Location, ObjectFile, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::ZarrSource;
 
+use crate::prepare::{Step, prepared};
+
 /// Bytes at the head of a file that are enough to tell its format.
 const HEAD_BYTES: u64 = 16 << 10;
 
@@ -29,6 +31,19 @@ pub struct SourceVersion {
 /// Nothing there, another format, or damage; the error names the place.
 pub fn open_dataset(location: &Location, options: &StoreOptions) -> Result<Arc<dyn DatasetSource>> {
     open_version(location, options).map(|(dataset, _)| dataset)
+}
+
+/// Opens what [`open_dataset`] opens, as these steps change it.
+///
+/// # Errors
+/// Those of [`open_dataset`], and steps that the file does not allow.
+pub fn open_prepared(
+    location: &Location,
+    steps: &[Step],
+    options: &StoreOptions,
+) -> Result<Arc<dyn DatasetSource>> {
+    let (dataset, _) = open_version(location, options)?;
+    prepared(dataset, steps).map_err(|error| error.at("source", location))
 }
 
 /// Opens what [`open_dataset`] opens, and says which version that is.

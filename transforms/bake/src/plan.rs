@@ -139,7 +139,8 @@ impl BakePlan {
         let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let files = OpenFiles::new(files, store.clone(), open_files_bytes);
+        let files =
+            OpenFiles::new(files, self.options.steps.clone(), store.clone(), open_files_bytes);
         let pieces: Arc<[Piece]> = self.pieces.clone().into();
         let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
         let mut copies = Vec::new();

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::open::open_version;
 use crate::options::{BakeOptions, OverlapPolicy, PresencePolicy};
+use crate::prepare::prepared;
 use crate::schema::{AxisSummary, FilePlace, FileSummary, Schema, VariableFindings, has_dimension};
 
 /// Elements of a time variable that are read while scanning; larger ones are data.
@@ -79,9 +80,9 @@ impl DoFn for ScanFile {
 
     fn facts(&self) -> DoFnFacts {
         let (concat, variables) = (&self.0.concat, &self.0.options.variables);
-        let keeps_values = self.0.keeps_values();
+        let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
         DoFnFacts::default()
-            .with_parameters(format!("{concat:?} {variables:?} {keeps_values}"))
+            .with_parameters(format!("{concat:?} {variables:?} {keeps_values} {steps:?}"))
             .with_working_bytes(WORKING_BYTES)
     }
 }
@@ -89,6 +90,7 @@ impl DoFn for ScanFile {
 impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
         let (source, version) = open_version(location, &self.store)?;
+        let source = prepared(source, &self.options.steps)?;
         let dataset = select(source.dataset(), &self.options.variables, self.options.presence)?;
         let concat = self.concat.as_deref();
         let concat_length = match concat {

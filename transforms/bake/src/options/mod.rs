@@ -5,6 +5,8 @@ mod policy;
 use chunks::{ByteSize, ChunkSpec};
 use serde::{Deserialize, Serialize};
 
+use crate::prepare::Step;
+
 pub use policy::{
     AttributePolicy, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy, StaticPolicy,
 };
@@ -12,8 +14,11 @@ pub use policy::{
 /// What is to be baked, and how the store is to lie.
 ///
 /// All of it is part of the plan's identity: other options, other bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BakeOptions {
+    /// What is changed in every file before anything else.
+    #[serde(default)]
+    pub steps: Vec<Step>,
     /// The dimension along which files follow each other; chosen if not given.
     pub concat: Option<String>,
     /// The variables that are wanted, with what they refer to; all if empty.
@@ -53,6 +58,7 @@ const CHUNK_SIZE: ByteSize = ByteSize(32 << 20);
 impl Default for BakeOptions {
     fn default() -> Self {
         Self {
+            steps: Vec::new(),
             concat: None,
             variables: Vec::new(),
             statics: StaticPolicy::default(),

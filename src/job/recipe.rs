@@ -1,0 +1,238 @@
+//! A bake as a text file: the same words as the library and the flags have.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use ::bake::{BakeOptions, Step, ZarrVersion};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use serde::Deserialize;
+
+/// What a recipe says: sources, a destination, and all that decides what is written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recipe {
+    /// Files, globs, folders, URLs or Zarr stores.
+    pub sources: Vec<String>,
+    /// Where the store goes.
+    pub destination: String,
+    /// How it is baked.
+    pub options: BakeOptions,
+}
+
+/// The form of the file; `docs/recipes.md` describes it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Form {
+    sources: OneOrMore,
+    destination: String,
+    concat: Option<String>,
+    #[serde(default)]
+    vars: Vec<String>,
+    #[serde(rename = "static")]
+    statics: Option<String>,
+    missing_vars: Option<String>,
+    packing: Option<String>,
+    attrs: Option<String>,
+    overlap: Option<String>,
+    gaps: Option<String>,
+    chunks: Option<Lengths>,
+    shards: Option<Lengths>,
+    chunk_size: Option<String>,
+    zarr_format: Option<u8>,
+    codec: Option<String>,
+    #[serde(default)]
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// Lengths as a text, `time=100,lat=-1`, or as a table.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Lengths {
+    Text(String),
+    Table(BTreeMap<String, Length>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Length {
+    Number(i64),
+    Word(String),
+}
+
+impl Recipe {
+    /// Reads a recipe; paths in it count from the folder that it lies in.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or is no recipe: the error names the line, and for a word that
+    /// nothing is called the nearest that something is.
+    pub fn read(path: &Path) -> Result<Self> {
+        let read = || {
+            let text = std::fs::read_to_string(path)?;
+            Self::parse(&text, path.parent().unwrap_or(Path::new("")))
+        };
+        read().map_err(|error: Error| error.at("recipe", path.display()))
+    }
+
+    /// The recipe in a text; paths in it count from this folder.
+    ///
+    /// # Errors
+    /// A text that is no recipe.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self> {
+        let form: Form = toml::from_str(text).map_err(|error| unreadable(&error, text))?;
+        let sources = match &form.sources {
+            OneOrMore::One(source) => vec![within(folder, source)],
+            OneOrMore::More(sources) => sources.iter().map(|it| within(folder, it)).collect(),
+        };
+        let destination = within(folder, &form.destination);
+        Ok(Self { sources, destination, options: form.options()? })
+    }
+}
+
+impl Form {
+    fn options(self) -> Result<BakeOptions> {
+        let mut options = BakeOptions {
+            steps: self.steps,
+            concat: self.concat,
+            variables: self.vars,
+            ..BakeOptions::default()
+        };
+        given(&mut options.statics, "static", self.statics)?;
+        given(&mut options.presence, "missing-vars", self.missing_vars)?;
+        given(&mut options.packing, "packing", self.packing)?;
+        given(&mut options.attributes, "attrs", self.attrs)?;
+        given(&mut options.overlap, "overlap", self.overlap)?;
+        given(&mut options.gaps, "gaps", self.gaps)?;
+        given(&mut options.chunks, "chunks", self.chunks.map(|it| it.text()))?;
+        given(&mut options.shards, "shards", self.shards.map(|it| it.text()))?;
+        given(&mut options.chunk_size, "chunk-size", self.chunk_size)?;
+        options.zarr_format = match self.zarr_format {
+            None | Some(3) => ZarrVersion::V3,
+            Some(2) => ZarrVersion::V2,
+            Some(other) => {
+                let error = invalid(format!("there is no version {other} of the Zarr format"));
+                return Err(error.at("key", "zarr-format").mend("write 2 or 3"));
+            }
+        };
+        options.codec = self.codec.unwrap_or(options.codec);
+        Ok(options)
+    }
+}
+
+impl Lengths {
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Table(table) => {
+                let length = |(name, length): (&String, &Length)| match length {
+                    Length::Word(word) => format!("{name}={word}"),
+                    Length::Number(number) => format!("{name}={number}"),
+                };
+                table.iter().map(length).collect::<Vec<_>>().join(",")
+            }
+        }
+    }
+}
+
+/// Sets what a recipe says, where it says something.
+fn given<T: std::str::FromStr<Err = Error>>(
+    option: &mut T,
+    key: &str,
+    text: Option<String>,
+) -> Result<()> {
+    if let Some(text) = text {
+        *option = text.parse().map_err(|error: Error| error.at("key", key))?;
+    }
+    Ok(())
+}
+
+/// A path of a recipe, as seen from here; URLs and absolute paths are what they are.
+fn within(folder: &Path, path: &str) -> String {
+    if path.contains("://") || Path::new(path).is_absolute() || folder.as_os_str().is_empty() {
+        return path.to_owned();
+    }
+    folder.join(path).to_string_lossy().into_owned()
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message)
+}
+
+/// What is wrong with a text, where, and the word that was meant.
+fn unreadable(error: &toml::de::Error, text: &str) -> Error {
+    let message = error.message().trim();
+    let mut refusal = invalid(message.lines().next().unwrap_or(message).to_owned());
+    if let Some(span) = error.span() {
+        let line = text[..span.start.min(text.len())].matches('\n').count() + 1;
+        refusal = refusal.at("line", line);
+    }
+    // The first word between back quotes is not known, the others are.
+    let mut words = message.split('`').skip(1).step_by(2);
+    let is_unknown = message.starts_with("unknown field") || message.starts_with("unknown variant");
+    let Some(unknown) = words.next().filter(|_| is_unknown) else {
+        return refusal.mend("docs/recipes.md lists every key with what it takes");
+    };
+    let nearest = words.min_by_key(|word| strsim::damerau_levenshtein(unknown, word));
+    match nearest {
+        Some(word) => refusal.mend(format!("did you mean `{word}`?")),
+        None => refusal.mend("leave it out"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        Recipe::parse(text, Path::new("")).expect_err("no recipe").to_string()
+    }
+
+    #[test]
+    fn a_recipe_says_what_flags_say() {
+        let recipe = Recipe::parse(
+            r#"
+            sources = ["in/*.nc", "s3://bucket/more.nc", "/abs.nc"]
+            destination = "out.zarr"
+            static = "first"
+            overlap = "keep-last"
+            chunks = { time = 100, lat = -1, lon = "auto" }
+            zarr-format = 2
+            [[steps]]
+            step = "scale"
+            vars = ["t"]
+            factor = 0.5
+            [[steps]]
+            step = "attributes"
+            set = { title = "T", levels = [1, 2] }
+            "#,
+            Path::new("feed"),
+        )
+        .expect("a recipe");
+        assert_eq!(recipe.sources, ["feed/in/*.nc", "s3://bucket/more.nc", "/abs.nc"]);
+        assert_eq!(recipe.destination, "feed/out.zarr");
+        let options = recipe.options;
+        assert_eq!(options.statics.to_string(), "first");
+        assert_eq!(options.overlap.to_string(), "keep-last");
+        assert_eq!(options.chunks, "lat=-1,lon=auto,time=100".parse().expect("lengths"));
+        assert_eq!(options.zarr_format, ZarrVersion::V2);
+        assert_eq!(options.steps.len(), 2);
+    }
+
+    #[test]
+    fn what_is_misspelled_is_refused_with_the_nearest_word() {
+        let error = refusal("sources = []\ndestination = 'x'\nchunk = 'time=1'\n");
+        assert!(error.contains("did you mean `chunks`?") && error.contains("line"), "{error}");
+        assert!(error.contains("E100"), "{error}");
+        let step = "sources = []\ndestination = 'x'\n[[steps]]\nstep = 'selct'\nvars = []\n";
+        assert!(refusal(step).contains("did you mean `select`?"), "{}", refusal(step));
+        let key = "sources = []\ndestination = 'x'\n[[steps]]\nstep = 'drop'\nvras = []\n";
+        assert!(refusal(key).contains("did you mean `vars`?"), "{}", refusal(key));
+        let policy = "sources = []\ndestination = 'x'\ngaps = 'fil'\n";
+        assert!(refusal(policy).contains("report, error"), "{}", refusal(policy));
+    }
+}

@@ -1,0 +1,16 @@
+//! What is changed in every file before it is looked at: steps, in the order in which they are
+//! given.
+//!
+//! A step changes the header of a file and, where it must, how arrays are read. Nothing is read
+//! before somebody asks for it.
+
+mod attribute;
+mod mapped;
+mod source;
+mod step;
+mod subset;
+
+pub use attribute::GivenAttribute;
+pub(crate) use source::prepared;
+pub use step::Step;
+pub use subset::Bound;
