@@ -183,6 +183,22 @@ impl<T> fmt::Debug for Tag<T> {
 #[derive(Clone, Default)]
 pub struct SideInputs(pub(crate) Vec<SideInput>);
 
+impl SideInputs {
+    /// The value of a view for an element in the window `main`.
+    pub(crate) fn value<V: Send + Sync + 'static>(
+        &self,
+        view: &PCollectionView<V>,
+        main: Option<Window>,
+    ) -> Result<Arc<V>> {
+        let Some(found) = self.0.iter().find(|side| side.id == view.id()) else {
+            return Err(undeclared("the side input is not declared")
+                .mend("declare the view with `with_side(&view)` on this transform"));
+        };
+        let value = found.value_for(main)?.downcast::<V>();
+        value.map_err(|_| Error::internal("a view has another type than its loader"))
+    }
+}
+
 impl fmt::Debug for SideInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|side| side.id)).finish()
@@ -278,12 +294,7 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// # Errors
     /// A view that this ParDo did not declare, or that does not have its shape in this window.
     pub fn side<V: Send + Sync + 'static>(&self, view: &PCollectionView<V>) -> Result<Arc<V>> {
-        let Some(found) = self.sides.0.iter().find(|side| side.id == view.id()) else {
-            return Err(undeclared("the side input is not declared")
-                .mend("declare the view with `with_side(&view)` on this ParDo"));
-        };
-        let value = found.value_for(self.stamp.map(|stamp| stamp.window))?.downcast::<V>();
-        value.map_err(|_| Error::internal("a view has another type than its loader"))
+        self.sides.value(view, self.stamp.map(|stamp| stamp.window))
     }
 
     /// The time of the element; in `finish_bundle`, that of all elements if they have the same, else

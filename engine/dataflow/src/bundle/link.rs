@@ -95,7 +95,7 @@ impl BundleProcessor<'_> {
                         return Err(Error::internal("an edge by key leads to no grouping"));
                     };
                     let layout = self.graph.key_layout(node);
-                    grouping.write(node, sink, &layout, is_lifted, env)
+                    grouping.write(node, sink, &layout, is_lifted, env)?
                 }
             };
             ends.entry(edge.collection).or_default().push(receiver);

@@ -6,6 +6,7 @@
 
 mod checked;
 mod combine;
+mod combine_read;
 mod combine_table;
 mod elements;
 mod env;
