@@ -107,10 +107,14 @@ impl BundleProcessor<'_> {
         let graph = self.graph.graph();
         let next = ends.remove(&collection).unwrap_or_default();
         let elements = &graph.collection(collection).elements;
-        let end = elements.tee(next);
-        if !self.setting.checks_elements {
-            return end;
+        let mut end = elements.tee(next);
+        if self.setting.checks_elements {
+            end = elements.checked(end, graph.consumers(collection).collect(), env);
         }
-        elements.checked(end, graph.consumers(collection).collect(), env)
+        // What an edge brings was counted where it was made.
+        if self.stage.members.contains(&graph.collection(collection).producer) {
+            end = elements.counted(end, collection, env);
+        }
+        end
     }
 }

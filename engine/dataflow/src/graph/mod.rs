@@ -8,6 +8,7 @@ mod checked;
 mod combine;
 mod combine_read;
 mod combine_table;
+mod counted;
 mod elements;
 mod env;
 mod feed;

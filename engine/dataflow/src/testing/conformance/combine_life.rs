@@ -121,7 +121,7 @@ fn is_trace(trace: &str, values: usize) -> bool {
     while let Some(end) = rest.find("k)") {
         match rest[..end].rfind("(c") {
             Some(start) if is_used(&rest[start + 2..end]) => {
-                rest.replace_range(start..end + 2, "m")
+                rest.replace_range(start..end + 2, "m");
             }
             _ => return false,
         }

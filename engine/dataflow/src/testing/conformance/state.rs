@@ -1,12 +1,15 @@
 //! State and timers.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Case;
 use super::case::expect_failure;
-use super::functions::{Sum, texts};
+use super::functions::{Odd, Sum, texts};
 use super::timed::{at, ms, shown_texts, timed};
 use crate::capability::Capability::{EventTimers, State};
+use crate::coder::{Coder as _, Preview};
+use crate::element::Element;
 use crate::error::{ErrorCode, Result};
 use crate::pcollection::PCollection;
 use crate::pipeline::Pipeline;
@@ -25,6 +28,12 @@ pub(super) const CASES: &[Case] = &[
     Case::new("ST3", "state is of one window", State, by_window),
     Case::new("ST4", "bags, sets, maps and combined values are kept", State, kinds),
     Case::new("ST5", "state and side inputs go together", State, with_side),
+    Case::new(
+        "ST6",
+        "keys and state have any coder; keys whose encodings may differ are refused",
+        State,
+        coders,
+    ),
     Case::new(
         "ST7",
         "a timer comes after its element, also of what was grouped",
@@ -210,6 +219,69 @@ fn alarms(repeats: i64) -> Stateful {
         }
         ctx.output("42".to_owned())
     })
+}
+
+/// Lists what came before for a key of any type, in state of another coder than those of elements.
+#[derive(Clone)]
+struct Before<K>(PhantomData<fn(K)>);
+
+const BEFORE: ValueState<Option<Vec<(bool, i64)>>> = ValueState::new("before");
+const SET_OF_ODD: SetState<Odd> = SetState::new("odd");
+
+impl<K: Element> StatefulDoFn for Before<K> {
+    type Key = K;
+    type Value = i64;
+    type Out = String;
+
+    fn process(&mut self, _: &K, value: i64, ctx: &mut Context<'_, '_>) -> Result<()> {
+        let mut before = ctx.value(&BEFORE)?.flatten().unwrap_or_default();
+        before.push((value > 2, value));
+        ctx.set_value(&BEFORE, Some(before))?;
+        // Equal are those with equal encodings: two values of three are one.
+        ctx.add_to_set(&SET_OF_ODD, Odd(value % 2)).map(drop)
+    }
+
+    fn on_window_expiration(&mut self, key: &K, ctx: &mut Context<'_, '_>) -> Result<()> {
+        let mut preview = Preview::default();
+        K::coder().preview(key, &mut preview);
+        let before = ctx.value(&BEFORE)?.flatten();
+        let count = ctx.set(&SET_OF_ODD)?.len();
+        ctx.output(format!("{}: {before:?}, {count}", preview.finish()))
+    }
+}
+
+/// What [`Before`] keeps of three values under one key and one under another.
+fn kept_under<K: Element>(pipeline: &Pipeline, key: &K, other: &K) -> PCollection<String> {
+    let pairs = [(key, 1i64), (key, 3), (other, 2), (key, 5)];
+    let pairs = pairs.map(|(key, value)| (key.clone(), value));
+    let timed =
+        pipeline.apply(Create::of(pairs)).apply(WithTimestamps::of(|pair: &(K, i64)| at(pair.1)));
+    // In windows keys are nested, and more bytes follow theirs.
+    let windows = timed.apply(WindowInto::of(FixedWindows::of(ms(4))));
+    windows.apply(StatefulParDo::by_time(Before(PhantomData)))
+}
+
+/// Claims that [`Before`] has told the two keys apart.
+fn check_kept(lines: &PCollection<String>) {
+    let kept = lines.apply(map(|line: String| match line.split_once(": Some(") {
+        Some((_, kept)) => kept.to_owned(),
+        None => line,
+    }));
+    let want = ["[(false, 1), (true, 3)]), 1", "[(true, 5)]), 1", "[(false, 2)]), 1"];
+    assert_that(&kept).contains_in_any_order(texts(want));
+}
+
+fn coders(runner: &dyn Runner) -> Result<()> {
+    let pipeline = TestPipeline::on(runner);
+    check_kept(&kept_under(&pipeline, &Odd(8), &Odd(9)));
+    check_kept(&kept_under(&pipeline, &Some(String::new()), &None));
+    check_kept(&kept_under(&pipeline, &vec![vec![1i64], vec![]], &vec![vec![], vec![1i64]]));
+    check_kept(&kept_under(&pipeline, &(1i64, vec![2u8]), &(1, vec![])));
+    pipeline.run()?;
+    let pipeline = TestPipeline::on(runner);
+    kept_under(&pipeline, &0.5f64, &1.5);
+    let words = ["double", "Before", "state.rs:"];
+    expect_failure(pipeline.run(), ErrorCode::KEY_NOT_DETERMINISTIC, &words).map(drop)
 }
 
 fn timer(runner: &dyn Runner) -> Result<()> {
