@@ -1,11 +1,22 @@
 //! Functions that combine many values into one, in any order and grouping.
 
+mod context;
+mod life;
+
 use crate::element::Element;
+use crate::error::Result;
+
+pub use context::{CombineContext, CombineFnWithContext};
+pub(crate) use life::{LiveCombineFn, combine_nothing};
 
 /// Combines values by way of an accumulator.
 ///
 /// What must hold: `merge` is associative and commutative, and a fresh accumulator changes
 /// nothing; then values may be combined before and after a shuffle, in any order.
+///
+/// The life of an instance: `setup`, any number of the others in any order, `teardown`; the last
+/// also after a failure. Instances are clones of the one in the pipeline, and each runs on one
+/// thread; accumulators travel between them, each compacted before.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no `CombineFn`",
     note = "implement `CombineFn` for it, or use one of `Sum`, `Count`, `Min`, `Max`, `Mean`"
@@ -18,6 +29,14 @@ pub trait CombineFn: Clone + Send + Sync + 'static {
     /// What comes out.
     type Out: Element;
 
+    /// Prepares the instance: opens what all its calls need.
+    ///
+    /// # Errors
+    /// Whatever keeps it from working.
+    fn setup(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// An accumulator of no value.
     fn create(&self) -> Self::Acc;
 
@@ -27,8 +46,18 @@ pub trait CombineFn: Clone + Send + Sync + 'static {
     /// Adds what `other` has accumulated.
     fn merge(&self, accumulator: &mut Self::Acc, other: Self::Acc);
 
+    /// Makes an accumulator smaller that is about to travel, and does not change what it stands for.
+    ///
+    /// So a function may gather values and combine them many at a time.
+    fn compact(&self, accumulator: &mut Self::Acc) {
+        let _: &mut Self::Acc = accumulator;
+    }
+
     /// The result.
     fn extract(&self, accumulator: Self::Acc) -> Self::Out;
+
+    /// Closes what `setup` has opened.
+    fn teardown(&mut self) {}
 
     /// What is known of this function; see [`CombineFacts`].
     fn facts(&self) -> CombineFacts {

@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::memory::MemoryBudget;
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, OutputBuffer};
+use crate::shuffle::Scratch;
 use crate::time::{Timestamp, millis_of};
 use crate::view::{PCollectionView, SideInput};
 use crate::window::{PaneInfo, Stamp, Window};
@@ -183,6 +184,22 @@ impl<T> fmt::Debug for Tag<T> {
 #[derive(Clone, Default)]
 pub struct SideInputs(pub(crate) Vec<SideInput>);
 
+impl SideInputs {
+    /// The value of a view for an element in the window `main`.
+    pub(crate) fn value<V: Send + Sync + 'static>(
+        &self,
+        view: &PCollectionView<V>,
+        main: Option<Window>,
+    ) -> Result<Arc<V>> {
+        let Some(found) = self.0.iter().find(|side| side.id == view.id()) else {
+            return Err(undeclared("the side input is not declared")
+                .mend("declare the view with `with_side(&view)` on this transform"));
+        };
+        let value = found.value_for(main)?.downcast::<V>();
+        value.map_err(|_| Error::internal("a view has another type than its loader"))
+    }
+}
+
 impl fmt::Debug for SideInputs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|side| side.id)).finish()
@@ -213,6 +230,7 @@ pub struct ProcessContext<'a, Out: Element> {
     pub(crate) on_commit: &'a mut Vec<OnCommit>,
     pub(crate) cancel: &'a CancelToken,
     pub(crate) budget: &'a MemoryBudget,
+    pub(crate) scratch: &'a Scratch,
     /// The stamp of the element; where there is none, that of all elements, if there is one.
     pub(crate) stamp: Option<Stamp>,
     /// How far back times of outputs may be set, if that was declared.
@@ -228,16 +246,19 @@ impl<'a, Out: Element> ProcessContext<'a, Out> {
 
     /// Runs `work`, and takes back what it has put out on any output if it fails.
     ///
-    /// What it puts out is held in memory until it ends. What it has counted stays counted.
+    /// What it puts out is held until it ends: in memory, and on disk where the budget refuses that.
+    /// What it has counted stays counted.
     ///
     /// # Errors
-    /// Whatever fails downstream; the error of `work` is in the inner result.
+    /// A disk that fails while spilling, or whatever fails downstream; the error of `work` is in the
+    /// inner result.
     pub fn withholding<R>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<R>,
     ) -> Result<Result<R>> {
-        self.main.hold();
-        self.tagged.iter_mut().for_each(|(_, buffer)| buffer.hold());
+        let (budget, scratch) = (self.budget, self.scratch);
+        self.main.hold(budget, scratch);
+        self.tagged.iter_mut().for_each(|(_, buffer)| buffer.hold(budget, scratch));
         let outcome = work(self);
         let is_kept = outcome.is_ok();
         self.main.release(is_kept)?;
@@ -278,12 +299,7 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// # Errors
     /// A view that this ParDo did not declare, or that does not have its shape in this window.
     pub fn side<V: Send + Sync + 'static>(&self, view: &PCollectionView<V>) -> Result<Arc<V>> {
-        let Some(found) = self.sides.0.iter().find(|side| side.id == view.id()) else {
-            return Err(undeclared("the side input is not declared")
-                .mend("declare the view with `with_side(&view)` on this ParDo"));
-        };
-        let value = found.value_for(self.stamp.map(|stamp| stamp.window))?.downcast::<V>();
-        value.map_err(|_| Error::internal("a view has another type than its loader"))
+        self.sides.value(view, self.stamp.map(|stamp| stamp.window))
     }
 
     /// The time of the element; in `finish_bundle`, that of all elements if they have the same, else

@@ -168,6 +168,24 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         self.0.kind == ErrorKind::Transient
     }
+
+    /// Whether this may be the error of one element: not of the run, of what it stands on, or of what
+    /// every element of the step would meet.
+    pub fn is_of_element(&self) -> bool {
+        let kinds = [ErrorKind::Cancelled, ErrorKind::Internal];
+        let codes = [
+            ErrorCode::NOT_DECLARED,
+            ErrorCode::MEMORY_TOO_SMALL,
+            ErrorCode::VIEW_MISMATCH,
+            ErrorCode::ASSERTION,
+            ErrorCode::STORE_FULL,
+            ErrorCode::CONFIGURATION,
+            ErrorCode::CREDENTIALS,
+        ];
+        let is_of_run = kinds.contains(&self.kind()) || codes.contains(&self.code());
+        // Spilled data names the folder that it is in.
+        !is_of_run && self.place("scratch").is_none()
+    }
 }
 
 impl fmt::Display for Error {

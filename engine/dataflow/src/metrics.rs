@@ -76,6 +76,9 @@ pub struct Metrics {
     pub gauges: BTreeMap<MetricKey, Gauge>,
     /// Sets of texts.
     pub string_sets: BTreeMap<MetricKey, StringSet>,
+    /// Elements of each collection, by the transform that makes it and the tag of its output; the tag
+    /// of a main output is empty.
+    pub elements: BTreeMap<MetricKey, u64>,
 }
 
 impl Metrics {
@@ -83,6 +86,9 @@ impl Metrics {
     pub fn merge(&mut self, other: &Self) {
         for (key, count) in &other.counters {
             *self.counters.entry(key.clone()).or_default() += count;
+        }
+        for (key, count) in &other.elements {
+            *self.elements.entry(key.clone()).or_default() += count;
         }
         for (key, values) in &other.distributions {
             self.distributions
@@ -160,6 +166,7 @@ impl StepMetrics {
             distributions: self.distributions.iter().map(|(n, v)| (key(n), *v)).collect(),
             gauges: self.gauges.iter().map(|(n, v)| (key(n), *v)).collect(),
             string_sets: self.string_sets.iter().map(|(n, v)| (key(n), v.clone())).collect(),
+            elements: BTreeMap::new(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What authors of pipelines use.
 
 pub use crate::coder::Cbor;
-pub use crate::combine::CombineFn;
+pub use crate::combine::{CombineContext, CombineFn, CombineFnWithContext};
 pub use crate::dofn::{BundleState, DoFn, ProcessContext, Tag};
 pub use crate::element::Element;
 pub use crate::error::{Error, ErrorCode, ErrorKind, Result};

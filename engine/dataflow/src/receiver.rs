@@ -1,11 +1,16 @@
 //! The chain that elements run through inside of a bundle: one virtual call a batch and step.
 
+mod held;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
+use crate::memory::MemoryBudget;
+use crate::receiver::held::HeldBack;
+use crate::shuffle::Scratch;
 use crate::window::{Stamp, Times};
 
 /// Elements that travel together, and where they stand in time.
@@ -77,6 +82,8 @@ pub struct OutputBuffer<T> {
     stamp: Option<Stamp>,
     /// Where held elements begin; while there are such, nothing is handed over.
     held: Option<Mark>,
+    /// Room for held elements that are more than a batch; made when something is held.
+    room: Option<Box<HeldBack>>,
     next: Box<dyn Receiver<T>>,
 }
 
@@ -100,6 +107,7 @@ impl<T: Element> OutputBuffer<T> {
             heap_bytes: 0,
             stamp: Some(Stamp::EARLIEST),
             held: None,
+            room: None,
             next,
         }
     }
@@ -108,24 +116,70 @@ impl<T: Element> OutputBuffer<T> {
         self.batch.values.len() >= BATCH_ELEMENTS || self.heap_bytes >= BATCH_BYTES
     }
 
-    /// Holds back what is added from now on.
-    pub fn hold(&mut self) {
+    /// Holds back what is added from now on; what is more than a batch asks the budget for memory,
+    /// and is spilled where that is refused.
+    pub fn hold(&mut self, budget: &MemoryBudget, scratch: &Scratch) {
+        self.room.get_or_insert_with(|| Box::new(HeldBack::new(budget, scratch)));
         self.held = Some(Mark { count: self.batch.values.len(), heap_bytes: self.heap_bytes });
     }
 
     /// Ends holding back: what was held goes on its way, or is dropped.
     ///
     /// # Errors
-    /// Whatever fails downstream.
+    /// Spilled elements that cannot be read, or whatever fails downstream.
     pub fn release(&mut self, is_kept: bool) -> Result<()> {
-        if let Some(mark) = self.held.take().filter(|_| !is_kept) {
-            self.batch.values.truncate(mark.count);
-            if let Times::Each(stamps) = &mut self.batch.times {
-                stamps.truncate(mark.count);
-            }
-            self.heap_bytes = mark.heap_bytes;
+        let Some(mark) = self.held.take() else { return Ok(()) };
+        if is_kept {
+            self.push_encoded()?;
+        } else {
+            self.forget_from(mark);
         }
-        if self.is_full() { self.flush() } else { Ok(()) }
+        if self.is_full() {
+            self.flush()?;
+        }
+        if let Some(room) = &mut self.room {
+            self.batch.values.shrink_to(BATCH_ELEMENTS);
+            room.clear();
+        }
+        Ok(())
+    }
+
+    /// Pushes the held elements that were encoded.
+    fn push_encoded(&mut self) -> Result<()> {
+        let encoded = match &mut self.room {
+            Some(room) => room.take::<T>()?,
+            None => None,
+        };
+        for element in encoded.into_iter().flatten() {
+            let (value, stamp) = element?;
+            self.push_with(value, stamp)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets the elements after a mark.
+    fn forget_from(&mut self, mark: Mark) {
+        self.batch.values.truncate(mark.count);
+        if let Times::Each(stamps) = &mut self.batch.times {
+            stamps.truncate(mark.count);
+        }
+        self.heap_bytes = mark.heap_bytes;
+    }
+
+    /// Finds room for held elements that are more than a batch.
+    fn make_room(&mut self, mark: Mark) -> Result<()> {
+        let Some(room) = &mut self.room else { return Ok(()) };
+        // The tables grow to twice what they hold.
+        let table =
+            2 * (self.batch.values.len() - mark.count) * (size_of::<T>() + size_of::<Stamp>());
+        if room.is_granted((table + self.heap_bytes - mark.heap_bytes) as u64) {
+            return Ok(());
+        }
+        for (place, value) in self.batch.values.iter().enumerate().skip(mark.count) {
+            room.keep(value, self.batch.times.get(place))?;
+        }
+        self.forget_from(mark);
+        Ok(())
     }
 
     /// Sets the stamp of what is pushed from now on; what is still there keeps its own.
@@ -151,10 +205,13 @@ impl<T: Element> OutputBuffer<T> {
         }
         self.heap_bytes += value.heap_bytes();
         self.batch.values.push(value);
-        if self.is_full() && self.held.is_none() {
-            return self.flush();
+        if !self.is_full() {
+            return Ok(());
         }
-        Ok(())
+        match self.held {
+            Some(mark) => self.make_room(mark),
+            None => self.flush(),
+        }
     }
 
     /// Adds an element with a stamp of its own.
@@ -211,7 +268,7 @@ pub trait AnyBuffer: Send {
     fn set_stamp(&mut self, stamp: Option<Stamp>);
 
     /// Holds back what is added from now on.
-    fn hold(&mut self);
+    fn hold(&mut self, budget: &MemoryBudget, scratch: &Scratch);
 
     /// Ends holding back: what was held goes on its way, or is dropped.
     ///
@@ -241,8 +298,8 @@ impl<T: Element> AnyBuffer for OutputBuffer<T> {
         Self::set_stamp(self, stamp);
     }
 
-    fn hold(&mut self) {
-        Self::hold(self);
+    fn hold(&mut self, budget: &MemoryBudget, scratch: &Scratch) {
+        Self::hold(self, budget, scratch);
     }
 
     fn release(&mut self, is_kept: bool) -> Result<()> {

@@ -47,8 +47,8 @@ fn run_part<In: Element, Out: Element>(
     let kept = Arc::new(Mutex::new(Vec::new()));
     let next = AnyReceiver::new::<Out>(Keep(Arc::clone(&kept)));
     let layout = graph.key_layout(node);
-    let receiver = group.part(part, node, &layout, next, &env).expect("a combine has parts");
-    let mut receiver = receiver.typed::<In>();
+    let receiver = group.part(part, node, &layout, next, &env).expect("it is set up");
+    let mut receiver = receiver.expect("a combine has parts").typed::<In>();
     for batch in elements.chunks(100) {
         let mut batch = Batch { values: batch.to_vec(), ..Batch::default() };
         receiver.push(&mut batch).expect("nothing fails");

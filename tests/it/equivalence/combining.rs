@@ -1,6 +1,7 @@
 //! Combine functions, hot keys and distinct elements.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use levain::dataflow::plan::CompileOptions;
 use levain::prelude::*;
@@ -170,6 +171,11 @@ impl CombineFn for Calls {
     type Acc = i64;
     type Out = i64;
 
+    fn setup(&mut self) -> Result<()> {
+        self.note("setup");
+        Ok(())
+    }
+
     fn create(&self) -> i64 {
         self.note("create");
         0
@@ -185,9 +191,17 @@ impl CombineFn for Calls {
         *sum += other;
     }
 
+    fn compact(&self, _: &mut i64) {
+        self.note("compact");
+    }
+
     fn extract(&self, sum: i64) -> i64 {
         self.note("extract");
         sum
+    }
+
+    fn teardown(&mut self) {
+        self.note("teardown");
     }
 }
 
@@ -205,6 +219,80 @@ fn check_calls(lift: bool, want: &[&str]) {
 
 #[test]
 fn co13_a_function_is_called_in_order() {
-    check_calls(false, &["create", "add", "add", "extract"]);
-    check_calls(true, &["create", "add", "add", "create", "merge", "extract"]);
+    check_calls(false, &["setup", "create", "add", "add", "extract", "teardown"]);
+    let before = ["setup", "create", "add", "add", "compact", "teardown"];
+    let after = ["setup", "create", "merge", "extract", "teardown"];
+    check_calls(true, &[&before[..], &after[..]].concat());
+}
+
+/// The values above the limit of their window, ascending, with that limit.
+#[derive(Clone)]
+struct Above(PCollectionView<i64>);
+
+impl CombineFnWithContext for Above {
+    type In = i64;
+    type Acc = Vec<i64>;
+    type Out = (i64, Vec<i64>);
+
+    fn create(&self, _: &CombineContext<'_>) -> Result<Vec<i64>> {
+        Ok(Vec::new())
+    }
+
+    fn add(&self, above: &mut Vec<i64>, value: i64, ctx: &CombineContext<'_>) -> Result<()> {
+        if value > *ctx.side(&self.0)? {
+            above.push(value);
+        }
+        Ok(())
+    }
+
+    fn merge(&self, above: &mut Vec<i64>, other: Vec<i64>, _: &CombineContext<'_>) -> Result<()> {
+        above.extend(other);
+        Ok(())
+    }
+
+    fn extract(&self, mut above: Vec<i64>, ctx: &CombineContext<'_>) -> Result<Self::Out> {
+        above.sort_unstable();
+        Ok((*ctx.side(&self.0)?, above))
+    }
+}
+
+/// Values at the times that they are, combined in windows under limits of windows of ten: 2, then 7.
+#[track_caller]
+fn check_above(windows: fn() -> WindowInto, fanout: u32, want: &[(&str, i64, &[i64])]) {
+    let want = want.iter().map(|(key, limit, above)| ((*key).to_owned(), (*limit, above.to_vec())));
+    check(
+        Size::Tiny,
+        |pipeline| {
+            let time = |n: &i64| Timestamp::from_millis(*n);
+            let limits = numbers(pipeline, [2, 17]).apply(WithTimestamps::of(time));
+            let tens = || WindowInto::of(FixedWindows::of(Duration::from_millis(10)));
+            let limits = limits.apply(tens()).apply(Map::of(|n: i64| n % 10));
+            let limit = limits.as_singleton_view();
+            let values = [("a", 1), ("a", 3), ("a", 5), ("b", 6), ("b", 8), ("b", 9), ("a", 15)];
+            let values = values.map(|(key, n)| (key.to_owned(), n));
+            let values = pipeline.apply(Create::of(values));
+            let values =
+                values.apply(WithTimestamps::of(move |pair: &(String, i64)| time(&pair.1)));
+            let above = CombinePerKey::with_context(Above(limit)).with_side(&limit);
+            values.apply(windows()).apply(above.with_hot_key_fanout(move |_| fanout))
+        },
+        want,
+    );
+}
+
+#[test]
+fn a_function_sees_the_side_input_of_the_window_that_it_combines_in() {
+    for fanout in [1, 3] {
+        check_above(
+            || WindowInto::of(FixedWindows::of(Duration::from_millis(10))),
+            fanout,
+            &[("a", 2, &[3, 5]), ("b", 2, &[6, 8, 9]), ("a", 7, &[15])],
+        );
+    }
+    // The sessions of `b` are [6,9), [8,11) and [9,12); as one they end in the second ten.
+    check_above(
+        || WindowInto::of(Sessions::with_gap(Duration::from_millis(3))),
+        1,
+        &[("a", 2, &[3, 5]), ("b", 7, &[8, 9]), ("a", 7, &[15])],
+    );
 }

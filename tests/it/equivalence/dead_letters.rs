@@ -48,6 +48,21 @@ fn failing_elements_are_kept_and_leave_nothing_behind() {
 }
 
 #[test]
+fn an_element_may_put_out_more_than_memory_holds_before_it_fails() {
+    check(
+        Size::Large,
+        |pipeline| {
+            let elements = numbers(pipeline, [100_000, 100_001]);
+            let outcomes = elements.apply(TryParDo::of(CountUp));
+            let good = outcomes.good.apply(CombineGlobally::of(Sum::<i64>::new()));
+            let failed = outcomes.failed.apply(Map::of(|letter: Failed<i64>| -letter.element));
+            PCollectionList::of(&good, [failed]).apply(Flatten)
+        },
+        [100_000 * 99_999 / 2, -100_001],
+    );
+}
+
+#[test]
 fn letters_cross_stages_and_are_tried_again() {
     check(
         Size::Tiny,

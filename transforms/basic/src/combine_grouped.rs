@@ -61,6 +61,10 @@ impl<K: Element, C: CombineFn> DoFn for CombineGroup<K, C> {
     type In = (K, Iterable<C::In>);
     type Out = (K, C::Out);
 
+    fn setup(&mut self) -> Result<()> {
+        self.function.setup()
+    }
+
     fn process(&mut self, group: Self::In, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
         let (key, values) = group;
         let mut accumulator = self.function.create();
@@ -68,6 +72,10 @@ impl<K: Element, C: CombineFn> DoFn for CombineGroup<K, C> {
             self.function.add(&mut accumulator, value);
         }
         ctx.output((key, self.function.extract(accumulator)))
+    }
+
+    fn teardown(&mut self) {
+        self.function.teardown();
     }
 
     fn facts(&self) -> DoFnFacts {

@@ -106,15 +106,18 @@ where
 
 /// Runs a [`DoFn`] on every element, and keeps those for which `process` fails.
 ///
-/// What `process` puts out for an element, on any output, is held in memory until it is known that
-/// it does not fail: of a failing element nothing is seen downstream. A panic fails its element
+/// What `process` puts out for an element, on any output, is held until it is known that it does not
+/// fail, in memory as far as the budget goes and then on disk: of a failing element nothing is seen
+/// downstream. A panic fails its element
 /// too; the instance goes on with the next one, so a DoFn that keeps state over elements must leave
 /// it whole.
 ///
 /// These end the bundle as in a `ParDo`, because they are not the element's: errors that a later
-/// attempt may not give (the runner tries again), a request to stop, bugs of the engine, a full
-/// store, views and tags that are not declared, spilled data that cannot be read; whatever fails in
-/// `setup`, `start_bundle` and `finish_bundle`; and whatever fails downstream.
+/// attempt may not give (the runner tries again), and those for which
+/// [`Error::is_of_element`] is false: a request to stop, bugs of the engine, a full store, too little
+/// memory, views and tags that are not declared or have another shape, settings and credentials,
+/// assertions, spilled data that cannot be read; whatever fails in `setup`, `start_bundle` and
+/// `finish_bundle`; and whatever fails downstream.
 ///
 /// Cost: a clone of every element.
 pub struct TryParDo<F: DoFn> {
@@ -182,7 +185,7 @@ impl<F: DoFn> DoFn for Attempt<F> {
     fn process(&mut self, element: F::In, ctx: &mut ProcessContext<'_, F::Out>) -> Result<()> {
         let kept = element.clone();
         match ctx.withholding(|ctx| catch(|| self.0.process(element, ctx)))? {
-            Err(error) if is_of_element(&error) => {
+            Err(error) if !error.is_transient() && error.is_of_element() => {
                 let failed = Failed::new(kept, error, ctx.step());
                 ctx.output_to(&failed_tag(), failed)
             }
@@ -201,13 +204,6 @@ impl<F: DoFn> DoFn for Attempt<F> {
     fn facts(&self) -> DoFnFacts {
         self.0.facts()
     }
-}
-
-/// Whether an error says something about the element that was processed.
-fn is_of_element(error: &Error) -> bool {
-    let kinds = [ErrorKind::Transient, ErrorKind::Cancelled, ErrorKind::Internal];
-    let codes = [ErrorCode::NOT_DECLARED, ErrorCode::STORE_FULL];
-    !kinds.contains(&error.kind()) && !codes.contains(&error.code())
 }
 
 /// Runs `work`; a panic in code of the recipe becomes an error.

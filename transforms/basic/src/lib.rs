@@ -18,7 +18,6 @@ mod failed;
 mod combine;
 mod combine_grouped;
 mod distinct;
-mod hot_key;
 
 // By key.
 mod co_group_by_key;
@@ -37,12 +36,12 @@ pub use combine::{
     Top, TupleCombineFn, ValueSet, ValueSetCoder, Variance,
 };
 pub use combine_grouped::CombineGroupedValues;
+pub use dataflow::primitives::HotKeyFanout;
 pub use dead_letters::{Outcomes, TryMap, TryParDo};
 pub use distinct::{Distinct, DistinctBy};
 pub use failed::{Failed, FailedCoder};
 pub use generate_sequence::{GenerateSequence, UnboundedSequence};
 pub use group_into_batches::GroupIntoBatches;
-pub use hot_key::HotKeyFanout;
 pub use join::{FullJoin, InnerJoin, LeftJoin, RightJoin};
 pub use keys::{Keys, KvSwap, Values, WithKeys};
 pub use map::{Filter, FlatMap, Map};

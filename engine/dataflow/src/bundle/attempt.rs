@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Failure, Failures, guard};
+use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Failure, Failures};
 use crate::error::{Error, redact};
 use crate::graph::{ElementPlace, LeftOut, Noted, Operation};
 use crate::options::OnError;
@@ -153,7 +153,7 @@ impl BundleProcessor<'_> {
 
     fn may_leave_out(&self, error: &Error) -> bool {
         let is_quarantine = matches!(self.setting.on_error, OnError::Quarantine { .. });
-        is_quarantine && guard::is_of_element(error)
+        is_quarantine && error.is_of_element()
     }
 
     /// Whether the elements of every step come in one order, however they are cut into batches.

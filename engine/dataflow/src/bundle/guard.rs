@@ -27,24 +27,6 @@ pub(super) fn wants_element(error: &Error) -> bool {
     error.place("step").is_some() && !says_where && !is_stopped
 }
 
-/// Whether an error may be that of one element: not of the run, of what it stands on, or of what
-/// every element of the step would meet.
-pub(super) fn is_of_element(error: &Error) -> bool {
-    let kinds = [ErrorKind::Cancelled, ErrorKind::Internal];
-    let codes = [
-        ErrorCode::NOT_DECLARED,
-        ErrorCode::MEMORY_TOO_SMALL,
-        ErrorCode::VIEW_MISMATCH,
-        ErrorCode::ASSERTION,
-        ErrorCode::STORE_FULL,
-        ErrorCode::CONFIGURATION,
-        ErrorCode::CREDENTIALS,
-    ];
-    let is_of_run = kinds.contains(&error.kind()) || codes.contains(&error.code());
-    // Spilled data names the folder that it is in.
-    !is_of_run && error.place("scratch").is_none()
-}
-
 fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());

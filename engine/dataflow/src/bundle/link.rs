@@ -95,7 +95,7 @@ impl BundleProcessor<'_> {
                         return Err(Error::internal("an edge by key leads to no grouping"));
                     };
                     let layout = self.graph.key_layout(node);
-                    grouping.write(node, sink, &layout, is_lifted, env)
+                    grouping.write(node, sink, &layout, is_lifted, env)?
                 }
             };
             ends.entry(edge.collection).or_default().push(receiver);
@@ -107,10 +107,14 @@ impl BundleProcessor<'_> {
         let graph = self.graph.graph();
         let next = ends.remove(&collection).unwrap_or_default();
         let elements = &graph.collection(collection).elements;
-        let end = elements.tee(next);
-        if !self.setting.checks_elements {
-            return end;
+        let mut end = elements.tee(next);
+        if self.setting.checks_elements {
+            end = elements.checked(end, graph.consumers(collection).collect(), env);
         }
-        elements.checked(end, graph.consumers(collection).collect(), env)
+        // What an edge brings was counted where it was made.
+        if self.stage.members.contains(&graph.collection(collection).producer) {
+            end = elements.counted(end, collection, env);
+        }
+        end
     }
 }

@@ -1,9 +1,11 @@
 //! The life of one bundle: linked, fed, committed; and, where it fails, told why.
 
+use std::collections::BTreeMap;
+
 use crate::bundle::{Failures, Setting, finalize, guard};
 use crate::error::{Error, Result};
 use crate::graph::{Env, Groups, Operation};
-use crate::metrics::{self, Metrics};
+use crate::metrics::{self, MetricKey, Metrics};
 use crate::plan::{Root, Stage, StageGraph, StageId};
 use crate::shuffle::{EdgeId, EdgeOrder, Prepared};
 
@@ -97,8 +99,24 @@ impl<'a> BundleProcessor<'a> {
         let (mut metrics, prepared) = outcome?;
         prepared.into_iter().try_for_each(Prepared::commit)?;
         metrics.merge(&finalize::call_all(env));
+        metrics.elements = self.element_counts(env);
         let failures = Failures::default();
         Ok(BundleReport { metrics, read_count: env.progress().done, failures })
+    }
+
+    /// How many elements of each collection the bundle has made.
+    fn element_counts(&self, env: &Env) -> BTreeMap<MetricKey, u64> {
+        let graph = self.graph.graph();
+        let counted = env.take_elements().into_iter().map(|(of, count)| {
+            let node = graph.node(graph.collection(of).producer);
+            let place = node.outputs.iter().position(|&output| output == of).unwrap_or(0);
+            let tag = match &node.operation {
+                Operation::ParDo(pardo) if place > 0 => pardo.facts().tags[place - 1],
+                _ => "",
+            };
+            (MetricKey { step: node.name.clone(), name: tag.to_owned() }, count)
+        });
+        counted.collect()
     }
 
     /// What the receivers of a new bundle share; at first the code of its root runs.

@@ -45,6 +45,29 @@ fn types_that_beam_lacks_say_their_length_when_nested() {
     check(&300u64, &[2, 0xac, 0x02], &[0xac, 0x02]);
     check(&(1i64, true, "a".to_owned()), &[4, 1, 1, 1, b'a'], &[1, 1, 1, b'a']);
     check(&(), &[0], &[]);
+    check(&300usize, &[2, 0xac, 0x02], &[0xac, 0x02]);
+    check(&1.5f32, &[4, 0x3f, 0xc0, 0, 0], &[0x3f, 0xc0, 0, 0]);
+    check(&Bytes::from_static(b"ab"), &[2, b'a', b'b'], b"ab");
+}
+
+#[track_caller]
+fn check_known<T: Element>(value: &T, kind: &str, is_deterministic: bool, shown: &str) {
+    let coder = T::coder();
+    let known = (coder.kind().to_string(), coder.is_deterministic());
+    assert_eq!((known.0.as_str(), known.1), (kind, is_deterministic));
+    let mut preview = Preview::default();
+    coder.preview(value, &mut preview);
+    assert_eq!(preview.finish(), shown);
+}
+
+#[test]
+fn coders_say_what_they_are_and_show_values() {
+    check_known(&true, "bool", true, "true");
+    check_known(&-7i32, "varint", true, "-7");
+    check_known(&7usize, "u64", true, "7");
+    check_known(&1.5f32, "f32", false, "1.5");
+    check_known(&1.5f64, "double", false, "1.5");
+    check_known(&Bytes::from_static(b"ab"), "bytes", true, "\"ab\"");
 }
 
 #[test]

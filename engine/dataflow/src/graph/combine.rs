@@ -10,18 +10,16 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use crate::coder::{Coder, Preview};
-use crate::combine::CombineFn;
+use crate::coder::Coder;
+use crate::combine::{CombineFn, LiveCombineFn};
 use crate::element::Element;
 use crate::error::Result;
+use crate::graph::combine_read::{CombineGroups, noting, shown};
 use crate::graph::combine_table::{CombineTable, Drain};
 use crate::graph::feed::Feed;
 use crate::graph::group::WritePairs;
-use crate::graph::{
-    CombinePart, ElementPlace, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId, Noted, Shown,
-};
+use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId, Noted};
 use crate::receiver::{AnyReceiver, Batch, OutputBuffer, Receiver};
 use crate::shuffle::{Iterable, Record, RecordSink};
 
@@ -39,25 +37,13 @@ impl<K, C> Combine<K, C> {
 }
 
 impl<K, C: CombineFn> Combine<K, C> {
-    /// Combines the values of the current group, or what was accumulated of them before.
-    fn combine_group(
-        &self,
-        groups: &mut Groups<'_>,
-        is_lifted: bool,
-        values: &<C::In as Element>::Coder,
-        accumulators: &<C::Acc as Element>::Coder,
-    ) -> Result<C::Out> {
-        let mut accumulator = self.function.create();
-        while let Some((head, tail)) = groups.next_value()? {
-            if is_lifted {
-                let other = accumulators.decode_shared(head, tail.clone())?;
-                self.function.merge(&mut accumulator, other);
-            } else {
-                let value = values.decode_shared(head, tail.clone())?;
-                self.function.add(&mut accumulator, value);
-            }
-        }
-        Ok(self.function.extract(accumulator))
+    /// An instance of the function that is set up.
+    fn start(&self, node: NodeId, env: &Env) -> Result<LiveCombineFn<C>> {
+        let before = env.enter(node);
+        let started = LiveCombineFn::start(&self.function);
+        let function = started.map_err(|error| env.blame(node, error))?;
+        env.enter(before);
+        Ok(function)
     }
 }
 
@@ -85,14 +71,15 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         layout: &KeyLayout,
         is_lifted: bool,
         env: &Env,
-    ) -> AnyReceiver {
+    ) -> Result<AnyReceiver> {
         if !is_lifted {
-            return AnyReceiver::new::<(K, C::In)>(WritePairs::<K, C::In>::new(sink, layout, env));
+            let pairs = WritePairs::<K, C::In>::new(sink, layout, env);
+            return Ok(AnyReceiver::new::<(K, C::In)>(pairs));
         }
         let drain = ToSink::<C::Acc> { coder: C::Acc::coder(), head: Vec::new(), sink };
-        let function = self.function.clone();
+        let function = self.start(node, env)?;
         let receiver = Precombine::<K, C, _>::new(node, function, layout, drain, env);
-        AnyReceiver::new::<(K, C::In)>(receiver)
+        Ok(AnyReceiver::new::<(K, C::In)>(receiver))
     }
 
     fn read(
@@ -104,30 +91,11 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         next: AnyReceiver,
         env: &Env,
     ) -> Result<bool> {
-        let mut feed = Feed::new(next.typed::<(K, C::Out)>(), env);
+        let feed = Feed::new(next.typed::<(K, C::Out)>(), env);
         let (keys, values, accumulators) = (K::coder(), C::In::coder(), C::Acc::coder());
-        for _ in 0..env.skip() {
-            groups.next_group()?;
-        }
-        let start = env.progress().done;
-        for ordinal in 0..limit.min(env.span_limit()) as u64 {
-            if !groups.next_group()? {
-                feed.finish()?;
-                return Ok(false);
-            }
-            let key = groups.key(&keys)?;
-            let place = ElementPlace { node, start, ordinal };
-            if env.leaves_out(place, || shown(&key))? {
-                feed.pass_over()?;
-                continue;
-            }
-            let combine = || self.combine_group(groups, is_lifted, &values, &accumulators);
-            let noted = || Noted { place: Some(place), shown: Some(shown(&key)) };
-            let combined = noting(combine, || env.note_element(node, Some(noted())));
-            feed.push((key, combined?), groups.stamp())?;
-        }
-        feed.finish()?;
-        Ok(env.reads_all())
+        let function = self.start(node, env)?;
+        let combine = CombineGroups { node, function, is_lifted, keys, values, accumulators, env };
+        combine.read(groups, limit, feed)
     }
 
     fn part(
@@ -137,9 +105,9 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         layout: &KeyLayout,
         next: AnyReceiver,
         env: &Env,
-    ) -> Option<AnyReceiver> {
-        let function = self.function.clone();
-        Some(match part {
+    ) -> Result<Option<AnyReceiver>> {
+        let function = self.start(node, env)?;
+        Ok(Some(match part {
             CombinePart::Precombine => {
                 let out = OutputBuffer::new(next.typed::<(K, C::Acc)>());
                 let (coder, layout) = (K::coder(), layout.clone());
@@ -147,48 +115,35 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
                 let receiver = Precombine::<K, C, _>::new(node, function, &layout, drain, env);
                 AnyReceiver::new::<(K, C::In)>(receiver)
             }
-            CombinePart::Merge => each_pair(node, next, env, move |pair| {
-                let (key, accumulators): (K, Iterable<C::Acc>) = pair;
-                let mut merged = function.create();
-                accumulators.iter().for_each(|other| function.merge(&mut merged, other));
-                (key, merged)
-            }),
-            CombinePart::Extract => each_pair(node, next, env, move |pair| {
-                let (key, accumulator): (K, C::Acc) = pair;
-                (key, function.extract(accumulator))
-            }),
-        })
+            CombinePart::Merge => each_pair(node, function, merged::<K, C>, next, env),
+            CombinePart::Extract => each_pair(node, function, extracted::<K, C>, next, env),
+        }))
     }
 }
 
-/// Runs `work`; if it panics, `note` is called before the panic goes on.
-///
-/// So a panic in a combine function names its key, which no second attempt could find: it depends
-/// on all the values before.
-fn noting<R>(work: impl FnOnce() -> R, note: impl FnOnce()) -> R {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        note();
-        resume_unwind(panic)
-    })
+/// The accumulators of a key as one, which travels on.
+fn merged<K, C: CombineFn>(function: &C, pair: (K, Iterable<C::Acc>)) -> (K, C::Acc) {
+    let (key, accumulators) = pair;
+    let mut merged = function.create();
+    accumulators.iter().for_each(|other| function.merge(&mut merged, other));
+    function.compact(&mut merged);
+    (key, merged)
 }
 
-/// A group is shown by its key.
-fn shown<K: Element>(key: &K) -> Shown {
-    let mut preview = Preview::default();
-    K::coder().preview(key, &mut preview);
-    let preview = preview.finish();
-    Shown { key: Some(preview.clone()), preview }
+/// The result of the accumulator of a key.
+fn extracted<K, C: CombineFn>(function: &C, pair: (K, C::Acc)) -> (K, C::Out) {
+    (pair.0, function.extract(pair.1))
 }
 
-fn each_pair<In: Element, Out: Element>(
+fn each_pair<C: CombineFn, In: Element, Out: Element>(
     node: NodeId,
+    function: LiveCombineFn<C>,
+    run: fn(&C, In) -> Out,
     next: AnyReceiver,
     env: &Env,
-    function: impl FnMut(In) -> Out + Send + 'static,
 ) -> AnyReceiver {
     let out = OutputBuffer::new(next.typed::<Out>());
-    let of = PhantomData;
-    AnyReceiver::new::<In>(EachPair { node, function, out, env: env.clone(), of })
+    AnyReceiver::new::<In>(EachPair { node, function, run, out, env: env.clone() })
 }
 
 /// Encodes accumulators into a shuffle.
@@ -242,7 +197,13 @@ struct Precombine<K: Element, C: CombineFn, D> {
 }
 
 impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Precombine<K, C, D> {
-    fn new(node: NodeId, function: C, layout: &KeyLayout, drain: D, env: &Env) -> Self {
+    fn new(
+        node: NodeId,
+        function: LiveCombineFn<C>,
+        layout: &KeyLayout,
+        drain: D,
+        env: &Env,
+    ) -> Self {
         let table = CombineTable::new(function, &env.budget);
         let (coder, layout, env) = (K::coder(), layout.clone(), env.clone());
         let (keys, key_ends) = (Vec::new(), Vec::new());
@@ -290,30 +251,28 @@ impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Receiver<(K, C::In)> for Precom
     }
 
     fn finish(mut self: Box<Self>) -> Result<()> {
+        let before = self.env.enter(self.node);
         self.table.drain(&mut self.drain)?;
+        self.table.end();
+        self.env.enter(before);
         self.drain.finish(&self.env)
     }
 }
 
 /// A part of a combine that does not shuffle: element by element.
-struct EachPair<In, Out, F> {
+struct EachPair<C: CombineFn, In, Out> {
     node: NodeId,
-    function: F,
+    function: LiveCombineFn<C>,
+    run: fn(&C, In) -> Out,
     out: OutputBuffer<Out>,
     env: Env,
-    of: PhantomData<fn(In)>,
 }
 
-impl<In, Out, F> Receiver<In> for EachPair<In, Out, F>
-where
-    In: Element,
-    Out: Element,
-    F: FnMut(In) -> Out + Send,
-{
+impl<C: CombineFn, In: Element, Out: Element> Receiver<In> for EachPair<C, In, Out> {
     fn push(&mut self, batch: &mut Batch<In>) -> Result<()> {
         for (place, pair) in batch.values.drain(..).enumerate() {
             let before = self.env.enter(self.node);
-            let result = (self.function)(pair);
+            let result = (self.run)(&self.function, pair);
             self.env.enter(before);
             self.out.set_stamp(Some(batch.times.get(place)));
             self.out.push(result)?;
@@ -322,6 +281,10 @@ where
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        self.out.finish()
+        let Self { node, function, out, env, .. } = *self;
+        let before = env.enter(node);
+        function.end();
+        env.enter(before);
+        out.finish()
     }
 }

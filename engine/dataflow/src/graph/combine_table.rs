@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use crate::combine::CombineFn;
+use crate::combine::{CombineFn, LiveCombineFn};
 use crate::element::Element as _;
 use crate::error::Result;
 use crate::memory::{MemoryBudget, Reservation};
@@ -20,7 +20,7 @@ const ENTRY_LIMIT: usize = u32::MAX as usize;
 /// It reserves one and a half times what it takes: while it is drained, what was drained lies in
 /// front of the shuffle before the first half of the table is given back.
 pub(super) struct CombineTable<C: CombineFn> {
-    function: C,
+    function: LiveCombineFn<C>,
     slots: HashTable<Slot>,
     entries: Vec<Entry<C::Acc>>,
     /// The keys of all entries, in their order.
@@ -58,7 +58,7 @@ pub(super) trait Drain<A>: Send {
 }
 
 impl<C: CombineFn> CombineTable<C> {
-    pub(super) fn new(function: C, budget: &MemoryBudget) -> Self {
+    pub(super) fn new(function: LiveCombineFn<C>, budget: &MemoryBudget) -> Self {
         Self {
             function,
             slots: HashTable::new(),
@@ -141,7 +141,8 @@ impl<C: CombineFn> CombineTable<C> {
     pub(super) fn drain(&mut self, drain: &mut impl Drain<C::Acc>) -> Result<()> {
         self.slots = HashTable::new();
         self.accumulator_bytes = 0;
-        while let Some(entry) = self.entries.pop() {
+        while let Some(mut entry) = self.entries.pop() {
+            self.function.compact(&mut entry.accumulator);
             drain.put(&self.keys[entry.key_start..], entry.accumulator)?;
             self.keys.truncate(entry.key_start);
             if self.entries.len() == self.entries.capacity() / 2 {
@@ -150,6 +151,11 @@ impl<C: CombineFn> CombineTable<C> {
         }
         self.give_back();
         Ok(())
+    }
+
+    /// Ends the life of the function.
+    pub(super) fn end(self) {
+        self.function.end();
     }
 
     /// Gives back the memory that is not used any more.

@@ -9,8 +9,9 @@ use crate::coder::Coder as _;
 use crate::element::Element;
 use crate::error::Result;
 use crate::graph::checked::Checked;
+use crate::graph::counted::Counted;
 use crate::graph::feed::Feed;
-use crate::graph::{Env, NodeId};
+use crate::graph::{CollectionId, Env, NodeId};
 use crate::receiver::{AnyReceiver, Batch, Discard, Joint, Receiver, Tee};
 use crate::shuffle::{Record, RecordSink, Records};
 use crate::window::{Stamp, Stamps, decode_stamp, encode_stamp, encode_window};
@@ -22,6 +23,9 @@ pub trait AnyElements: Send + Sync + fmt::Debug {
 
     /// So many ways into one receiver.
     fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver>;
+
+    /// A receiver that counts the elements of a collection on their way to `next`.
+    fn counted(&self, next: AnyReceiver, of: CollectionId, env: &Env) -> AnyReceiver;
 
     /// A receiver that sends every element through its coder on its way to `next`, and fails where
     /// the coder, or one of `readers`, does what it must not.
@@ -90,6 +94,10 @@ impl<T: Element> AnyElements for ElementsOf<T> {
 
     fn ways_into(&self, next: AnyReceiver, count: usize) -> Vec<AnyReceiver> {
         Joint::ways_into(next.typed::<T>(), count).into_iter().map(AnyReceiver::new).collect()
+    }
+
+    fn counted(&self, next: AnyReceiver, of: CollectionId, env: &Env) -> AnyReceiver {
+        AnyReceiver::new::<T>(Counted::new(next.typed::<T>(), of, env))
     }
 
     fn checked(&self, next: AnyReceiver, readers: Vec<NodeId>, env: &Env) -> AnyReceiver {

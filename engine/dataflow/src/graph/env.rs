@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::cancel::CancelToken;
 use crate::dofn::{OnCommit, SideInputs};
 use crate::error::{Error, ErrorKind, Result};
-use crate::graph::{ElementPlace, LeftOut, NodeId, Noted, Shown, Side, Views};
+use crate::graph::{CollectionId, ElementPlace, LeftOut, NodeId, Noted, Shown, Side, Views};
 use crate::memory::MemoryBudget;
 use crate::metrics::{Metrics, Recorder, StepMetrics};
 use crate::receiver::BATCH_ELEMENTS;
@@ -92,6 +92,7 @@ struct Outcome {
     metrics: Metrics,
     /// What code without a context has counted.
     of_steps: BTreeMap<NodeId, StepMetrics>,
+    elements: BTreeMap<CollectionId, u64>,
     on_commit: Vec<(NodeId, OnCommit)>,
     sinks: BTreeMap<EdgeId, Box<dyn RecordSink>>,
 }
@@ -275,6 +276,16 @@ impl Env {
     /// Adds numbers that count when the bundle commits.
     pub fn add_metrics(&self, metrics: &Metrics) {
         self.lock().metrics.merge(metrics);
+    }
+
+    /// Adds elements of a collection that this bundle has made.
+    pub fn add_elements(&self, of: CollectionId, count: u64) {
+        *self.lock().elements.entry(of).or_default() += count;
+    }
+
+    /// Takes how many elements of each collection this bundle has made.
+    pub fn take_elements(&self) -> BTreeMap<CollectionId, u64> {
+        std::mem::take(&mut self.lock().elements)
     }
 
     /// Takes what code that runs without a context counts.

@@ -21,6 +21,9 @@ pub trait Grouping: Send + Sync {
     fn facts(&self) -> GroupFacts;
 
     /// The receiver of its input, which writes into `sink`; lifted, it combines before it writes.
+    ///
+    /// # Errors
+    /// A function that cannot be set up.
     fn write(
         &self,
         node: NodeId,
@@ -28,7 +31,7 @@ pub trait Grouping: Send + Sync {
         layout: &KeyLayout,
         is_lifted: bool,
         env: &Env,
-    ) -> AnyReceiver;
+    ) -> Result<AnyReceiver>;
 
     /// Reads at most `limit` groups and pushes what they give; whether more may come.
     ///
@@ -46,6 +49,9 @@ pub trait Grouping: Send + Sync {
 
     /// One part of a lifted combine, for runners that shuffle themselves; `None` where nothing
     /// is combined.
+    ///
+    /// # Errors
+    /// A function that cannot be set up.
     fn part(
         &self,
         part: CombinePart,
@@ -53,7 +59,7 @@ pub trait Grouping: Send + Sync {
         layout: &KeyLayout,
         next: AnyReceiver,
         env: &Env,
-    ) -> Option<AnyReceiver>;
+    ) -> Result<Option<AnyReceiver>>;
 }
 
 /// The parts of a lifted combine: before the grouping, after it, and the end.
@@ -123,8 +129,8 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
         layout: &KeyLayout,
         _: bool,
         env: &Env,
-    ) -> AnyReceiver {
-        AnyReceiver::new::<(K, V)>(WritePairs::<K, V>::new(sink, layout, env))
+    ) -> Result<AnyReceiver> {
+        Ok(AnyReceiver::new::<(K, V)>(WritePairs::<K, V>::new(sink, layout, env)))
     }
 
     fn read(
@@ -164,8 +170,8 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
         _: &KeyLayout,
         _: AnyReceiver,
         _: &Env,
-    ) -> Option<AnyReceiver> {
-        None
+    ) -> Result<Option<AnyReceiver>> {
+        Ok(None)
     }
 }
 

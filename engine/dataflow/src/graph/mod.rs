@@ -6,7 +6,9 @@
 
 mod checked;
 mod combine;
+mod combine_read;
 mod combine_table;
+mod counted;
 mod elements;
 mod env;
 mod feed;

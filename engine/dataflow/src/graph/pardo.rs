@@ -189,6 +189,7 @@ impl<F: DoFn> Chained<F> {
             on_commit: &mut self.on_commit,
             cancel: &self.env.cancel,
             budget: &self.env.budget,
+            scratch: &self.env.scratch,
             stamp: self.stamp,
             stamping: self.stamping,
             step: Step { name: &step.name, location: step.location },

@@ -395,17 +395,39 @@ fn a_plan_is_drawn_with_all_its_nodes() {
     assert!(dot.contains(r#"label="says \"a\" \\ b""#), "{dot}");
 }
 
+/// A runner without one capability refuses the plan by the name of the step that needs it.
+#[track_caller]
+fn check_refused(pipeline: &Pipeline, missing: Capability, step: &str) {
+    let plan = compile(pipeline, FUSED).expect("compiles");
+    plan.check_runnable("direct", Capabilities::BOUNDED).expect("is offered");
+    let less = Capabilities::BOUNDED.without(missing);
+    let error = plan.check_runnable("small", less).expect_err("is not offered");
+    assert_eq!(error.code(), ErrorCode::RUNNER_CANNOT);
+    assert_eq!(error.place("step"), Some(step));
+    assert!(error.place("recipe").is_some_and(|at| at.contains("plan/tests.rs:")), "{error}");
+    assert_eq!(error.message(), format!("the runner `small` does not offer {missing}"));
+}
+
+/// Keeps nothing and puts nothing out, but may.
+#[derive(Clone)]
+struct Keeps;
+
+impl StatefulDoFn for Keeps {
+    type Key = i64;
+    type Value = i64;
+    type Out = i64;
+
+    fn process(&mut self, _: &i64, _: i64, _: &mut StatefulContext<'_, '_, i64>) -> Result<()> {
+        Ok(())
+    }
+}
+
 #[test]
 fn a_plan_that_needs_more_than_is_offered_is_refused() {
     let pipeline = Pipeline::new();
     let pairs = pipeline.apply(Create::of([(1i64, 2i64)]));
     pairs.apply(GroupByKey);
-    let plan = compile(&pipeline, FUSED).expect("compiles");
-    plan.check_runnable("direct", Capabilities::BOUNDED).expect("is offered");
-    let less = Capabilities::BOUNDED.without(Capability::GroupByKey);
-    let error = plan.check_runnable("small", less).expect_err("is not offered");
-    assert_eq!(error.code(), ErrorCode::RUNNER_CANNOT);
-    assert_eq!(error.place("step"), Some("GroupByKey"));
-    assert!(error.place("recipe").is_some_and(|at| at.contains("plan/tests.rs:")), "{error}");
-    assert_eq!(error.message(), "the runner `small` does not offer GroupByKey");
+    check_refused(&pipeline, Capability::GroupByKey, "GroupByKey");
+    pairs.apply_named("Keeps", StatefulParDo::of(Keeps));
+    check_refused(&pipeline, Capability::State, "Keeps/Run");
 }

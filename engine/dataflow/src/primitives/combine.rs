@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::combine::CombineFn;
+use crate::combine::{CombineFn, combine_nothing};
 use crate::dofn::{DoFn, ProcessContext};
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
@@ -18,7 +18,7 @@ use crate::view::PCollectionView;
 ///
 /// Runners combine before the shuffle where they can.
 #[derive(Clone)]
-pub struct CombinePerKey<C>(C);
+pub struct CombinePerKey<C>(pub(super) C);
 
 impl<C: CombineFn> CombinePerKey<C> {
     /// Combines with this function.
@@ -92,7 +92,7 @@ impl<C: CombineFn> PTransform<PCollection<C::In>> for CombineGlobally<C> {
 }
 
 /// A window without elements is not known to exist, so nothing can stand for it.
-fn check_default<T: Element>(input: &PCollection<T>) {
+pub(super) fn check_default<T: Element>(input: &PCollection<T>) {
     let windowing = input.windowing();
     if !windowing.is_global() {
         let message = format!("a collection in windows ({windowing}) is combined with a default");
@@ -115,9 +115,15 @@ impl<C: CombineFn> PTransform<PCollection<C::In>> for CombineGloballyView<C> {
     }
 
     fn expand(self, input: PCollection<C::In>) -> Self::Output {
-        let default = self.0.extract(self.0.create());
+        let default = combine_nothing(&self.0);
         let combined = input.apply(CombineGlobally::of(self.0).without_default());
-        combined.as_singleton_view_or(default)
+        match default {
+            Ok(default) => combined.as_singleton_view_or(default),
+            Err(error) => {
+                input.pipeline().mistake(error);
+                combined.as_singleton_view()
+            }
+        }
     }
 }
 
@@ -135,7 +141,7 @@ impl<C> fmt::Debug for CombineGlobally<C> {
 }
 
 #[derive(Clone)]
-struct WithUnitKey<T>(std::marker::PhantomData<fn(T)>);
+pub(super) struct WithUnitKey<T>(std::marker::PhantomData<fn(T)>);
 
 impl<T> Default for WithUnitKey<T> {
     fn default() -> Self {
@@ -153,7 +159,7 @@ impl<T: Element> DoFn for WithUnitKey<T> {
 }
 
 #[derive(Clone)]
-struct DropUnitKey<T>(std::marker::PhantomData<fn(T)>);
+pub(super) struct DropUnitKey<T>(std::marker::PhantomData<fn(T)>);
 
 impl<T> Default for DropUnitKey<T> {
     fn default() -> Self {
@@ -184,7 +190,7 @@ impl<C: CombineFn> DoFn for OrDefault<C> {
     fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, C::Out>) -> Result<()> {
         let combined = ctx.side(&self.combined)?;
         if combined.is_empty() {
-            return ctx.output(self.function.extract(self.function.create()));
+            return ctx.output(combine_nothing(&self.function)?);
         }
         combined.iter().try_for_each(|value| ctx.output(value))
     }

@@ -1,9 +1,11 @@
 //! The transforms that a graph is made of, and the few composites that belong to them.
 
 mod combine;
+mod combine_with_context;
 mod create;
 mod flatten;
 mod group_by_key;
+mod hot_key;
 mod impulse;
 mod pardo;
 mod reshuffle;
@@ -12,9 +14,11 @@ mod timestamps;
 mod window_into;
 
 pub use combine::{CombineGlobally, CombineGloballyView, CombinePerKey};
+pub use combine_with_context::{CombineGloballyWithContext, CombinePerKeyWithContext};
 pub use create::Create;
 pub use flatten::Flatten;
 pub use group_by_key::GroupByKey;
+pub use hot_key::HotKeyFanout;
 pub use impulse::Impulse;
 pub use pardo::{MultiParDo, ParDo, ParDoOutputs};
 pub use reshuffle::Reshuffle;

@@ -64,6 +64,12 @@ impl<F: DoFn> ParDo<F> {
         self
     }
 
+    /// Lets the DoFn read these side inputs too.
+    pub(super) fn with_sides(mut self, sides: impl IntoIterator<Item = Side>) -> Self {
+        self.sides.extend(sides);
+        self
+    }
+
     /// Lets the DoFn put out elements with times of their own, none before that of its element.
     #[must_use]
     pub fn with_timestamps(self) -> Self {

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::capability::Capability;
 use crate::coder::{Coder, Preview};
 use crate::dofn::{DoFn, DoFnFacts, ProcessContext, Tag};
 use crate::element::Element;
@@ -21,8 +22,8 @@ use crate::window::{PaneInfo, Stamp};
 
 /// Runs a [`StatefulDoFn`] on the elements of each key and window.
 ///
-/// It groups, and then processes each group one element after the other; so it needs neither a store
-/// for state nor anything of a runner that a grouping does not.
+/// It groups, and then processes each group one element after the other, so it needs no store for
+/// state. A runner that does not offer state refuses it all the same: it may cut groups.
 pub struct StatefulParDo<F: StatefulDoFn> {
     run: ParDo<RunStateful<F>>,
     is_by_time: bool,
@@ -220,6 +221,6 @@ impl<F: StatefulDoFn> DoFn for RunStateful<F> {
     }
 
     fn facts(&self) -> DoFnFacts {
-        self.function.facts()
+        self.function.facts().with_need(Capability::State)
     }
 }

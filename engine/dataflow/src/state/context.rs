@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::coder::{Coder, Context};
-use crate::combine::CombineFn;
+use crate::combine::{CombineFn, LiveCombineFn, combine_nothing};
 use crate::dofn::{ProcessContext, Tag};
 use crate::element::Element;
 use crate::error::Result;
@@ -255,38 +255,64 @@ impl<Out: Element> StatefulContext<'_, '_, Out> {
 
     /// Adds a value to what `function` has accumulated.
     ///
+    /// The function that the first value comes with is set up and serves all that follow; it is torn
+    /// down when the state ends.
+    ///
     /// # Errors
-    /// State of this name with another type, or more than memory holds.
+    /// State of this name with another type, more than memory holds, or a function that cannot be
+    /// set up.
     pub fn combine<C: CombineFn>(
         &mut self,
         state: &CombiningState<C>,
         function: &C,
         value: C::In,
     ) -> Result<()> {
-        self.cells.change(state.name(), |kept: &mut Option<C::Acc>| {
-            let less = kept.as_ref().map_or(0, bytes_of);
-            let accumulator = kept.get_or_insert_with(|| function.create());
-            function.add(accumulator, value);
-            Ok(Growth { more: bytes_of(accumulator), less })
+        self.cells.change(state.name(), |kept: &mut Option<Combining<C>>| {
+            let less = kept.as_ref().map_or(0, |kept| bytes_of(&kept.accumulator));
+            let mut combining = match kept.take() {
+                Some(combining) => combining,
+                None => Combining::start(function)?,
+            };
+            combining.function.add(&mut combining.accumulator, value);
+            let more = bytes_of(&combining.accumulator);
+            *kept = Some(combining);
+            Ok(Growth { more, less })
         })
     }
 
     /// What `function` makes of all that was added.
     ///
     /// # Errors
-    /// State of this name with another type.
+    /// State of this name with another type, or a function that cannot be set up.
     pub fn combined<C: CombineFn>(
         &self,
         state: &CombiningState<C>,
         function: &C,
     ) -> Result<C::Out> {
-        let kept = self.cells.get::<Option<C::Acc>>(state.name())?.cloned().flatten();
-        Ok(function.extract(kept.unwrap_or_else(|| function.create())))
+        let kept = self.cells.get::<Option<Combining<C>>>(state.name())?;
+        match kept.and_then(Option::as_ref) {
+            Some(kept) => Ok(kept.function.extract(kept.accumulator.clone())),
+            None => combine_nothing(function),
+        }
     }
 
     /// Forgets what was accumulated.
     pub fn clear_combined<C: CombineFn>(&mut self, state: &CombiningState<C>) {
         self.cells.remove(state.name());
+    }
+}
+
+/// A function that is set up, and what it has accumulated.
+struct Combining<C: CombineFn> {
+    function: LiveCombineFn<C>,
+    accumulator: C::Acc,
+}
+
+impl<C: CombineFn> Combining<C> {
+    fn start(function: &C) -> Result<Self> {
+        let function = LiveCombineFn::start(function)?;
+        let accumulator = function.create();
+        Ok(Self { function, accumulator })
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use dataflow::combine::CombineFacts;
-use dataflow::prelude::{CombineFn, Element};
+use dataflow::prelude::{CombineFn, Element, Result};
 
 /// Combines one field of every value, or whatever else a function takes out of it.
 ///
@@ -50,6 +50,10 @@ where
     type Acc = C::Acc;
     type Out = C::Out;
 
+    fn setup(&mut self) -> Result<()> {
+        self.function.setup()
+    }
+
     fn create(&self) -> C::Acc {
         self.function.create()
     }
@@ -62,8 +66,16 @@ where
         self.function.merge(accumulator, other);
     }
 
+    fn compact(&self, accumulator: &mut C::Acc) {
+        self.function.compact(accumulator);
+    }
+
     fn extract(&self, accumulator: C::Acc) -> C::Out {
         self.function.extract(accumulator)
+    }
+
+    fn teardown(&mut self) {
+        self.function.teardown();
     }
 
     fn facts(&self) -> CombineFacts {

@@ -1,7 +1,7 @@
 //! Several combine functions at once.
 
 use dataflow::combine::{Accuracy, CombineFacts};
-use dataflow::prelude::CombineFn;
+use dataflow::prelude::{CombineFn, Result};
 
 /// Gives each part of a tuple to a combine function of its own.
 ///
@@ -75,6 +75,12 @@ macro_rules! tuples {
             type Acc = ($first::Acc, $($rest::Acc),+);
             type Out = ($first::Out, $($rest::Out),+);
 
+            fn setup(&mut self) -> Result<()> {
+                self.0.$zero.setup()?;
+                $(self.0.$index.setup()?;)+
+                Ok(())
+            }
+
             fn create(&self) -> Self::Acc {
                 (self.0.$zero.create(), $(self.0.$index.create()),+)
             }
@@ -89,11 +95,21 @@ macro_rules! tuples {
                 $(self.0.$index.merge(&mut accumulators.$index, others.$index);)+
             }
 
+            fn compact(&self, accumulators: &mut Self::Acc) {
+                self.0.$zero.compact(&mut accumulators.$zero);
+                $(self.0.$index.compact(&mut accumulators.$index);)+
+            }
+
             fn extract(&self, accumulators: Self::Acc) -> Self::Out {
                 (
                     self.0.$zero.extract(accumulators.$zero),
                     $(self.0.$index.extract(accumulators.$index)),+
                 )
+            }
+
+            fn teardown(&mut self) {
+                self.0.$zero.teardown();
+                $(self.0.$index.teardown();)+
             }
 
             fn facts(&self) -> CombineFacts {
@@ -107,6 +123,12 @@ macro_rules! tuples {
             type In = $first::In;
             type Acc = ($first::Acc, $($rest::Acc),+);
             type Out = ($first::Out, $($rest::Out),+);
+
+            fn setup(&mut self) -> Result<()> {
+                self.0.$zero.setup()?;
+                $(self.0.$index.setup()?;)+
+                Ok(())
+            }
 
             fn create(&self) -> Self::Acc {
                 (self.0.$zero.create(), $(self.0.$index.create()),+)
@@ -122,11 +144,21 @@ macro_rules! tuples {
                 $(self.0.$index.merge(&mut accumulators.$index, others.$index);)+
             }
 
+            fn compact(&self, accumulators: &mut Self::Acc) {
+                self.0.$zero.compact(&mut accumulators.$zero);
+                $(self.0.$index.compact(&mut accumulators.$index);)+
+            }
+
             fn extract(&self, accumulators: Self::Acc) -> Self::Out {
                 (
                     self.0.$zero.extract(accumulators.$zero),
                     $(self.0.$index.extract(accumulators.$index)),+
                 )
+            }
+
+            fn teardown(&mut self) {
+                self.0.$zero.teardown();
+                $(self.0.$index.teardown();)+
             }
 
             fn facts(&self) -> CombineFacts {

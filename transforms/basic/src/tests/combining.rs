@@ -1,13 +1,17 @@
 //! Beam's cases of combining: `CombineTest`, rows CO of the table in the specification.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use dataflow::prelude::{
-    CombineFn, CombineGlobally, CombinePerKey, Create, GroupByKey, PCollection, Pipeline,
+    CombineFn, CombineGlobally, CombinePerKey, Create, Element, GroupByKey, PCollection, Pipeline,
+    Result,
 };
 
 use super::{check, numbers, texts};
 use crate::{
     CombineGroupedValues, Count, Distinct, HotKeyFanout, Map, Max, Mean, OfField, Sample,
-    SingleInputTupleCombineFn, Sum, ToList, ToSet, Top, Values,
+    SingleInputTupleCombineFn, Sum, ToList, ToSet, Top, TupleCombineFn, Values,
 };
 
 /// The values of `CombineTest`: a has 1, 1 and 4, b has 1 and 13.
@@ -204,4 +208,108 @@ fn distinct_elements_remain_once() {
     let words = Pipeline::new().apply(Create::of(texts(["b", "a", "cc", "bb", "a"])));
     let by_length = words.apply(Distinct::by(|word: &String| word.len() as u64));
     check(&by_length, &texts(["a", "bb"]));
+}
+
+/// Adds up, and counts how many instances were set up and torn down, and what was compacted.
+#[derive(Clone, Default)]
+struct Lives(Arc<[AtomicU64; 3]>);
+
+impl Lives {
+    fn counts(&self) -> [u64; 3] {
+        [0, 1, 2].map(|place| self.0[place].load(Ordering::Relaxed))
+    }
+
+    fn note(&self, place: usize) {
+        self.0[place].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl CombineFn for Lives {
+    type In = i64;
+    type Acc = i64;
+    type Out = i64;
+
+    fn setup(&mut self) -> Result<()> {
+        self.note(0);
+        Ok(())
+    }
+
+    fn create(&self) -> i64 {
+        0
+    }
+
+    fn add(&self, sum: &mut i64, value: i64) {
+        *sum += value;
+    }
+
+    fn merge(&self, sum: &mut i64, other: i64) {
+        *sum += other;
+    }
+
+    fn compact(&self, _: &mut i64) {
+        self.note(1);
+    }
+
+    fn extract(&self, sum: i64) -> i64 {
+        sum
+    }
+
+    fn teardown(&mut self) {
+        self.note(2);
+    }
+}
+
+#[track_caller]
+fn check_lives<Out: Element + std::fmt::Debug>(
+    apply: impl FnOnce(&PCollection<(String, i64)>, Lives) -> PCollection<Out>,
+    want: &[Out],
+) -> [u64; 3] {
+    let lives = Lives::default();
+    check(&apply(&table(&Pipeline::new()), lives.clone()), want);
+    let [started, compacted, ended] = lives.counts();
+    assert!(started > 0 && started == ended, "{started} were set up, {ended} torn down");
+    [started, compacted, ended]
+}
+
+#[test]
+fn functions_within_functions_live_with_them() {
+    check_lives(
+        |table, lives| {
+            let field = OfField::of(|n: &i64| -n, lives.clone());
+            table.apply(CombinePerKey::of(SingleInputTupleCombineFn::of((lives, field))))
+        },
+        &by_key((6, -6), (14, -14)),
+    );
+    check_lives(
+        |table, lives| {
+            let twice = table.apply(Map::of(|(key, n): (String, i64)| (key, (n, 2 * n))));
+            twice.apply(CombinePerKey::of(TupleCombineFn::of((lives.clone(), lives))))
+        },
+        &by_key((6, 12), (14, 28)),
+    );
+    check_lives(
+        |table, lives| table.apply(GroupByKey).apply(CombineGroupedValues::of(lives)),
+        &by_key(6, 14),
+    );
+    let fanned = |table: &PCollection<(String, i64)>, lives| {
+        table.apply(HotKeyFanout::of_all_keys(lives, 2))
+    };
+    let [_, compacted, _] = check_lives(fanned, &by_key(6, 14));
+    // The parts of a hot key travel even where nothing is combined before the shuffle.
+    assert!(compacted >= 2, "{compacted} accumulators were compacted");
+}
+
+#[test]
+fn what_is_compacted_is_every_part_of_a_tuple() {
+    let lives = Lives::default();
+    let mut both = TupleCombineFn::of((lives.clone(), OfField::of(|n: &i64| -n, lives.clone())));
+    both.setup().expect("nothing fails");
+    both.compact(&mut both.create());
+    both.teardown();
+    assert_eq!(lives.counts(), [2, 2, 2]);
+    let mut both = SingleInputTupleCombineFn::of((lives.clone(), lives.clone()));
+    both.setup().expect("nothing fails");
+    both.compact(&mut both.create());
+    both.teardown();
+    assert_eq!(lives.counts(), [4, 4, 4]);
 }

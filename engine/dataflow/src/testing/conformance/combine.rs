@@ -1,16 +1,16 @@
 //! CombinePerKey and CombineGlobally.
 
-use super::Case;
+use super::case::{ensure, expect_failure};
 use super::functions::{Mean, SortedDigits, Sum, keyed, pairs};
+use super::{Case, combine_life};
 use crate::capability::Capability::Combine;
-use crate::combine::CombineFn;
+use crate::combine::{CombineContext, CombineFn, CombineFnWithContext};
 use crate::dofn::ProcessContext;
-use crate::error::Result;
-use crate::pcollection::PCollection;
-use crate::primitives::{CombineGlobally, CombinePerKey, Create, GroupByKey};
+use crate::error::{ErrorCode, Result};
+use crate::primitives::{CombineGlobally, CombinePerKey, Create, HotKeyFanout};
 use crate::runner::Runner;
-use crate::shuffle::Iterable;
 use crate::testing::{TestPipeline, assert_that, each, map};
+use crate::view::PCollectionView;
 
 pub(super) const CASES: &[Case] = &[
     Case::new("CO1", "values are combined globally and per key", Combine, simple),
@@ -23,7 +23,7 @@ pub(super) const CASES: &[Case] = &[
         empty,
     ),
     Case::new("CO5", "a hot key that is fanned out gives the same", Combine, fanned_out),
-    Case::new("CO6", "combining grouped values may read a side input", Combine, with_side),
+    Case::new("CO6", "every part of a combine function may read a side input", Combine, with_side),
     Case::new("CO11", "combine functions are composed, nulls included", Combine, composed),
     Case::new(
         "CO12",
@@ -33,9 +33,9 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new(
         "CO13",
-        "accumulators are created, added to, merged and extracted, in order",
+        "a combine function is set up, used and torn down; what travels is compacted",
         Combine,
-        life,
+        combine_life::life,
     ),
 ];
 
@@ -111,129 +111,90 @@ fn empty(runner: &dyn Runner) -> Result<()> {
     pipeline.run().map(drop)
 }
 
-/// What a function accumulates, to be combined on.
-#[derive(Clone)]
-struct Accumulate<C>(C);
+/// So many parts for the values of a key.
+type ByKey = fn(&String) -> u32;
 
-impl<C: CombineFn> CombineFn for Accumulate<C> {
-    type In = C::In;
-    type Acc = C::Acc;
-    type Out = C::Acc;
-
-    fn create(&self) -> C::Acc {
-        self.0.create()
-    }
-
-    fn add(&self, accumulator: &mut C::Acc, value: C::In) {
-        self.0.add(accumulator, value);
-    }
-
-    fn merge(&self, accumulator: &mut C::Acc, other: C::Acc) {
-        self.0.merge(accumulator, other);
-    }
-
-    fn extract(&self, accumulator: C::Acc) -> C::Acc {
-        accumulator
-    }
-}
-
-/// The result of what a function has accumulated in several places.
-#[derive(Clone)]
-struct MergeAll<C>(C);
-
-impl<C: CombineFn> CombineFn for MergeAll<C> {
-    type In = C::Acc;
-    type Acc = C::Acc;
-    type Out = C::Out;
-
-    fn create(&self) -> C::Acc {
-        self.0.create()
-    }
-
-    fn add(&self, accumulator: &mut C::Acc, value: C::Acc) {
-        self.0.merge(accumulator, value);
-    }
-
-    fn merge(&self, accumulator: &mut C::Acc, other: C::Acc) {
-        self.0.merge(accumulator, other);
-    }
-
-    fn extract(&self, accumulator: C::Acc) -> C::Out {
-        self.0.extract(accumulator)
-    }
-}
-
-/// Combines the values of each key under `fan_out(key)` keys first.
-fn combine_fanned_out<C: CombineFn<In = (i64, i64)>>(
-    pairs: &PCollection<(String, (i64, i64))>,
-    function: C,
-    fan_out: fn(&str) -> i64,
-) -> PCollection<(String, C::Out)> {
-    let spread = pairs.apply(map(move |(key, value): (String, (i64, i64))| {
-        let place = value.0 % fan_out(&key).max(1);
-        ((key, place), value)
-    }));
-    let accumulated = spread.apply(CombinePerKey::of(Accumulate(function.clone())));
-    let gathered = accumulated.apply(map(|((key, _), part): ((String, i64), C::Acc)| (key, part)));
-    gathered.apply(CombinePerKey::of(MergeAll(function)))
-}
-
-/// The mean of numbers that carry a place to be spread by.
-#[derive(Clone)]
-struct MeanOfPlaced;
-
-impl CombineFn for MeanOfPlaced {
-    type In = (i64, i64);
-    type Acc = (i64, i64);
-    type Out = f64;
-
-    fn create(&self) -> (i64, i64) {
-        Mean.create()
-    }
-
-    fn add(&self, accumulator: &mut (i64, i64), value: (i64, i64)) {
-        Mean.add(accumulator, value.1);
-    }
-
-    fn merge(&self, accumulator: &mut (i64, i64), other: (i64, i64)) {
-        Mean.merge(accumulator, other);
-    }
-
-    fn extract(&self, accumulator: (i64, i64)) -> f64 {
-        Mean.extract(accumulator)
-    }
-}
+/// No part, one, several, and other numbers for other keys.
+const FANOUTS: [ByKey; 4] = [|_| 0, |_| 1, |_| 5, |key| if key == "a" { 0 } else { 5 }];
 
 fn fanned_out(runner: &dyn Runner) -> Result<()> {
     let pipeline = TestPipeline::on(runner);
     let copies = pairs(&pipeline).apply(each(
-        |(key, value): (String, i64), ctx: &mut ProcessContext<'_, (String, (i64, i64))>| {
-            (0..10).try_for_each(|copy| ctx.output((key.clone(), (copy, value))))
+        |(key, value): (String, i64), ctx: &mut ProcessContext<'_, (String, i64)>| {
+            (0..10).try_for_each(|_| ctx.output((key.clone(), value)))
         },
     ));
-    let by_key = |key: &str| if key == "a" { 0 } else { 5 };
-    for fan_out in [(|_: &str| 0) as fn(&str) -> i64, |_| 1, |_| 5, by_key] {
-        let means = combine_fanned_out(&copies, MeanOfPlaced, fan_out);
+    for fanout in FANOUTS {
+        let means = copies.apply(HotKeyFanout::of(Mean, fanout));
         assert_that(&means).contains_in_any_order(keyed([("a", 2.0), ("b", 7.0)]));
     }
     pipeline.run().map(drop)
 }
 
+/// The digits of all values in ascending order, after the value of a side input, which every part
+/// of the function checks.
+#[derive(Clone)]
+struct DigitsAfter(PCollectionView<i64>);
+
+impl DigitsAfter {
+    fn check(&self, ctx: &CombineContext<'_>) -> Result<i64> {
+        let sum = *ctx.side(&self.0)?;
+        ensure(sum == 20, || format!("the sum is {sum}"))?;
+        Ok(sum)
+    }
+}
+
+impl CombineFnWithContext for DigitsAfter {
+    type In = i64;
+    type Acc = Vec<u8>;
+    type Out = String;
+
+    fn create(&self, ctx: &CombineContext<'_>) -> Result<Vec<u8>> {
+        self.check(ctx).map(|_| SortedDigits.create())
+    }
+
+    fn add(&self, digits: &mut Vec<u8>, value: i64, ctx: &CombineContext<'_>) -> Result<()> {
+        SortedDigits.add(digits, value);
+        self.check(ctx).map(drop)
+    }
+
+    fn merge(&self, digits: &mut Vec<u8>, other: Vec<u8>, ctx: &CombineContext<'_>) -> Result<()> {
+        SortedDigits.merge(digits, other);
+        self.check(ctx).map(drop)
+    }
+
+    fn compact(&self, _: &mut Vec<u8>, ctx: &CombineContext<'_>) -> Result<()> {
+        self.check(ctx).map(drop)
+    }
+
+    fn extract(&self, digits: Vec<u8>, ctx: &CombineContext<'_>) -> Result<String> {
+        Ok(format!("{}:{}", self.check(ctx)?, SortedDigits.extract(digits)))
+    }
+}
+
 fn with_side(runner: &dyn Runner) -> Result<()> {
     let pipeline = TestPipeline::on(runner);
     let pairs = pairs(&pipeline);
-    let sum = pairs.apply(map(|(_, n): (String, i64)| n)).apply(CombineGlobally::of(Sum));
-    let sum = sum.as_singleton_view();
-    let combine =
-        each(move |(key, values): (String, Iterable<i64>), ctx: &mut ProcessContext<'_, _>| {
-            let mut accumulator = SortedDigits.create();
-            values.iter().for_each(|value| SortedDigits.add(&mut accumulator, value));
-            let context = *ctx.side(&sum)?;
-            ctx.output((key, format!("{context}:{}", SortedDigits.extract(accumulator))))
-        });
-    let combined = pairs.apply(GroupByKey).apply(combine.with_side(&sum));
-    assert_that(&combined).contains_in_any_order(digits([("a", "20:114"), ("b", "20:113")]));
-    pipeline.run().map(drop)
+    let numbers = pairs.apply(map(|(_, n): (String, i64)| n));
+    let sum = numbers.apply(CombineGlobally::of(Sum)).as_singleton_view();
+    let globally = || CombineGlobally::with_context(DigitsAfter(sum)).with_side(&sum);
+    let all = numbers.apply(globally().without_default());
+    assert_that(&all).is_singleton("20:111134".to_owned());
+    let none = pipeline.apply(Create::<i64>::of([]));
+    assert_that(&none.apply(globally())).is_singleton("20:".to_owned());
+    assert_that(&none.apply(globally().without_default())).is_empty();
+    let per_key = || CombinePerKey::with_context(DigitsAfter(sum)).with_side(&sum);
+    let want = digits([("a", "20:114"), ("b", "20:113")]);
+    assert_that(&pairs.apply(per_key())).contains_in_any_order(want.clone());
+    for fanout in FANOUTS {
+        let combined = pairs.apply(per_key().with_hot_key_fanout(fanout));
+        assert_that(&combined).contains_in_any_order(want.clone());
+    }
+    pipeline.run()?;
+    let pipeline = TestPipeline::on(runner);
+    let undeclared = CombinePerKey::with_context(DigitsAfter(sum));
+    self::pairs(&pipeline).apply_named("Undeclared", undeclared);
+    expect_failure(pipeline.run(), ErrorCode::NOT_DECLARED, &["Undeclared"]).map(drop)
 }
 
 /// Two functions on the two parts of pairs, of which the first may be null.
@@ -308,55 +269,5 @@ fn lifted(runner: &dyn Runner) -> Result<()> {
     let sums = pairs.apply(CombinePerKey::of(SumAsText));
     let want = (0..KEYS).map(|key| (format!("key {key}"), 4 * key + 6 * KEYS));
     assert_that(&sums).contains_in_any_order(want);
-    pipeline.run().map(drop)
-}
-
-/// Writes its own life into the accumulator.
-#[derive(Clone)]
-struct Traced;
-
-impl CombineFn for Traced {
-    type In = i64;
-    type Acc = String;
-    type Out = String;
-
-    fn create(&self) -> String {
-        "c".to_owned()
-    }
-
-    fn add(&self, trace: &mut String, _: i64) {
-        trace.push('a');
-    }
-
-    fn merge(&self, trace: &mut String, other: String) {
-        trace.push_str(&format!("({other})"));
-    }
-
-    fn extract(&self, trace: String) -> String {
-        trace + "e"
-    }
-}
-
-fn life(runner: &dyn Runner) -> Result<()> {
-    let pipeline = TestPipeline::on(runner);
-    let pairs = pipeline.apply(Create::of(0..60i64)).apply(map(|n: i64| (n % 3, n)));
-    let traces = pairs.apply(CombinePerKey::of(Traced));
-    assert_that(&traces).satisfies(|traces| {
-        let keys: std::collections::BTreeSet<i64> = traces.iter().map(|(key, _)| *key).collect();
-        for (_, trace) in traces {
-            let accumulators = trace.split(['(', ')']).filter(|it| !it.is_empty() && *it != "e");
-            let is_right = trace.starts_with('c')
-                && trace.ends_with('e')
-                && trace.matches('e').count() == 1
-                && trace.matches('a').count() == 20
-                && accumulators.clone().all(|it| {
-                    it.trim_start_matches('c').trim_end_matches('e').trim_matches('a').is_empty()
-                });
-            if !is_right {
-                return Err(format!("an accumulator lived otherwise: {trace}"));
-            }
-        }
-        if keys.len() == 3 && traces.len() == 3 { Ok(()) } else { Err(format!("keys {keys:?}")) }
-    });
     pipeline.run().map(drop)
 }

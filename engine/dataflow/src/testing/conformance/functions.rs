@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::coder::{Coder, CoderKind, Context, Preview, VarIntCoder};
 use crate::combine::CombineFn;
 use crate::element::Element;
-use crate::error::{Error, ErrorCode, ErrorKind};
+use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::pcollection::PCollection;
 use crate::pipeline::Pipeline;
 use crate::primitives::Create;
@@ -135,5 +136,48 @@ impl Log {
 
     pub(super) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A key that is equal to nothing, not even to itself; its encoding is that of its number.
+#[derive(Debug, Clone)]
+pub(super) struct Odd(pub(super) i64);
+
+impl PartialEq for Odd {
+    fn eq(&self, _: &Self) -> bool {
+        false
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OddCoder;
+
+impl Coder<Odd> for OddCoder {
+    fn kind(&self) -> CoderKind {
+        CoderKind::VarInt
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    fn encode(&self, value: &Odd, context: Context, out: &mut Vec<u8>) -> Result<()> {
+        VarIntCoder.encode(&value.0, context, out)
+    }
+
+    fn decode(&self, context: Context, input: &mut &[u8]) -> Result<Odd> {
+        VarIntCoder.decode(context, input).map(Odd)
+    }
+
+    fn preview(&self, value: &Odd, out: &mut Preview) {
+        out.push_display(&value.0);
+    }
+}
+
+impl Element for Odd {
+    type Coder = OddCoder;
+
+    fn coder() -> OddCoder {
+        OddCoder
     }
 }

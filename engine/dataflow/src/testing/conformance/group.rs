@@ -2,9 +2,8 @@
 
 use super::Case;
 use super::case::expect_failure;
-use super::functions::{keyed, sorted, texts};
+use super::functions::{Odd, keyed, sorted, texts};
 use crate::capability::Capability::GroupByKey as Group;
-use crate::coder::{Coder, CoderKind, Context, Preview, VarIntCoder};
 use crate::element::Element;
 use crate::error::{ErrorCode, Result};
 use crate::pcollection::{PCollection, PCollectionList};
@@ -69,49 +68,6 @@ fn empty(runner: &dyn Runner) -> Result<()> {
     pipeline.run().map(drop)
 }
 
-/// A key that is equal to nothing, not even to itself; its encoding is that of its number.
-#[derive(Debug, Clone)]
-struct Odd(i64);
-
-impl PartialEq for Odd {
-    fn eq(&self, _: &Self) -> bool {
-        false
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-struct OddCoder;
-
-impl Coder<Odd> for OddCoder {
-    fn kind(&self) -> CoderKind {
-        CoderKind::VarInt
-    }
-
-    fn is_deterministic(&self) -> bool {
-        true
-    }
-
-    fn encode(&self, value: &Odd, context: Context, out: &mut Vec<u8>) -> Result<()> {
-        VarIntCoder.encode(&value.0, context, out)
-    }
-
-    fn decode(&self, context: Context, input: &mut &[u8]) -> Result<Odd> {
-        VarIntCoder.decode(context, input).map(Odd)
-    }
-
-    fn preview(&self, value: &Odd, out: &mut Preview) {
-        out.push_display(&value.0);
-    }
-}
-
-impl Element for Odd {
-    type Coder = OddCoder;
-
-    fn coder() -> OddCoder {
-        OddCoder
-    }
-}
-
 fn odd_equality(runner: &dyn Runner) -> Result<()> {
     let pipeline = TestPipeline::on(runner);
     let pairs = (0..50i64).map(|n| (Odd(n % 5), n));
@@ -146,7 +102,7 @@ fn kinds_of_keys(runner: &dyn Runner) -> Result<()> {
 }
 
 fn large_keys(runner: &dyn Runner) -> Result<()> {
-    for key_bytes in [10 << 10, 100 << 10, 1 << 20, 10 << 20] {
+    for key_bytes in [10 << 10, 100 << 10, 1 << 20, 10 << 20, 100 << 20] {
         let pipeline = TestPipeline::on(runner);
         let letters = pipeline.apply(Create::of(texts(["a", "a", "b"])));
         let pairs = letters.apply(map(move |letter: String| (letter.repeat(key_bytes), 1i64)));

@@ -1,5 +1,6 @@
 //! The life of a DoFn, failures, and what runs after them.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -7,9 +8,11 @@ use super::Case;
 use super::case::{ensure, expect_failure};
 use super::functions::{Log, user_error};
 use crate::capability::Capability::ParDo as Pardo;
+use crate::coder::{Coder, CoderKind, Context, Preview, VarIntCoder};
 use crate::dofn::{DoFn, ProcessContext};
+use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::primitives::{Create, ParDo};
+use crate::primitives::{Create, ParDo, Reshuffle};
 use crate::runner::Runner;
 use crate::testing::{TestPipeline, assert_that, each, map};
 
@@ -29,6 +32,7 @@ pub(super) const CASES: &[Case] = &[
         one_step,
     ),
     Case::new("LC6", "a bundle that runs again counts once, or the run fails", Pardo, run_again),
+    Case::new("LC7", "a worker that dies ends the run, whatever it was doing", Pardo, dies),
     Case::new("LC8", "a panic fails its run, and nothing else", Pardo, panic),
 ];
 
@@ -211,6 +215,118 @@ fn run_again(runner: &dyn Runner) -> Result<()> {
     ensure(seen == 20, || format!("20 elements have committed, and {seen} were counted"))?;
     let sums: i128 = report.metrics.distributions.values().map(|values| values.sum).sum();
     ensure(sums == 190, || format!("the values that have committed add up to 190, not {sums}"))
+}
+
+/// Dies in one phase of its life; of `process` only at the element 13.
+#[derive(Clone)]
+struct Dies(Phase);
+
+impl Dies {
+    fn live(&self, phase: Phase) {
+        if self.0 == phase {
+            // Without a text, as a worker that is gone leaves none.
+            resume_unwind(Box::new(phase));
+        }
+    }
+}
+
+impl DoFn for Dies {
+    type In = i64;
+    type Out = i64;
+
+    fn setup(&mut self) -> Result<()> {
+        self.live(Phase::Setup);
+        Ok(())
+    }
+
+    fn start_bundle(&mut self) -> Result<()> {
+        self.live(Phase::Start);
+        Ok(())
+    }
+
+    fn process(&mut self, element: i64, ctx: &mut ProcessContext<'_, i64>) -> Result<()> {
+        if element == 13 {
+            self.live(Phase::Process);
+        }
+        ctx.output(element)
+    }
+
+    fn finish_bundle(&mut self, _: &mut ProcessContext<'_, i64>) -> Result<()> {
+        self.live(Phase::Finish);
+        Ok(())
+    }
+
+    fn teardown(&mut self) {
+        self.live(Phase::Teardown);
+    }
+}
+
+/// An element whose coder dies where the shuffle writes 13, or reads 14.
+#[derive(Debug, Clone)]
+struct Fragile(i64);
+
+#[derive(Debug, Clone, Copy)]
+struct FragileCoder;
+
+impl Coder<Fragile> for FragileCoder {
+    fn kind(&self) -> CoderKind {
+        CoderKind::VarInt
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    fn encode(&self, value: &Fragile, context: Context, out: &mut Vec<u8>) -> Result<()> {
+        if value.0 == 13 {
+            resume_unwind(Box::new(value.0));
+        }
+        VarIntCoder.encode(&value.0, context, out)
+    }
+
+    fn decode(&self, context: Context, input: &mut &[u8]) -> Result<Fragile> {
+        let value = VarIntCoder.decode(context, input)?;
+        if value == 14 {
+            resume_unwind(Box::new(value));
+        }
+        Ok(Fragile(value))
+    }
+
+    fn preview(&self, value: &Fragile, out: &mut Preview) {
+        out.push_display(&value.0);
+    }
+}
+
+impl Element for Fragile {
+    type Coder = FragileCoder;
+
+    fn coder() -> FragileCoder {
+        FragileCoder
+    }
+}
+
+/// Workers are what runs a bundle: here they die of a panic, the only death that this process outlives.
+fn dies(runner: &dyn Runner) -> Result<()> {
+    let phases = [Phase::Setup, Phase::Start, Phase::Process, Phase::Finish, Phase::Teardown];
+    for phase in phases {
+        let pipeline = TestPipeline::on(runner);
+        let spread = pipeline.apply(Create::of(0..40i64)).apply(Reshuffle);
+        let after = spread.apply_named("Dies", ParDo::of(Dies(phase))).apply(Reshuffle);
+        after.apply(map(|n: i64| n));
+        expect_failure(pipeline.run(), ErrorCode::USER_PANIC, &["Dies", "panicked"])?;
+    }
+    for deadly in [13, 14] {
+        let pipeline = TestPipeline::on(runner);
+        let values = pipeline.apply(Create::of((0..40i64).filter(|n| ![13, 14].contains(n))));
+        let fragile = values.apply(map(move |n: i64| Fragile(if n == 7 { deadly } else { n })));
+        fragile.apply(Reshuffle).apply(map(|Fragile(n)| n));
+        expect_failure(pipeline.run(), ErrorCode::USER_PANIC, &["panicked"])?;
+    }
+    // The runner is as good as new.
+    let pipeline = TestPipeline::on(runner);
+    let spread = pipeline.apply(Create::of(0..40i64)).apply(Reshuffle);
+    assert_that(&spread).contains_in_any_order(0..40);
+    pipeline.run().map(drop)
 }
 
 fn panic(runner: &dyn Runner) -> Result<()> {

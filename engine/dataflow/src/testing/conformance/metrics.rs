@@ -1,19 +1,24 @@
 //! Metrics, and callbacks after commits.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Case;
 use super::case::{broken, ensure};
 use super::functions::{Sum, pairs, user_error};
 use crate::capability::Capability::{BundleFinalization, Metrics as Counts};
 use crate::combine::CombineFn;
-use crate::dofn::{DoFn, ProcessContext};
+use crate::dofn::{DoFn, ProcessContext, Tag};
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 use crate::metrics::{self, Distribution, MetricKey, Metrics};
-use crate::primitives::{CombinePerKey, Create, ParDo};
-use crate::runner::Runner;
-use crate::testing::{TestPipeline, assert_that, each};
+use crate::options::RunOptions;
+use crate::pcollection::PCollectionList;
+use crate::pipeline::Pipeline;
+use crate::plan::StageId;
+use crate::primitives::{CombinePerKey, Create, Flatten, GroupByKey, ParDo, Reshuffle};
+use crate::runner::{JobEvent, JobObserver, Runner};
+use crate::testing::{TestPipeline, assert_that, each, map};
 
 pub(super) const CASES: &[Case] = &[
     Case::new("ME1", "counters of two steps are apart", Counts, counters),
@@ -24,6 +29,12 @@ pub(super) const CASES: &[Case] = &[
         "what start, finish, teardown and combine functions count",
         Counts,
         everywhere,
+    ),
+    Case::new(
+        "ME5",
+        "the elements of every collection are counted, and progress only grows",
+        Counts,
+        progress,
     ),
     Case::new("ME6", "attempts that fail count nothing", Counts, attempts),
     Case::new(
@@ -159,6 +170,11 @@ impl CombineFn for CountingSum {
     type Acc = i64;
     type Out = i64;
 
+    fn setup(&mut self) -> Result<()> {
+        metrics::count("set up", 1);
+        Ok(())
+    }
+
     fn create(&self) -> i64 {
         0
     }
@@ -176,6 +192,10 @@ impl CombineFn for CountingSum {
         metrics::count("extracted", 1);
         sum
     }
+
+    fn teardown(&mut self) {
+        metrics::count("closed", 1);
+    }
 }
 
 fn everywhere(runner: &dyn Runner) -> Result<()> {
@@ -189,8 +209,98 @@ fn everywhere(runner: &dyn Runner) -> Result<()> {
     ensure(started > 0 && started == finished && started == torn_down, || {
         format!("{started} bundles started, {finished} finished, {torn_down} were torn down")
     })?;
+    let of_combine = |name: &str| metrics.counters.get(&key("Combine", name)).copied();
+    let lives = ["set up", "closed"].map(of_combine);
+    ensure(lives[0].is_some() && lives[0] == lives[1], || {
+        format!("{:?} combine functions were set up, {:?} were torn down", lives[0], lives[1])
+    })?;
     check_counter(&metrics, "Combine", "added", 5)?;
     check_counter(&metrics, "Combine", "extracted", 2)
+}
+
+/// How far the stages of a run have come, and what of it cannot be.
+#[derive(Default)]
+struct Progress {
+    stages: BTreeMap<StageId, StageProgress>,
+    broken: Vec<String>,
+}
+
+#[derive(Default)]
+struct StageProgress {
+    bundle_count: usize,
+    done_count: usize,
+    is_finished: bool,
+}
+
+impl Progress {
+    fn take(&mut self, event: &JobEvent) {
+        let (stages, broken) = (&mut self.stages, &mut self.broken);
+        match event {
+            JobEvent::StageStarted { stage, bundle_count } => {
+                let new = StageProgress { bundle_count: *bundle_count, ..StageProgress::default() };
+                if stages.insert(*stage, new).is_some() {
+                    broken.push(format!("{stage} began twice"));
+                }
+            }
+            JobEvent::BundleFinished { stage, .. } => match stages.get_mut(stage) {
+                Some(known) if known.done_count < known.bundle_count => known.done_count += 1,
+                _ => broken.push(format!("{stage} has done more than all")),
+            },
+            JobEvent::StageFinished { stage } => match stages.get_mut(stage) {
+                Some(known) if known.done_count == known.bundle_count && !known.is_finished => {
+                    known.is_finished = true;
+                }
+                _ => broken.push(format!("{stage} was finished without being done")),
+            },
+            _ => {}
+        }
+    }
+}
+
+struct Watch(Mutex<Progress>);
+
+impl JobObserver for Watch {
+    fn observe(&self, event: &JobEvent) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take(event);
+    }
+}
+
+fn progress(runner: &dyn Runner) -> Result<()> {
+    const ODD: Tag<i64> = Tag::new("odd");
+    let pipeline = Pipeline::new();
+    let split = each(
+        |n: i64, ctx: &mut ProcessContext<'_, i64>| {
+            if n % 2 == 0 { ctx.output(n) } else { ctx.output_to(&ODD, n) }
+        },
+    );
+    let numbers = pipeline.apply(Create::of(0..51i64));
+    let split = numbers.apply_named("Split", split.with_output(&ODD));
+    let pairs = split.main.apply_named("Pairs", map(|n: i64| (n % 5, n)));
+    pairs.apply_named("Group", GroupByKey);
+    pairs.apply_named("Combine", CombinePerKey::of(Sum));
+    split.get(&ODD).apply_named("Nothing", each(|_: i64, _: &mut ProcessContext<'_, i64>| Ok(())));
+    let all = PCollectionList::of(&split.main, [split.main.clone(), split.get(&ODD)]);
+    all.apply(Flatten).apply_named("Spread", Reshuffle);
+    let watch = Watch(Mutex::default());
+    let metrics = pipeline.run_with(runner, &RunOptions::default(), &watch)?.metrics;
+    let want = [
+        ("Split", "", 26),
+        ("Split", "odd", 25),
+        ("Pairs", "", 26),
+        ("Group", "", 5),
+        ("Combine", "", 5),
+        ("Nothing", "", 0),
+        ("Flatten", "", 77),
+        ("Spread", "", 77),
+    ];
+    for (step, tag, want) in want {
+        let found = metrics.elements.get(&key(step, tag)).copied().unwrap_or(0);
+        ensure(found == want, || format!("{step} {tag} has {found} elements, not {want}"))?;
+    }
+    let Progress { stages, broken } = watch.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ensure(broken.is_empty(), || broken.join(", "))?;
+    let is_whole = !stages.is_empty() && stages.values().all(|stage| stage.is_finished);
+    ensure(is_whole, || "a stage is not finished, or nothing was told".to_owned())
 }
 
 fn attempts(runner: &dyn Runner) -> Result<()> {

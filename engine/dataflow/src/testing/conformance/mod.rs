@@ -17,6 +17,7 @@ mod timed;
 
 mod asserts;
 mod combine;
+mod combine_life;
 mod creation;
 mod flatten;
 mod group;

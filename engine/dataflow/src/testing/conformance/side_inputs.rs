@@ -1,7 +1,7 @@
 //! Side inputs.
 
 use super::Case;
-use super::case::expect_failure;
+use super::case::{ensure, expect_failure};
 use super::functions::{Sum, keyed, pairs, texts};
 use crate::capability::Capability::SideInputs;
 use crate::dofn::ProcessContext;
@@ -13,7 +13,7 @@ use crate::primitives::{CombineGlobally, Create, GroupByKey};
 use crate::runner::Runner;
 use crate::shuffle::Iterable;
 use crate::testing::{TestPipeline, assert_that, each, map};
-use crate::view::PCollectionView;
+use crate::view::{ListView, MultimapView, PCollectionView};
 
 pub(super) const CASES: &[Case] = &[
     Case::new(
@@ -30,7 +30,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     Case::new(
         "SI3",
-        "an iterable is read again and again, also an empty one, by several",
+        "iterables and lists are read again and again, also empty ones, by several",
         SideInputs,
         iterable,
     ),
@@ -118,6 +118,24 @@ fn iterable(runner: &dyn Runner) -> Result<()> {
     assert_that(&sums(some)).contains_in_any_order(texts(["4 values: 64, 64"; 2]));
     let none = pipeline.apply(Create::of([])).as_iterable_view();
     assert_that(&sums(none)).contains_in_any_order(texts(["0 values: 0, 0"; 2]));
+    let listed = |view: PCollectionView<ListView<i64>>| {
+        with_view(&letters, view, |_, list: &ListView<i64>| {
+            // From the end to the start, and then in order: the order is one and the same.
+            let picked = (0..list.len()).rev().map(|place| list.get(place));
+            let mut picked: Vec<i64> = picked.collect::<Result<Option<_>>>()?.unwrap_or_default();
+            picked.reverse();
+            let is_one_order = picked == list.iter().collect::<Vec<_>>();
+            let beyond = list.get(list.len())?;
+            picked.sort_unstable();
+            Ok(format!("{picked:?}, {is_one_order}, {beyond:?}"))
+        })
+    };
+    let some = pipeline.apply(Create::of([11i64, 13, 17, 23])).as_list_view();
+    let want = texts(["[11, 13, 17, 23], true, None"; 2]);
+    assert_that(&listed(some)).contains_in_any_order(want.clone());
+    assert_that(&listed(some)).contains_in_any_order(want);
+    let none = pipeline.apply(Create::of([])).as_list_view();
+    assert_that(&listed(none)).contains_in_any_order(texts(["[], true, None"; 2]));
     pipeline.run().map(drop)
 }
 
@@ -144,17 +162,36 @@ fn maps(runner: &dyn Runner) -> Result<()> {
 
 fn multimap(runner: &dyn Runner) -> Result<()> {
     let pipeline = TestPipeline::on(runner);
-    let view = pairs(&pipeline).apply(GroupByKey).as_map_view();
     let keys = pipeline.apply(Create::of(texts(["a", "b", "absent"])));
-    let found = with_view(&keys, view, |key, map| {
-        let values = map.get(&key)?.map(|values: Iterable<i64>| values.iter().collect());
-        let mut values: Vec<i64> = values.unwrap_or_default();
-        values.sort_unstable();
-        Ok((key, values))
-    });
+    let found = |view: PCollectionView<MultimapView<String, i64>>| {
+        with_view(&keys, view, |key, map: &MultimapView<String, i64>| {
+            let mut values: Vec<i64> = map.get(&key)?.iter().collect();
+            values.sort_unstable();
+            ensure(map.contains_key(&key)? != values.is_empty(), || "it has no values".to_owned())?;
+            Ok((key, values))
+        })
+    };
+    let pairs = pairs(&pipeline);
+    let view = pairs.as_multimap_view();
     let want = keyed([("a", vec![1, 1, 4]), ("b", vec![1, 13]), ("absent", vec![])]);
-    assert_that(&found).contains_in_any_order(want);
-    pipeline.run().map(drop)
+    assert_that(&found(view)).contains_in_any_order(want);
+    let none = pipeline.apply(Create::of([])).as_multimap_view();
+    let want = keyed([("a", vec![]), ("b", vec![]), ("absent", vec![])]);
+    assert_that(&found(none)).contains_in_any_order(want);
+    let entries = with_view(&letters(&pipeline), view, |letter, map| {
+        let mut entries: Vec<(String, i64)> = map.entries().iter().collect();
+        let keys: Vec<String> = entries.iter().map(|(key, _)| key.clone()).collect();
+        ensure(keys == ["a", "a", "a", "b", "b"], || format!("{keys:?} are not together"))?;
+        entries.sort();
+        Ok((letter, entries))
+    });
+    let all = keyed([("a", 1), ("a", 1), ("a", 4), ("b", 1), ("b", 13)]).to_vec();
+    assert_that(&entries).contains_in_any_order(keyed([("x", all.clone()), ("y", all)]));
+    pipeline.run()?;
+    let pipeline = TestPipeline::on(runner);
+    let floats = pipeline.apply_named("Floats", Create::of([(0.5f64, 1i64)])).as_multimap_view();
+    with_view(&letters(&pipeline), floats, |_, map| Ok(map.len() as i64));
+    expect_failure(pipeline.run(), ErrorCode::KEY_NOT_DETERMINISTIC, &["double"]).map(drop)
 }
 
 fn immutable(runner: &dyn Runner) -> Result<()> {

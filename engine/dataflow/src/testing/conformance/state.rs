@@ -1,12 +1,16 @@
 //! State and timers.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::Case;
-use super::case::expect_failure;
-use super::functions::{Sum, texts};
+use super::case::{ensure, expect_failure};
+use super::functions::{Odd, Sum, texts};
 use super::timed::{at, ms, shown_texts, timed};
 use crate::capability::Capability::{EventTimers, State};
+use crate::coder::{Coder as _, Preview};
+use crate::dofn::Tag;
+use crate::element::Element;
 use crate::error::{ErrorCode, Result};
 use crate::pcollection::PCollection;
 use crate::pipeline::Pipeline;
@@ -23,8 +27,19 @@ pub(super) const CASES: &[Case] = &[
     Case::new("ST1", "a value is kept for each key", State, value),
     Case::new("ST2", "state of one name in two functions is apart", State, apart),
     Case::new("ST3", "state is of one window", State, by_window),
-    Case::new("ST4", "bags, sets, maps and combined values are kept", State, kinds),
+    Case::new(
+        "ST4",
+        "bags, sets, maps and combined values are kept, looked up and forgotten",
+        State,
+        kinds,
+    ),
     Case::new("ST5", "state and side inputs go together", State, with_side),
+    Case::new(
+        "ST6",
+        "keys and state have any coder; keys whose encodings may differ are refused",
+        State,
+        coders,
+    ),
     Case::new(
         "ST7",
         "a timer comes after its element, also of what was grouped",
@@ -177,7 +192,60 @@ fn kinds(runner: &dyn Runner) -> Result<()> {
     let kept = pipeline.apply(Create::of(values)).apply(StatefulParDo::of(keeps));
     let want = "k [12, 42, 84, 97] [2, 4, 7] [(2, 1), (4, 1), (7, 1)] 235";
     assert_that(&kept).is_singleton(want.to_owned());
+    pipeline.run()?;
+    looked_up(runner)?;
+    deduplicated(runner)
+}
+
+/// State is looked up, forgotten, and there again where it is used anew.
+fn looked_up(runner: &dyn Runner) -> Result<()> {
+    let looks = Stateful::of(|_, value, ctx| {
+        ctx.add_to_bag(&BAG, value)?;
+        ctx.add_to_set(&SET, value)?;
+        ctx.put(&MAP, value, 2 * value)?;
+        ctx.set_value(&SEEN, value)?;
+        ctx.combine(&SUM, &Sum, value)
+    });
+    let looks = looks.on_expiration(|_, ctx| {
+        let found = [42, 7].map(|value| ctx.set_contains(&SET, &value));
+        let doubled = [42, 7].map(|value| ctx.get(&MAP, &value));
+        ctx.output(format!("{found:?} {doubled:?}"))?;
+        ctx.remove(&MAP, &42)?;
+        ctx.clear_bag(&BAG);
+        ctx.clear_value(&SEEN);
+        ctx.clear_combined(&SUM);
+        ctx.combine(&SUM, &Sum, 5)?;
+        let (bag, entries, seen) = (ctx.bag(&BAG)?.len(), ctx.entries(&MAP)?, ctx.value(&SEEN)?);
+        ctx.output(format!("{bag} {entries:?} {seen:?} {}", ctx.combined(&SUM, &Sum)?))
+    });
+    let pipeline = TestPipeline::on(runner);
+    let values = [42i64, 84].map(|value| ("k".to_owned(), value));
+    let lines = pipeline.apply(Create::of(values)).apply(StatefulParDo::of(looks));
+    let found = "[Ok(true), Ok(false)] [Ok(Some(84)), Ok(None)]";
+    assert_that(&lines).contains_in_any_order(texts([found, "0 [(84, 168)] None 5"]));
     pipeline.run().map(drop)
+}
+
+/// What was seen before goes to another output, at the end of its window.
+fn deduplicated(runner: &dyn Runner) -> Result<()> {
+    const AGAIN: Tag<String> = Tag::new("again");
+    let once = Stateful::of(|key, value, ctx| {
+        let shown = format!("{key} {value}");
+        if ctx.add_to_set(&SET, value)? {
+            return ctx.output_at(ctx.window().max_timestamp(), shown);
+        }
+        ctx.count("again", 1);
+        ctx.output_to(&AGAIN, format!("{shown} at {}", ctx.timestamp().millis()))
+    });
+    let pipeline = TestPipeline::on(runner);
+    let values = timed(&pipeline, &[("a", 1, 3), ("b", 1, 4), ("a", 1, 3), ("a", 1, 13)]);
+    let windows = values.apply(WindowInto::of(FixedWindows::of(ms(10))));
+    let outputs = windows.apply(StatefulParDo::of(once).with_output(&AGAIN));
+    let want = ["a 1 in [0,10) at 9", "b 1 in [0,10) at 9", "a 1 in [10,20) at 19"];
+    assert_that(&shown_texts(&outputs.main)).contains_in_any_order(texts(want));
+    assert_that(&outputs.get(&AGAIN)).is_singleton("a 1 at 3".to_owned());
+    let counted = pipeline.run()?.metrics.counter("again");
+    ensure(counted == 1, || format!("{counted} were counted, not 1"))
 }
 
 fn with_side(runner: &dyn Runner) -> Result<()> {
@@ -210,6 +278,69 @@ fn alarms(repeats: i64) -> Stateful {
         }
         ctx.output("42".to_owned())
     })
+}
+
+/// Lists what came before for a key of any type, in state of another coder than those of elements.
+#[derive(Clone)]
+struct Before<K>(PhantomData<fn(K)>);
+
+const BEFORE: ValueState<Option<Vec<(bool, i64)>>> = ValueState::new("before");
+const SET_OF_ODD: SetState<Odd> = SetState::new("odd");
+
+impl<K: Element> StatefulDoFn for Before<K> {
+    type Key = K;
+    type Value = i64;
+    type Out = String;
+
+    fn process(&mut self, _: &K, value: i64, ctx: &mut Context<'_, '_>) -> Result<()> {
+        let mut before = ctx.value(&BEFORE)?.flatten().unwrap_or_default();
+        before.push((value > 2, value));
+        ctx.set_value(&BEFORE, Some(before))?;
+        // Equal are those with equal encodings: two values of three are one.
+        ctx.add_to_set(&SET_OF_ODD, Odd(value % 2)).map(drop)
+    }
+
+    fn on_window_expiration(&mut self, key: &K, ctx: &mut Context<'_, '_>) -> Result<()> {
+        let mut preview = Preview::default();
+        K::coder().preview(key, &mut preview);
+        let before = ctx.value(&BEFORE)?.flatten();
+        let count = ctx.set(&SET_OF_ODD)?.len();
+        ctx.output(format!("{}: {before:?}, {count}", preview.finish()))
+    }
+}
+
+/// What [`Before`] keeps of three values under one key and one under another.
+fn kept_under<K: Element>(pipeline: &Pipeline, key: &K, other: &K) -> PCollection<String> {
+    let pairs = [(key, 1i64), (key, 3), (other, 2), (key, 5)];
+    let pairs = pairs.map(|(key, value)| (key.clone(), value));
+    let timed =
+        pipeline.apply(Create::of(pairs)).apply(WithTimestamps::of(|pair: &(K, i64)| at(pair.1)));
+    // In windows keys are nested, and more bytes follow theirs.
+    let windows = timed.apply(WindowInto::of(FixedWindows::of(ms(4))));
+    windows.apply(StatefulParDo::by_time(Before(PhantomData)))
+}
+
+/// Claims that [`Before`] has told the two keys apart.
+fn check_kept(lines: &PCollection<String>) {
+    let kept = lines.apply(map(|line: String| match line.split_once(": Some(") {
+        Some((_, kept)) => kept.to_owned(),
+        None => line,
+    }));
+    let want = ["[(false, 1), (true, 3)]), 1", "[(true, 5)]), 1", "[(false, 2)]), 1"];
+    assert_that(&kept).contains_in_any_order(texts(want));
+}
+
+fn coders(runner: &dyn Runner) -> Result<()> {
+    let pipeline = TestPipeline::on(runner);
+    check_kept(&kept_under(&pipeline, &Odd(8), &Odd(9)));
+    check_kept(&kept_under(&pipeline, &Some(String::new()), &None));
+    check_kept(&kept_under(&pipeline, &vec![vec![1i64], vec![]], &vec![vec![], vec![1i64]]));
+    check_kept(&kept_under(&pipeline, &(1i64, vec![2u8]), &(1, vec![])));
+    pipeline.run()?;
+    let pipeline = TestPipeline::on(runner);
+    kept_under(&pipeline, &0.5f64, &1.5);
+    let words = ["double", "Before", "state.rs:"];
+    expect_failure(pipeline.run(), ErrorCode::KEY_NOT_DETERMINISTIC, &words).map(drop)
 }
 
 fn timer(runner: &dyn Runner) -> Result<()> {
@@ -264,6 +395,8 @@ fn cleared(runner: &dyn Runner) -> Result<()> {
         ctx.set_timer_tagged(ALARM, "again", at(70))?;
         ctx.set_timer_tagged(ALARM, "never", at(60))?;
         ctx.clear_timer_tagged(ALARM, "never");
+        ctx.set_timer(ALARM, at(65))?;
+        ctx.clear_timer(ALARM);
         Ok(())
     });
     let sets = sets
