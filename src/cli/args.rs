@@ -99,7 +99,7 @@ pub(crate) struct BakeArgs {
     pub(crate) concat: Option<String>,
 
     /// What becomes of variables without that dimension that differ: identical (they are refused),
-    /// first, concat [default: identical]
+    /// close:1e-9 (the first, if numbers differ by no more), first, concat [default: identical]
     #[arg(long = "static", value_name = "POLICY")]
     pub(crate) statics: Option<String>,
 

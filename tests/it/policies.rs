@@ -4,6 +4,7 @@
 use levain::array::DType;
 use levain::bake::{
     AttributePolicy, BakeOptions, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
+    StaticPolicy,
 };
 use levain::dataflow::error::ErrorCode;
 use netcdf_writer::{NcAttrValue, NcWriteFormat};
@@ -227,4 +228,32 @@ fn attributes_that_differ_are_dropped_kept_or_refused() {
     assert_eq!(store.dataset().attributes.text("note"), Some("new"));
     let refusal = with(AttributePolicy::Error);
     refused(&files, refusal, ErrorCode::ATTRIBUTES_DIFFER, &["history", "--attrs first"]);
+}
+
+#[test]
+fn a_grid_that_was_rounded_is_the_same_grid_when_asked() {
+    let grid = |step: f64, lat: [f64; 2], area: [f32; 2]| {
+        Made::new()
+            .unlimited("time")
+            .dimension("lat", 2)
+            .variable("time", "time", [step], &[("units", text(DAYS))])
+            .variable("lat", "lat", lat, &[])
+            .variable("area", "lat", area, &[])
+            .variable("v", "time lat", [1.0f32, 2.0], &[])
+    };
+    let files = [
+        grid(0.0, [0.0, 50.0], [1e6, f32::NAN]),
+        grid(1.0, [1e-14, 50.0 + 1e-14], [1e6 + 1.0, f32::NAN]),
+        grid(2.0, [-1e-14, 50.0 - 1e-14], [1e6, f32::NAN]),
+    ];
+    let close = |tolerance| BakeOptions { statics: StaticPolicy::Close(tolerance), ..plain() };
+    refused(&files, plain(), ErrorCode::GRIDS_DIFFER, &["`lat`", "--static close"]);
+    let (_folder, store, warnings) = baked(&files, close(1e-5));
+    assert_eq!(store.values::<f64>("lat"), [0.0, 50.0]);
+    assert_eq!(store.shape("v"), [3, 2]);
+    assert!(warnings.iter().any(|it| it.contains("lat differs by up to 2")), "{warnings:?}");
+    refused(&files, close(1e-9), ErrorCode::STATIC_DIFFERS, &["`area`", "0.nc", "1.nc"]);
+    refused(&files, close(1e-15), ErrorCode::GRIDS_DIFFER, &["`lat`"]);
+    let torn = [grid(0.0, [0.0, 1.0], [1.0, f32::NAN]), grid(1.0, [0.0, 1.0], [1.0, 2.0])];
+    refused(&torn, close(1e9), ErrorCode::STATIC_DIFFERS, &["`area`"]);
 }

@@ -62,7 +62,7 @@ pub(crate) fn check(
     check_attributes(schema, None, &schema.attributes, options)?;
     for (name, variable) in present {
         check_attributes(schema, Some(name), &variable.attributes, options)?;
-        let role = check_values(schema, name, variable, concat, options)
+        let role = check_values(schema, name, variable, concat, options, &mut checked.notes)
             .map_err(|error| error.at("variable", name))?;
         checked.roles.push((name.clone(), role));
     }
@@ -185,6 +185,7 @@ fn check_values(
     variable: &VariableSchema,
     concat: Option<&str>,
     options: &BakeOptions,
+    notes: &mut Vec<String>,
 ) -> Result<Role> {
     let statics = options.statics;
     let dimensions = variable.dimensions.first();
@@ -206,10 +207,25 @@ fn check_values(
     let values = variable.digest.as_ref().and_then(|digest| digest.conflict());
     let values = values.map(|[(a, _), (b, _)]| Differing { a, b, how: "differs".to_owned() });
     let is_coordinate = dimensions.len() == 1 && dimensions[0] == name;
+    let spread = match (statics, &variable.spread) {
+        (StaticPolicy::Close(tolerance), Some(spread)) => spread.within(tolerance),
+        _ => None,
+    };
+    let values = match spread.filter(|_| values.is_some()) {
+        Some(difference) => {
+            notes.push(format!(
+                "{name} differs by up to {difference:e} between files; that of the first is taken"
+            ));
+            None
+        }
+        None => values,
+    };
     if let Some(Differing { a, b, .. }) = values.as_ref().filter(|_| is_coordinate) {
         let message = format!("the files are on different grids: `{name}` differs");
-        return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, *a, *b)
-            .mend("bake files of one grid together, each grid into a store of its own"));
+        return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, *a, *b).mend(
+            "bake each grid into a store of its own; where it is one grid, rounded, \
+                 --static close:1e-9 takes the first",
+        ));
     }
     if statics == StaticPolicy::First {
         return Ok(first);

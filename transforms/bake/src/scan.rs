@@ -12,12 +12,14 @@ use objects::{Location, StoreOptions};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::open::open_version;
-use crate::options::{BakeOptions, OverlapPolicy, PresencePolicy};
+use crate::options::{BakeOptions, OverlapPolicy, PresencePolicy, StaticPolicy};
 use crate::prepare::prepared;
 use crate::schema::{AxisSummary, FilePlace, FileSummary, Schema, VariableFindings, has_dimension};
 
 /// Elements of a time variable that are read while scanning; larger ones are data.
 const TIME_ELEMENTS_LIMIT: u64 = 1 << 22;
+/// Elements of a static variable that are compared number by number; of larger ones, the digest.
+const CLOSE_ELEMENTS_LIMIT: u64 = 1 << 19;
 /// Bytes of a static variable that are read at once.
 const SLAB_BYTES: u64 = 4 << 20;
 /// What scanning one file takes: a slab, the coordinate, the open file.
@@ -80,9 +82,10 @@ impl DoFn for ScanFile {
 
     fn facts(&self) -> DoFnFacts {
         let (concat, variables) = (&self.0.concat, &self.0.options.variables);
+        let statics = self.0.options.statics;
         let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
         DoFnFacts::default()
-            .with_parameters(format!("{concat:?} {variables:?} {keeps_values} {steps:?}"))
+            .with_parameters(format!("{concat:?} {variables:?} {keeps_values} {statics} {steps:?}"))
             .with_working_bytes(WORKING_BYTES)
     }
 }
@@ -134,6 +137,7 @@ impl ScanFiles {
         let array = source.array(&variable.name)?;
         if wants_digest {
             found.digest = Some(digest_of(array.as_ref())?);
+            found.values = self.values_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
             return Ok(None);
@@ -149,6 +153,21 @@ impl ScanFiles {
         };
         found.span = Some(TimeSpan::of(&instants));
         Ok(if is_axis { AxisSummary::of_instants(&instants, self.keeps_values()) } else { None })
+    }
+
+    /// The numbers of a static variable, if they may differ a little and are not too many.
+    fn values_of(&self, variable: &Variable, array: &dyn ArraySource) -> Result<Option<Vec<f64>>> {
+        let is_asked = matches!(self.options.statics, StaticPolicy::Close(_));
+        if !is_asked || variable.element_count() > CLOSE_ELEMENTS_LIMIT {
+            return Ok(None);
+        }
+        let Ok(packing) = Packing::parse(&variable.attributes, variable.dtype) else {
+            return Ok(None);
+        };
+        let decoded = packing.decode(&array.read(&Region::whole(&variable.shape))?);
+        // What is no number is the same or it is not.
+        let doubles = decoded.and_then(|it| it.widened(DType::Float64));
+        doubles.ok().map(|doubles| doubles.values::<f64>()).transpose()
     }
 
     /// The summary of a coordinate that counts no time; nothing for texts, which have no order here.

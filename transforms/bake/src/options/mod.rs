@@ -1,15 +1,15 @@
 //! What users say about a store that is to be baked.
 
 mod policy;
+mod statics;
 
 use chunks::{ByteSize, ChunkSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::prepare::Step;
 
-pub use policy::{
-    AttributePolicy, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy, StaticPolicy,
-};
+pub use policy::{AttributePolicy, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy};
+pub use statics::StaticPolicy;
 
 /// What is to be baked, and how the store is to lie.
 ///

@@ -54,18 +54,6 @@ macro_rules! policy {
 }
 
 policy! {
-    /// What becomes of a variable without the concat dimension that is not the same in all files.
-    StaticPolicy for "static variables" {
-        /// It is refused.
-        Identical = "identical",
-        /// The one of the first file is taken.
-        First = "first",
-        /// It gets the concat dimension, with the value of each file for all its elements.
-        Concat = "concat",
-    }
-}
-
-policy! {
     /// What becomes of a variable that some files lack.
     PresencePolicy for "variables that some files lack" {
         /// It is refused.

@@ -6,6 +6,7 @@
 
 mod axis;
 mod reduction;
+mod spread;
 mod variable;
 mod variants;
 
@@ -14,6 +15,7 @@ pub use reduction::Schema;
 pub(crate) use reduction::{
     FilePlace, FileSummary, VariableFindings, attributes_of, has_dimension,
 };
+pub(crate) use spread::Spread;
 pub(crate) use variable::{BOUNDS, VariableSchema};
 pub use variants::FileSet;
 pub(crate) use variants::{Attribute, Variants, merge_maps};

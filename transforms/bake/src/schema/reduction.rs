@@ -44,6 +44,8 @@ pub struct Schema {
 pub(crate) struct VariableFindings {
     /// The digest of all elements, for variables without the concat dimension.
     pub(crate) digest: Option<u128>,
+    /// The values of it, where it is asked how far these lie apart.
+    pub(crate) values: Option<Vec<f64>>,
     /// The extent of the times in it, if it counts time and was read.
     pub(crate) span: Option<cf::TimeSpan>,
     /// Stored bytes by decoded bytes.

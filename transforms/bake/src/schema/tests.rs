@@ -106,8 +106,10 @@ impl MadeFile {
             Instants::new(self.calendar, present).expect("near")
         });
         let span = instants.as_ref().map(TimeSpan::of);
-        let found =
-            |digest, span| VariableFindings { digest, span, encoded_ratio: self.encoded_ratio };
+        let found = |digest: Option<u128>, span| {
+            let values = digest.map(|it| vec![it as f64, -1.0]);
+            VariableFindings { digest, values, span, encoded_ratio: self.encoded_ratio }
+        };
         let findings = [
             ("time".to_owned(), found(None, span.clone())),
             ("bnds".to_owned(), found(None, span)),

@@ -7,7 +7,8 @@ use cf::{Calendar, Packing, TimeSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{
-    Attribute, FilePlace, FileSet, Schema, VariableFindings, Variants, attributes_of, merge_maps,
+    Attribute, FilePlace, FileSet, Schema, Spread, VariableFindings, Variants, attributes_of,
+    merge_maps,
 };
 
 /// Everything about a variable that should agree, and what cannot be known from headers.
@@ -32,6 +33,8 @@ pub(crate) struct VariableSchema {
     pub(crate) time: Variants<Option<(String, String)>>,
     /// Digests of the elements, where the concat dimension is missing.
     pub(crate) digest: Option<Variants<u128>>,
+    /// How far the values of files lie apart, where that is asked.
+    pub(crate) spread: Option<Spread>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
     /// The extent of all times of each calendar, with the first file; `None` if some are not known.
     spans: Option<BTreeMap<Calendar, (FilePlace, TimeSpan)>>,
@@ -71,6 +74,7 @@ impl VariableSchema {
             packing: Variants::of(packing, place),
             time: Variants::of(written_time(dataset, variable), place),
             digest: found.digest.map(|digest| Variants::of(digest, place)),
+            spread: found.values.map(Spread::of),
             attributes: attributes_of(variable.attributes.iter(), place),
             spans: found.span.map(|span| [(span.calendar(), (place, span))].into()),
             chunk_shape: (place, variable.storage.chunk_shape.clone()),
@@ -99,6 +103,13 @@ impl VariableSchema {
                 Some(known)
             }
             // A file in which it has the concat dimension: the dimensions contradict anyway.
+            _ => None,
+        };
+        self.spread = match (self.spread.take(), other.spread) {
+            (Some(mut known), Some(more)) => {
+                known.merge(&more);
+                Some(known)
+            }
             _ => None,
         };
         merge_maps(&mut self.attributes, other.attributes, Variants::merge);
