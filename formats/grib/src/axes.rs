@@ -112,8 +112,7 @@ impl Axes {
                 (longest_first, axis.values.order())
             });
             for (rank, place) in places.into_iter().enumerate() {
-                names[place] =
-                    if rank == 0 { base.to_owned() } else { format!("{base}_{rank}") };
+                names[place] = if rank == 0 { base.to_owned() } else { format!("{base}_{rank}") };
             }
         }
         names.into_iter().enumerate().map(|(place, name)| (AxisId(place), name)).collect()

@@ -50,7 +50,8 @@ impl<'a> Bits<'a> {
     /// Fewer bits than that.
     pub(crate) fn skip(&mut self, count: u64, width: u32) -> Result<()> {
         let bits = count.checked_mul(u64::from(width)).and_then(|bits| usize::try_from(bits).ok());
-        let end = bits.and_then(|bits| self.at.checked_add(bits)).map(|end| end.next_multiple_of(8));
+        let end =
+            bits.and_then(|bits| self.at.checked_add(bits)).map(|end| end.next_multiple_of(8));
         match end.filter(|end| end / 8 <= self.bytes.len()) {
             Some(end) => {
                 self.at = end;

@@ -31,12 +31,7 @@ pub(crate) struct CubeAxes {
 impl CubeAxes {
     /// The axes along which messages lie, in the order of dimensions.
     pub(crate) fn outer(&self) -> impl Iterator<Item = AxisId> {
-        self.outer_all().into_iter().flatten()
-    }
-
-    /// The same, by the axes of a hypercube.
-    pub(crate) fn outer_all(&self) -> [Option<AxisId>; 4] {
-        [self.number, Some(self.time), Some(self.step), Some(self.level)]
+        [self.number, Some(self.time), Some(self.step), Some(self.level)].into_iter().flatten()
     }
 }
 
@@ -95,10 +90,9 @@ fn inner_axes(grid: usize, index: &Index, axes: &mut Axes) -> Vec<AxisId> {
             axis("latitude", AxisValues::Floats(latitudes.clone()), true),
             axis("longitude", AxisValues::Floats(longitudes.clone()), true),
         ],
-        (_, Shape::Rows { ni, nj }) => vec![
-            axis("y", AxisValues::Unknown(nj), true),
-            axis("x", AxisValues::Unknown(ni), true),
-        ],
+        (_, Shape::Rows { ni, nj }) => {
+            vec![axis("y", AxisValues::Unknown(nj), true), axis("x", AxisValues::Unknown(ni), true)]
+        }
         (_, Shape::List { count }) => {
             vec![axis(VALUES, AxisValues::Points { grid, count }, true)]
         }
@@ -109,16 +103,12 @@ fn inner_axes(grid: usize, index: &Index, axes: &mut Axes) -> Vec<AxisId> {
 /// What CF calls a coordinate, and its units.
 pub(crate) fn words_of(base: &str) -> Attributes {
     let words: &[(&str, &str)] = match base {
-        "latitude" => &[
-            ("units", "degrees_north"),
-            ("standard_name", "latitude"),
-            ("long_name", "latitude"),
-        ],
-        "longitude" => &[
-            ("units", "degrees_east"),
-            ("standard_name", "longitude"),
-            ("long_name", "longitude"),
-        ],
+        "latitude" => {
+            &[("units", "degrees_north"), ("standard_name", "latitude"), ("long_name", "latitude")]
+        }
+        "longitude" => {
+            &[("units", "degrees_east"), ("standard_name", "longitude"), ("long_name", "longitude")]
+        }
         "number" => &[
             ("units", "1"),
             ("standard_name", "realization"),

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use array::error::{Error, Result};
 
-use crate::fault::corrupt;
+use crate::fault::{corrupt, unsupported};
 use crate::field::Field;
 use crate::levels::words;
 use crate::parameters::Parameter;
+
+/// Elements of a hypercube whose bytes can be counted by all.
+const MOST_ELEMENTS: u128 = 1 << 58;
 
 /// Fields that are one variable, and where each lies in it.
 #[derive(Debug, Clone)]
@@ -96,31 +99,11 @@ impl CubeKey {
 }
 
 impl Cube {
-    /// Whether a place has no field.
-    pub(crate) fn is_hole(&self, place: u64) -> bool {
-        !self.cells.contains_key(&place)
-    }
-
     /// Places along every axis: members, references, steps, levels.
-    pub(crate) fn lengths(&self) -> [u64; 4] {
+    fn lengths(&self) -> [u64; 4] {
         let lengths =
             [self.members.len(), self.references.len(), self.steps.len(), self.levels.len()];
         lengths.map(|length| length as u64)
-    }
-
-    /// The number of places.
-    pub(crate) fn place_count(&self) -> u64 {
-        self.lengths().iter().product()
-    }
-
-    /// The place along every axis of a place in C order.
-    pub(crate) fn index_of(&self, mut place: u64) -> [u64; 4] {
-        let mut index = self.lengths();
-        for length in index.iter_mut().rev() {
-            let (rest, at) = (place / *length, place % *length);
-            (place, *length) = (rest, at);
-        }
-        index
     }
 
     /// Puts fields into their places; the second of two fields for one place is returned with the
@@ -209,8 +192,21 @@ fn differ_in_start(places: &[usize], fields: &[Field]) -> bool {
 }
 
 fn checked(key: CubeKey, built: Built, fields: &[Field]) -> (CubeKey, Result<Cube>) {
-    let Some((first, second)) = built.twice else { return (key, Ok(built.cube)) };
-    (key, Err(two_of_one(&fields[first], &fields[second])))
+    if let Some((first, second)) = built.twice {
+        return (key, Err(two_of_one(&fields[first], &fields[second])));
+    }
+    let points = fields[built.cube.sample].packed.point_count;
+    let elements =
+        built.cube.lengths().iter().fold(u128::from(points), |product, &length| {
+            product.saturating_mul(u128::from(length))
+        });
+    if elements > MOST_ELEMENTS {
+        let count = built.cube.cells.len();
+        let message =
+            format!("{count} messages are so far apart that their hypercube is too large");
+        return (key, Err(unsupported(message).mend("bake the files of fewer times at once")));
+    }
+    (key, Ok(built.cube))
 }
 
 fn two_of_one(first: &Field, second: &Field) -> Error {

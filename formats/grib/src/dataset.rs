@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use array::error::Result;
-use array::{AttributeValue, Attributes, Chunk, DType, Dataset, Dimension, Scalar, Storage, Variable};
+use array::{
+    AttributeValue, Attributes, Chunk, DType, Dataset, Dimension, Scalar, Storage, Variable,
+};
 
 use crate::axes::{Axes, AxisId, AxisValues};
 use crate::coordinates::{self, CubeAxes};
 use crate::cube::{Cube, cubes};
 use crate::field::Field;
-use crate::file::Hole;
 use crate::grid::Points;
 use crate::held::Coordinate;
 use crate::names::names;
@@ -35,8 +36,6 @@ pub(crate) struct Built {
     pub(crate) dataset: Dataset,
     /// By the names of variables, those that were left out of the dataset among them.
     pub(crate) arrays: BTreeMap<String, Result<StoredArray>>,
-    /// Places without a message, by the names of variables.
-    pub(crate) holes: BTreeMap<String, Vec<Hole>>,
     /// The names of latitude and longitude of grids without rows of one length.
     point_names: BTreeMap<usize, Vec<String>>,
 }
@@ -155,8 +154,7 @@ impl Built {
                     self.add_held(name, dimensions.clone(), shape.clone(), chunk, kind);
                     self.add_dimension("bounds", 2, false);
                     let shape: Vec<u64> = shape.iter().copied().chain([2]).collect();
-                    let dimensions =
-                        dimensions.into_iter().chain(["bounds".to_owned()]).collect();
+                    let dimensions = dimensions.into_iter().chain(["bounds".to_owned()]).collect();
                     let chunk = Coordinate::Held(Chunk::of(shape.clone(), layers.as_flattened())?);
                     let kind = (DType::Float64, Attributes::default());
                     self.add_held(&bounds, dimensions, shape, chunk, kind);
@@ -279,7 +277,7 @@ impl Built {
             shard_shape: None,
             codecs: parts.codecs(),
         };
-        self.note_holes(name, cube, own, axes);
+        self.note_holes(&parts);
         let attributes = attributes(&index.fields[cube.sample], cube, index, &others);
         let variable = Variable {
             name: name.to_owned(),
@@ -293,29 +291,19 @@ impl Built {
         self.add(variable, StoredArray::Packed(parts));
     }
 
-    fn note_holes(&mut self, name: &str, cube: &Cube, own: &CubeAxes, axes: &Axes) {
-        let count = cube.place_count();
-        let missing = count - cube.cells.len() as u64;
+    fn note_holes(&mut self, parts: &Parts) {
+        let (count, name) = (parts.place_count(), &parts.variable);
+        let missing = count - parts.cells.len() as u64;
         if missing == 0 {
             return;
         }
-        let places = (0..count).filter(|place| cube.is_hole(*place));
-        let is_dimension = own.outer_all().map(|id| id.is_some_and(|id| axes.get(id).is_dimension));
-        let holes: Vec<Hole> = places
-            .map(|place| {
-                let index = cube.index_of(place).into_iter().zip(is_dimension);
-                let index = index.filter(|(_, is_kept)| *is_kept).map(|(at, _)| at);
-                Hole { index: index.collect() }
-            })
-            .collect();
-        let shown: Vec<String> =
-            holes.iter().take(HOLES_SHOWN).map(|hole| format!("{:?}", hole.index)).collect();
-        let more = if holes.len() > HOLES_SHOWN { ", ..." } else { "" };
+        let shown = parts.holes().take(HOLES_SHOWN).map(|index| format!("{index:?}"));
+        let shown: Vec<String> = shown.collect();
+        let more = if missing > HOLES_SHOWN as u64 { ", ..." } else { "" };
         self.dataset.warnings.push(format!(
             "variable `{name}` has no message at {missing} of {count} places, which are NaN: {}{more}",
             shown.join(", ")
         ));
-        self.holes.insert(name.to_owned(), holes);
     }
 }
 

@@ -104,9 +104,13 @@ impl GribFile {
         &self.unread
     }
 
-    /// The places of a variable that no message fills.
-    pub fn holes(&self, variable: &str) -> &[Hole] {
-        self.built.holes.get(variable).map_or(&[], Vec::as_slice)
+    /// The places of a variable that no message fills, in C order.
+    pub fn holes(&self, variable: &str) -> impl Iterator<Item = Hole> {
+        let parts = match self.built.arrays.get(variable) {
+            Some(Ok(StoredArray::Packed(parts))) => Some(parts),
+            _ => None,
+        };
+        parts.into_iter().flat_map(|parts| parts.holes()).map(|index| Hole { index })
     }
 
     /// The number of fields that can be read.

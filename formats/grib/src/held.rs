@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use array::error::{Error, Result};
-use array::{
-    ArraySource, Chunk, ChunkGrid, Fetched, Placement, Region, Scalar, SourceFacts,
-};
+use array::{ArraySource, Chunk, ChunkGrid, Fetched, Placement, Region, Scalar, SourceFacts};
 
 use crate::grid::ReducedRows;
 

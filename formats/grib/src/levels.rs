@@ -43,12 +43,12 @@ pub(crate) fn words(kind: &str) -> LevelWords {
         "heightAboveGround" | "heightAboveGroundLayer" => {
             ("height", "height above the surface", "up")
         }
-        "heightAboveSea" | "heightAboveSeaLayer" => ("altitude", "height above mean sea level", "up"),
+        "heightAboveSea" | "heightAboveSeaLayer" => {
+            ("altitude", "height above mean sea level", "up")
+        }
         "depthBelowLand" | "depthBelowLandLayer" => ("depth", "soil depth", "down"),
         "depthBelowSea" | "depthBelowSeaLayer" => ("depth", "depth below the sea surface", "down"),
-        "hybrid" => {
-            ("atmosphere_hybrid_sigma_pressure_coordinate", "hybrid level", "down")
-        }
+        "hybrid" => ("atmosphere_hybrid_sigma_pressure_coordinate", "hybrid level", "down"),
         _ => ("", "", ""),
     };
     let told = |text: &'static str| (!text.is_empty()).then_some(text);
@@ -123,7 +123,12 @@ pub(crate) fn of_edition_1(section: &Octets<'_>) -> Result<Level> {
     let known = EDITION_1.iter().find(|(code, ..)| *code == kind);
     let Some(&(_, name, form, units)) = known else {
         let first = section.unsigned(11, 2)? as f64;
-        return Ok(Level { kind: format!("level_{kind}").into(), first, second: None, units: None });
+        return Ok(Level {
+            kind: format!("level_{kind}").into(),
+            first,
+            second: None,
+            units: None,
+        });
     };
     let kind = Cow::Borrowed(name);
     Ok(match form {
@@ -327,6 +332,8 @@ mod tests {
         let keys = Keys {
             place: [0, 0, 0],
             centre: 0,
+            versions: [30, 0],
+            is_early: false,
             processing: None,
             surfaces,
             scales: [Some(scale), Some(scale)],

@@ -101,7 +101,8 @@ mod tests {
             &[key("isobaricInhPa", "instant"), key("surface", "instant"), key("surface", "avg")],
             &["t_isobaricInhPa", "t_surface_instant", "t_surface_avg"],
         );
-        let hours = |hours: i64| CubeKey { interval: Some(hours * 3600), ..key("surface", "accum") };
+        let hours =
+            |hours: i64| CubeKey { interval: Some(hours * 3600), ..key("surface", "accum") };
         check(&[hours(6), hours(12)], &["t_6h", "t_12h"]);
         let mean = CubeKey { derived: Some(0), ..key("surface", "instant") };
         check(&[key("surface", "instant"), mean], &["t", "t_mean"]);

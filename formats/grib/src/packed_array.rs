@@ -87,6 +87,27 @@ impl Parts {
         self.shape.iter().enumerate().map(|(i, &n)| if i < outer { 1 } else { n }).collect()
     }
 
+    /// The number of places for messages.
+    pub(crate) fn place_count(&self) -> u64 {
+        self.outer().iter().product()
+    }
+
+    /// The places without a message, along the outer dimensions.
+    pub(crate) fn holes(&self) -> impl Iterator<Item = Vec<u64>> {
+        let holes = (0..self.place_count()).filter(|place| !self.cells.contains_key(place));
+        holes.map(|mut place| {
+            let mut index = self.outer().to_vec();
+            for length in index.iter_mut().rev() {
+                (place, *length) = (place / *length, place % *length);
+            }
+            index
+        })
+    }
+
+    fn outer(&self) -> &[u64] {
+        &self.shape[..self.shape.len() - self.inner_rank]
+    }
+
     /// The packings of the messages, each once.
     pub(crate) fn codecs(&self) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
@@ -222,8 +243,7 @@ impl Visit {
         let outer = parts.shape.len() - parts.inner_rank;
         let place = places.get_mut(self.place).ok_or_else(|| Error::internal("no such place"))?;
         let at: Vec<u64> = place.at.iter().zip(&self.at).map(|(a, b)| a + b).collect();
-        let extent: Vec<u64> =
-            std::iter::repeat_n(1, outer).chain(self.inner.shape()).collect();
+        let extent: Vec<u64> = std::iter::repeat_n(1, outer).chain(self.inner.shape()).collect();
         place.into.check(&at, &extent, parts.dtype)?;
         let source_start: Vec<u64> =
             std::iter::repeat_n(0, outer).chain(self.inner.start()).collect();
@@ -237,7 +257,9 @@ impl Visit {
         };
         let item = parts.dtype.item_bytes().unwrap_or(1);
         let bytes = place.into.fixed_mut().ok_or_else(|| Error::internal("texts for numbers"))?;
-        copy.for_each_run(|from, to, length| run(from, &mut bytes[to * item..(to + length) * item]));
+        copy.for_each_run(|from, to, length| {
+            run(from, &mut bytes[to * item..(to + length) * item])
+        });
         Ok(())
     }
 }

@@ -15,6 +15,11 @@ pub(crate) const NCEP: u16 = 7;
 /// Of the European Centre for Medium-Range Weather Forecasts.
 pub(crate) const ECMWF: u16 = 98;
 
+/// Added to centres for the rows that were before version 34 of the master tables.
+const EARLY: u16 = 1000;
+/// The last version of the master tables by which ECMWF gives parameters their earlier names.
+pub(crate) const LAST_EARLY_VERSION: u8 = 33;
+
 /// What is known of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Parameter {
@@ -39,6 +44,10 @@ pub(crate) struct Keys {
     pub(crate) place: [u8; 3],
     /// The centre that made the message.
     pub(crate) centre: u16,
+    /// The versions of the master tables and of the local ones.
+    pub(crate) versions: [u8; 2],
+    /// Whether names are those that ECMWF had before version 34 of the master tables.
+    pub(crate) is_early: bool,
     /// The type of statistical processing, in templates that have one.
     pub(crate) processing: Option<i64>,
     /// Types of the two surfaces.
@@ -70,6 +79,7 @@ impl Keys {
             "T" => Some(self.process),
             "L" => self.range_length,
             "U" => self.range_unit,
+            "V" => Some(i64::from(self.versions[1])),
             _ => None,
         };
         value.is_some() && is(value, wanted)
@@ -135,23 +145,24 @@ impl Table {
         table
     }
 
-    /// What is known of the parameter at a place, the tables of its centre before those of all.
+    /// What is known of the parameter at a place by the tables of some centres, of which later ones
+    /// win over earlier ones that are as telling.
     fn find(
         &self,
         centres: &[u16],
+        cf_centres: [u16; 2],
         place: &str,
         holds: &dyn Fn(&str) -> bool,
         unknown: String,
     ) -> Parameter {
         let code: Arc<str> = place.into();
-        let names = centres.iter().find_map(|&centre| best(&self.names, centre, place, holds));
+        let names = best(&self.names, centres, place, holds);
         let Some((short_name, units, name)) = names else {
             let variable = unknown.into();
             let (short_name, units, name, standard_name) = (None, None, None, None);
             return Parameter { code, variable, short_name, units, name, standard_name };
         };
-        let of = |rows| centres.iter().find_map(|&centre| best(rows, centre, place, holds));
-        let variable = of(&self.variables).unwrap_or(short_name);
+        let variable = best(&self.variables, &cf_centres, place, holds).unwrap_or(short_name);
         let told = |text: &'static str| (text != "~").then_some(text);
         Parameter {
             code,
@@ -159,7 +170,7 @@ impl Table {
             short_name: Some(short_name),
             units: told(units).map(|units| if units == "dimensionless" { "1" } else { units }),
             name: told(name),
-            standard_name: of(&self.standard_names),
+            standard_name: best(&self.standard_names, &cf_centres, place, holds),
         }
     }
 }
@@ -167,11 +178,12 @@ impl Table {
 /// The row with the most conditions, all of which hold; of several, the last.
 fn best<T: Copy>(
     rows: &BTreeMap<Place, Vec<Row<T>>>,
-    centre: u16,
+    centres: &[u16],
     place: &str,
     holds: &dyn Fn(&str) -> bool,
 ) -> Option<T> {
-    let fitting = rows.get(&(centre, place))?.iter().filter(|row| row.conditions.iter().all(|text| holds(text)));
+    let rows = centres.iter().filter_map(|&centre| rows.get(&(centre, place))).flatten();
+    let fitting = rows.filter(|row| row.conditions.iter().all(|text| holds(text)));
     fitting.max_by_key(|row| row.conditions.len()).map(|row| row.value)
 }
 
@@ -193,20 +205,24 @@ pub(crate) fn of_edition_1(table: u8, number: u8, centre: u16, sub_centre: u16) 
         (false, _) => &[0],
     };
     let unknown = format!("param_t{table}_{number}");
-    EDITION_1.find(centres, &place, &|_| true, unknown)
+    EDITION_1.find(centres, [0, if is_local { ECMWF } else { 0 }], &place, &|_| true, unknown)
 }
 
 /// The parameter of a message of edition 2.
 pub(crate) fn of_edition_2(keys: &Keys) -> Parameter {
     let [discipline, category, number] = keys.place;
     let place = format!("{discipline}.{category}.{number}");
+    let is_changed = EDITION_2.names.contains_key(&(EARLY, &*place));
     let centres: &[u16] = match keys.centre {
-        NCEP => &[NCEP, 0],
-        ECMWF => &[ECMWF, 0],
+        NCEP => &[0, NCEP],
+        ECMWF if keys.is_early && is_changed => &[EARLY, EARLY + ECMWF],
+        ECMWF if keys.is_early => &[0, EARLY + ECMWF],
+        ECMWF => &[0, ECMWF],
+        _ if keys.is_early && is_changed => &[EARLY],
         _ => &[0],
     };
     let unknown = format!("param_{discipline}_{category}_{number}");
-    EDITION_2.find(centres, &place, &|condition| keys.holds(condition), unknown)
+    EDITION_2.find(centres, [0, keys.centre], &place, &|condition| keys.holds(condition), unknown)
 }
 
 #[cfg(test)]
@@ -217,6 +233,8 @@ mod tests {
         Keys {
             place,
             centre: 0,
+            versions: [30, 0],
+            is_early: false,
             processing: None,
             surfaces: [surface, 255],
             scales: [Some(0), None],
@@ -246,6 +264,11 @@ mod tests {
         let local = keys([0, 16, 196], 200, 0);
         check(&local, "param_0_16_196", None);
         check(&Keys { centre: NCEP, ..local }, "refc", Some("dB"));
+        let rain = Keys { processing: Some(1), versions: [27, 1], ..keys([0, 1, 193], 1, 0) };
+        check(&rain, "param_0_1_193", None);
+        check(&Keys { centre: ECMWF, is_early: true, ..rain }, "tp", Some("m"));
+        let early = Keys { centre: ECMWF, is_early: true, ..keys([0, 0, 0], 103, 2) };
+        check(&early, "t2m", Some("K"));
     }
 
     #[test]

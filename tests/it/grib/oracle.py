@@ -14,6 +14,7 @@ import numpy as np
 MISSING = 1.7e308
 TEXTS = ["cfVarName", "shortName", "units", "typeOfLevel", "stepType", "gridType", "packingType"]
 NUMBERS = ["edition", "offset", "number"]
+eccodes.codes_grib_multi_support_on()
 EPOCH = np.datetime64("1970-01-01T00:00:00")
 
 
@@ -58,6 +59,12 @@ def message(handle):
     eccodes.codes_set(handle, "missingValue", MISSING)
     values = eccodes.codes_get_array(handle, "values", ktype=float)
     values[values == MISSING] = np.nan
+    # It gives values in the order of the file, but places as if all rows ran alike.
+    if get(handle, "alternativeRowScanning", int):
+        line = get(handle, "Nj" if get(handle, "jPointsAreConsecutive", int) else "Ni", int)
+        lines = values.reshape(-1, line)
+        lines[1::2] = lines[1::2, ::-1].copy()
+        values = lines.ravel()
     if told["gridType"] in ("regular_ll", "regular_gg"):
         latitudes = np.round(eccodes.codes_get_array(handle, "latitudes"), 9)
         longitudes = np.round(eccodes.codes_get_array(handle, "longitudes"), 9)
@@ -72,7 +79,7 @@ def message(handle):
             told[key] = eccodes.codes_get_array(handle, key).tolist()
     told["single"] = crc(values.astype("<f4"))
     told["double"] = crc(values.astype("<f8"))
-    told["first"] = [float(v) for v in values.ravel()[:4]]
+    told["first"] = str(values.ravel()[:4])
     return told
 
 

@@ -1,5 +1,6 @@
 //! What ecCodes reads of the same files, where an interpreter with it is at hand.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -67,8 +68,9 @@ pub(crate) fn compare(file: &GribFile, told: &Value, equal: &mut usize) -> Vec<S
     let data = file.dataset().variables.iter();
     for variable in data.filter(|it| it.attributes.get("GRIB_parameter").is_some()) {
         let cells = Cells::of(file, variable);
+        let holes: BTreeSet<Vec<u64>> = file.holes(&variable.name).map(|hole| hole.index).collect();
         for place in 0..cells.count() {
-            if file.holes(&variable.name).iter().any(|hole| hole.index == cells.index(place)) {
+            if holes.contains(&cells.index(place)) {
                 continue;
             }
             let same = left.iter().position(|message| cells.is(place, message));
@@ -95,6 +97,8 @@ struct Cells<'a> {
     file: &'a GribFile,
     variable: &'a Variable,
     inner_rank: usize,
+    /// The values of coordinates by their plain names, and the axis that they label.
+    coordinates: BTreeMap<&'a str, (Option<usize>, Vec<f64>)>,
 }
 
 impl<'a> Cells<'a> {
@@ -102,7 +106,17 @@ impl<'a> Cells<'a> {
         let inner = ["latitude", "longitude", "x", "y", "values"];
         let is_inner = |name: &&String| inner.contains(&name.split('_').next().unwrap_or(""));
         let inner_rank = variable.dimensions.iter().filter(is_inner).count();
-        Self { file, variable, inner_rank }
+        let others = variable.attributes.text("coordinates").unwrap_or_default().split(' ');
+        let axes = variable.dimensions.iter().enumerate();
+        let axes = axes.map(|(axis, name)| (Some(axis), name.as_str()));
+        let all = axes.chain(others.map(|name| (None, name)));
+        let known = all.filter(|(_, name)| file.dataset().variable(name).is_some());
+        let plain = |name: &'a str| match name.rsplit_once('_') {
+            Some((base, rank)) if rank.parse::<u32>().is_ok() => base,
+            _ => name,
+        };
+        let values = known.map(|(axis, name)| (plain(name), (axis, numbers(file, name))));
+        Self { file, variable, inner_rank, coordinates: values.collect() }
     }
 
     fn outer(&self) -> &[u64] {
@@ -127,18 +141,11 @@ impl<'a> Cells<'a> {
 
     /// The value of a coordinate of the message at a place; NaN if the variable has none.
     fn coordinate(&self, place: u64, base: &str) -> f64 {
-        let is_base = |name: &str| {
-            name == base
-                || name.strip_prefix(base).and_then(|rest| rest.strip_prefix('_')).is_some_and(
-                    |rank| rank.parse::<u32>().is_ok(),
-                )
-        };
-        if let Some(axis) = self.variable.dimensions.iter().position(|name| is_base(name)) {
-            let values = numbers(self.file, &self.variable.dimensions[axis]);
-            return values[self.index(place)[axis] as usize];
+        match self.coordinates.get(base) {
+            Some((Some(axis), values)) => values[self.index(place)[*axis] as usize],
+            Some((None, values)) => values[0],
+            None => f64::NAN,
         }
-        let scalar = self.text("coordinates").split(' ').find(|name| is_base(name));
-        scalar.map_or(f64::NAN, |name| numbers(self.file, name)[0])
     }
 
     /// Whether a message of ecCodes is the one at a place.
@@ -201,8 +208,13 @@ impl<'a> Cells<'a> {
         match bytes_of(self.file, name, &region) {
             Ok(bytes) if crc32(&bytes) == message[key] => {}
             Ok(bytes) => {
-                let first: Vec<f32> = bytes.as_chunks::<4>().0.iter().take(4)
-                    .map(|cell| f32::from_le_bytes(*cell)).collect();
+                let first: Vec<f32> = bytes
+                    .as_chunks::<4>()
+                    .0
+                    .iter()
+                    .take(4)
+                    .map(|cell| f32::from_le_bytes(*cell))
+                    .collect();
                 found.push(format!("{shown}: {key} {first:?}, theirs {}", message["first"]));
             }
             Err(error) => found.push(format!("{shown}: {error}")),
@@ -211,7 +223,7 @@ impl<'a> Cells<'a> {
             if let Some(theirs) = message[theirs].as_array() {
                 let own = self.axis(own);
                 let theirs: Vec<f64> = theirs.iter().filter_map(Value::as_f64).collect();
-                if !are_near(&own, &theirs) {
+                if !are_near(own, &theirs) {
                     let (own, theirs) = (own.get(..4), theirs.get(..4));
                     found.push(format!("{shown}: {own:?}, theirs {theirs:?}"));
                 }
@@ -220,20 +232,14 @@ impl<'a> Cells<'a> {
         found
     }
 
-    fn axis(&self, base: &str) -> Vec<f64> {
-        let others = self.text("coordinates").split(' ');
-        let mut names = self.variable.dimensions.iter().map(String::as_str).chain(others);
-        let name = names.find(|name| name.split('_').next() == Some(base));
-        name.map_or(Vec::new(), |name| numbers(self.file, name))
+    fn axis(&self, base: &str) -> &[f64] {
+        self.coordinates.get(base).map_or(&[], |(_, values)| values)
     }
 }
 
-/// Whether degrees are the same but for rounding and full turns.
+/// Whether degrees are the same but for rounding.
 fn are_near(own: &[f64], theirs: &[f64]) -> bool {
-    let is_near = |(a, b): (&f64, &f64)| {
-        let apart = (a - b).rem_euclid(360.0);
-        apart.min(360.0 - apart) < 1e-6
-    };
+    let is_near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-6;
     own.len() == theirs.len() && own.iter().zip(theirs).all(is_near)
 }
 

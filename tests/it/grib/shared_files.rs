@@ -12,10 +12,18 @@ use super::peer::{ask, compare, eccodes, make};
 use super::reading::{Folder, open};
 
 /// Files that are refused, with the code and a part of the reason.
-const REFUSED: [(&str, ErrorCode, &str); 2] = [
+const REFUSED: [(&str, ErrorCode, &str); 3] = [
     ("era5-levels-corrupted.grib", ErrorCode::CORRUPT, "the message"),
+    ("regular_gg_wrong_increment.grib", ErrorCode::CORRUPT, "64 rows from latitude 87.863799"),
     ("spherical_harmonics.grib", ErrorCode::UNSUPPORTED_FEATURE, "spherical harmonics"),
 ];
+
+/// Where we differ from ecCodes: file, a part of what differs, why.
+const DIFFERENT: [(&str, &str, &str); 1] = [(
+    "regular_ll_wrong_increment.grib",
+    "theirs Some([90.0, 88.0, 86.0, 84.0])",
+    "37 rows from 90 to -90 with a step of 2: they believe the step, we the first and last row",
+)];
 
 fn files() -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -60,8 +68,7 @@ fn every_file_opens_or_is_refused_as_foreseen() {
 #[test]
 fn messages_of_shared_files_are_those_of_eccodes() {
     let Some(python) = eccodes() else { return };
-    let files: Vec<PathBuf> =
-        files().into_iter().filter(|path| refusal(path).is_none()).collect();
+    let files: Vec<PathBuf> = files().into_iter().filter(|path| refusal(path).is_none()).collect();
     check(&python, &files);
 }
 
@@ -84,7 +91,15 @@ fn check(python: &Path, files: &[PathBuf]) {
         assert!(told.get("refused").is_none(), "{}: {}", path.display(), told["refused"]);
         match open(path) {
             Ok(file) => {
-                let found = compare(&file, told, &mut equal);
+                let mut found = compare(&file, told, &mut equal);
+                let is_known = |difference: &String| {
+                    DIFFERENT
+                        .iter()
+                        .any(|(name, part, _)| path.ends_with(name) && difference.contains(part))
+                };
+                let count = found.len();
+                found.retain(|difference| !is_known(difference));
+                equal += count - found.len();
                 let found = found.iter().take(4);
                 differences.extend(found.map(|it| format!("{}: {it}", path.display())));
             }

@@ -112,7 +112,11 @@ impl Differences {
                 match self.order {
                     0 => difference,
                     1 => self.last.wrapping_add(biased),
-                    _ => self.last.wrapping_mul(2).wrapping_sub(self.before_last).wrapping_add(biased),
+                    _ => self
+                        .last
+                        .wrapping_mul(2)
+                        .wrapping_sub(self.before_last)
+                        .wrapping_add(biased),
                 }
             }
         };

@@ -157,14 +157,15 @@ impl Grid {
 /// # Errors
 /// A step of nothing.
 pub(crate) fn longitudes(span: Span, count: u64, scan: Scan) -> Result<Vec<f64>> {
-    let Span { first, mut last, step } = span;
+    let Span { mut first, mut last, step } = span;
+    // As peers have it, a row across the date line or the meridian of Greenwich begins in the west.
     if scan.is_west {
         while last > first {
             last -= 360.0;
         }
     } else {
         while last < first {
-            last += 360.0;
+            first -= 360.0;
         }
     }
     if count > 1 && first == last {
@@ -202,7 +203,8 @@ pub(crate) fn gaussian_latitudes(n: u64, first: f64, count: u64, scan: Scan) -> 
         rows.reverse();
     }
     let distance = |row: &f64| (row - first).abs();
-    let nearest = (0..rows.len()).min_by(|&a, &b| distance(&rows[a]).total_cmp(&distance(&rows[b])));
+    let nearest =
+        (0..rows.len()).min_by(|&a, &b| distance(&rows[a]).total_cmp(&distance(&rows[b])));
     let start = nearest.unwrap_or(0);
     let is_row = distance(&rows[start]) < 22.5 / n as f64;
     match rows.get(start..start.saturating_add(count as usize)) {
@@ -233,7 +235,7 @@ mod tests {
     fn longitudes_go_on_across_the_date_line_and_either_way() {
         check(0.0, 270.0, 0, &[0.0, 90.0, 180.0, 270.0]);
         check(-180.0, 90.0, 0, &[-180.0, -90.0, 0.0, 90.0]);
-        check(270.0, 90.0, 0, &[270.0, 360.0, 450.0]);
+        check(270.0, 90.0, 0, &[-90.0, 0.0, 90.0]);
         check(90.0, 270.0, 0x80, &[90.0, 0.0, -90.0]);
         check(0.0, 0.0, 0, &[0.0, 90.0, 180.0, 270.0, 360.0]);
         check(7.0, 7.0, 0, &[7.0]);

@@ -117,9 +117,7 @@ impl Current {
                         None => Err(corrupt("a bitmap as defined before, and none was")),
                     },
                     255 => Ok(None),
-                    other => {
-                        Err(unsupported(format!("the bitmap {other}, which is only named")))
-                    }
+                    other => Err(unsupported(format!("the bitmap {other}, which is only named"))),
                 });
             }
             other => return Err(corrupt(format!("section {other} at byte {}", section.at))),
@@ -129,11 +127,14 @@ impl Current {
 }
 
 fn source(section: &Octets<'_>) -> Result<Source> {
-    let number = |octet, count| Ok::<_, array::error::Error>(section.unsigned(octet, count)? as i64);
+    let number =
+        |octet, count| Ok::<_, array::error::Error>(section.unsigned(octet, count)? as i64);
     let date = [number(13, 2)?, number(15, 1)?, number(16, 1)?];
     let time = [number(17, 1)?, number(18, 1)?, number(19, 1)?];
     Ok(Source {
         centre: section.unsigned(6, 2)? as u16,
+        sub_centre: section.unsigned(8, 2)? as u16,
+        versions: [section.octet(10)?, section.octet(11)?],
         reference: Moment::new(date, time)?,
         data_type: section.octet(21)?,
     })

@@ -7,12 +7,15 @@ use crate::fault::unsupported;
 use crate::field::Step;
 use crate::levels::{self, Level};
 use crate::octets::Octets;
-use crate::parameters::{self, Keys, Parameter};
+use crate::parameters::{self, ECMWF, Keys, LAST_EARLY_VERSION, Parameter};
 
 /// What section 1 says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source {
     pub(super) centre: u16,
+    pub(super) sub_centre: u16,
+    /// Versions of the master tables and of the local ones.
+    pub(super) versions: [u8; 2],
     pub(super) reference: Moment,
     /// Analysis, forecast, members of an ensemble: code table 1.4.
     pub(super) data_type: u8,
@@ -67,6 +70,9 @@ pub(super) fn product(section: &Octets<'_>, discipline: u8, source: &Source) -> 
     let keys = Keys {
         place: [discipline, section.octet(10)?, section.octet(11)?],
         centre: source.centre,
+        versions: source.versions,
+        is_early: source.versions[0] <= LAST_EARLY_VERSION
+            && (source.centre == ECMWF || source.sub_centre == ECMWF),
         processing: range.as_ref().map(|range| range.processing.into()),
         surfaces: [section.octet(23)?, section.octet(29)?],
         scales: [section.present_signed(24, 1)?, section.present_signed(30, 1)?],
@@ -100,9 +106,8 @@ struct Range {
 
 impl Range {
     fn parse(section: &Octets<'_>, at: usize) -> Result<Self> {
-        let number = |octet, count| {
-            Ok::<_, array::error::Error>(section.unsigned(octet, count)? as i64)
-        };
+        let number =
+            |octet, count| Ok::<_, array::error::Error>(section.unsigned(octet, count)? as i64);
         let date = [number(at, 2)?, number(at + 2, 1)?, number(at + 3, 1)?];
         let time = [number(at + 4, 1)?, number(at + 5, 1)?, number(at + 6, 1)?];
         Ok(Self {
