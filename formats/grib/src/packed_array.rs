@@ -258,7 +258,7 @@ impl Visit {
         let item = parts.dtype.item_bytes().unwrap_or(1);
         let bytes = place.into.fixed_mut().ok_or_else(|| Error::internal("texts for numbers"))?;
         copy.for_each_run(|from, to, length| {
-            run(from, &mut bytes[to * item..(to + length) * item])
+            run(from, &mut bytes[to * item..(to + length) * item]);
         });
         Ok(())
     }

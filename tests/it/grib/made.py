@@ -66,6 +66,7 @@ def missing(values, made):
 def packed(edition, packing, bits, values=None, with_bitmap=False, decimals=None):
     made = handle(edition)
     values = field(37, 19) if values is None else values
+    eccodes.codes_set_values(made, values)
     eccodes.codes_set(made, "packingType", packing)
     if with_bitmap:
         values = missing(values, made)
@@ -89,7 +90,7 @@ def packings():
                     values = np.tile(np.arange(37.0), 19) if "png" in packing else None
                     made = packed(2, packing, bits, values, with_bitmap=with_bitmap)
                 except eccodes.GribInternalError:
-                    # It cannot write some pictures of few values.
+                    # It cannot write pictures that take more room than their pixels.
                     continue
                 write(name, made)
     for bits in SIMPLE:

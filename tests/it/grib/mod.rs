@@ -4,6 +4,7 @@ mod baking;
 mod cubes;
 mod damage;
 mod peer;
+mod ranges;
 mod reading;
 mod samples;
 mod shared_files;
