@@ -108,6 +108,17 @@ impl Packing {
         }
     }
 
+    /// Bytes of each value that unpacking holds besides it.
+    pub(crate) fn working_bytes(&self) -> u64 {
+        match self {
+            Self::Simple(_) | Self::Complex(..) | Self::Ieee { .. } => 0,
+            Self::Ccsds(..) | Self::Png(_) => 4,
+            Self::SecondOrder(..) => 8,
+            // Pixels, and the coefficients that they are made of.
+            Self::Jpeg2000(_) => 16,
+        }
+    }
+
     /// Whether the values need more than the 24 bits of a single float.
     pub(crate) fn is_wide(&self) -> bool {
         match self {

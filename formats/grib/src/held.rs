@@ -43,6 +43,7 @@ impl HeldArray {
             is_random_access: true,
             codecs: Vec::new(),
             encoded_ratio: 1.0,
+            recode_bytes: 0,
             fill,
         };
         Self { coordinate, facts }

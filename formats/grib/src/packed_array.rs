@@ -63,6 +63,7 @@ impl PackedArray {
             is_random_access: false,
             codecs: parts.codecs(),
             encoded_ratio: if decoded == 0 { 1.0 } else { encoded as f64 / decoded as f64 },
+            recode_bytes: parts.recode_bytes(),
             fill: missing(parts.dtype),
         };
         Self { parts: Arc::clone(parts), facts }
@@ -118,6 +119,17 @@ impl Parts {
             }
         }
         names
+    }
+
+    /// Bytes of each element that decoding takes besides it, for the costliest message.
+    fn recode_bytes(&self) -> u64 {
+        let of_field = |&field: &usize| {
+            let field = &self.index.fields[field];
+            let is_turned = self.index.grids[field.grid].scan.is_by_columns;
+            let turned = if is_turned { self.dtype.estimated_bytes() } else { 0 };
+            field.packed.packing.working_bytes() + turned
+        };
+        self.cells.values().map(of_field).max().unwrap_or(0)
     }
 
     fn name(&self, error: Error) -> Error {

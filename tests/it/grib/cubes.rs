@@ -16,8 +16,7 @@ fn edition_2(messages: &[Message]) -> GribFile {
 
 #[track_caller]
 fn check(file: &GribFile, name: &str, dimensions: &[&str], shape: &[u64]) {
-    let names: Vec<&str> = file.dataset().variables.iter().map(|it| it.name.as_str()).collect();
-    let variable = file.dataset().variable(name).unwrap_or_else(|| panic!("{name} in {names:?}"));
+    let variable = file.dataset().expect_variable(name).expect("a variable");
     assert_eq!((&*variable.dimensions, &*variable.shape), (&*owned(dimensions), shape));
 }
 

@@ -106,7 +106,6 @@ fn check(python: &Path, files: &[PathBuf]) {
             Err(error) => differences.push(format!("{}: {error}", path.display())),
         }
     }
-    println!("{equal} of {total} messages equal");
     assert!(differences.is_empty(), "{} differ\n{}", differences.len(), differences.join("\n"));
     assert_eq!(equal, total);
 }
