@@ -21,6 +21,7 @@ pub use cf;
 pub use chunks;
 pub use dataflow;
 pub use direct;
+pub use grib;
 pub use netcdf;
 pub use objects;
 pub use tabular;

@@ -105,12 +105,14 @@ fn a_file_is_what_it_holds_not_what_it_is_called() {
         ("time,t2m\n0,280.1\n", "no format that Levain reads"),
         ("", "the file is empty"),
         ("<html>404</html>", "HTML"),
-        ("GRIB....", "GRIB"),
     ] {
         let path = folder.put_bytes("field.nc", body.as_bytes());
         bake(&folder, &[&path], &[]).check_refused("E203", 1, &[says, "field.nc"]);
         check_nothing_left(&folder);
     }
+    let path = folder.put_bytes("field.nc", b"GRIB....");
+    let words = ["edition 46 of GRIB", "field.nc"];
+    bake(&folder, &[&path], &[]).check_refused("E202", 1, &words);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod determinism;
 mod engine;
 mod equivalence;
 mod examples;
+mod grib;
 mod http;
 mod joining;
 mod made;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use array::DatasetSource;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use grib::{GribFile, is_grib};
 use netcdf::{NetcdfFile, is_netcdf};
 use objects::{Location, ObjectFile, StoreOptions};
 use serde::{Deserialize, Serialize};
@@ -25,7 +26,7 @@ pub struct SourceVersion {
     pub modified_ms: i64,
 }
 
-/// Opens a Zarr store, a NetCDF or an HDF5 file.
+/// Opens a Zarr store, a NetCDF, an HDF5 or a GRIB file.
 ///
 /// # Errors
 /// Nothing there, another format, or damage; the error names the place.
@@ -84,13 +85,17 @@ fn open_file(
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
     let file = ObjectFile::open(location, options)?;
     let head = file.read(0..file.size_bytes().min(HEAD_BYTES))?;
-    if !is_netcdf(&head) {
-        return Err(unknown_format(&head));
-    }
     let facts = file.facts();
     let version =
         SourceVersion { size_bytes: facts.size_bytes, modified_ms: facts.last_modified_ms };
-    Ok((Arc::new(NetcdfFile::open(file)?), version))
+    let dataset: Arc<dyn DatasetSource> = if is_netcdf(&head) {
+        Arc::new(NetcdfFile::open(file)?)
+    } else if is_grib(&head) {
+        Arc::new(GribFile::open(file)?)
+    } else {
+        return Err(unknown_format(&head));
+    };
+    Ok((dataset, version))
 }
 
 fn open_zarr(
@@ -103,7 +108,6 @@ fn open_zarr(
 fn unknown_format(head: &[u8]) -> Error {
     let guess = match head {
         [] => "the file is empty",
-        [b'G', b'R', b'I', b'B', ..] => "this is a GRIB file, which Levain does not read yet",
         [0x1f, 0x8b, ..] => "this is a gzip file; unpack it first",
         [b'P', b'K', ..] => "this is a zip file; unpack it first",
         [b'<', ..] => "this is an HTML or XML text, perhaps an error page of the server",
@@ -111,5 +115,5 @@ fn unknown_format(head: &[u8]) -> Error {
         _ => "the first bytes are those of no format that Levain reads",
     };
     let error = Error::new(ErrorCode::UNKNOWN_FORMAT, ErrorKind::Unsupported, guess);
-    error.mend("give NetCDF (classic or 4), HDF5 or Zarr")
+    error.mend("give NetCDF (classic or 4), HDF5, GRIB or Zarr")
 }

@@ -1,0 +1,81 @@
+//! The bytes of a file: held whole if there are few, else fetched by ranges.
+//!
+//! Every range is checked against the length of the file before anything is allocated or asked
+//! for. Nothing here knows what the bytes mean.
+
+use std::fmt;
+use std::ops::Range;
+
+use array::error::Result;
+use bytes::Bytes;
+use objects::{ObjectFile, Pending};
+
+use crate::fault::corrupt;
+
+/// Files below this length are read whole, once: one request costs less than three.
+const HELD_BYTES: u64 = 4 << 20;
+
+/// A file that can be read at any place.
+pub(crate) struct FileBytes {
+    file: ObjectFile,
+    name: String,
+    length: u64,
+    held: Option<Bytes>,
+}
+
+impl FileBytes {
+    /// Takes the file, and reads it if it is small.
+    pub(crate) fn new(file: ObjectFile) -> Result<Self> {
+        let (name, length) = (file.location().to_string(), file.size_bytes());
+        let held = if length < HELD_BYTES { Some(file.read(0..length)?) } else { None };
+        Ok(Self { file, name, length, held })
+    }
+
+    /// The place of the file, as users wrote it.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes in the file.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The bytes of one range, waiting for them.
+    pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes> {
+        self.check(&range)?;
+        match &self.held {
+            Some(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            None => self.file.read(range),
+        }
+    }
+
+    /// Starts to fetch ranges together.
+    pub(crate) fn fetch(&self, ranges: Vec<Range<u64>>) -> Result<Pending<Vec<Bytes>>> {
+        ranges.iter().try_for_each(|range| self.check(range))?;
+        Ok(match &self.held {
+            Some(bytes) => {
+                let slice =
+                    |range: Range<u64>| bytes.slice(range.start as usize..range.end as usize);
+                Pending::ready(ranges.into_iter().map(slice).collect())
+            }
+            None => self.file.fetch(ranges),
+        })
+    }
+
+    /// Refuses a range that the file does not hold.
+    pub(crate) fn check(&self, range: &Range<u64>) -> Result<()> {
+        if range.start <= range.end && range.end <= self.length {
+            return Ok(());
+        }
+        let Range { start, end } = range;
+        Err(corrupt(format!("bytes {start}..{end} lie outside of a file of {} bytes", self.length))
+            .at("file", &self.name))
+    }
+}
+
+impl fmt::Debug for FileBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileBytes({}, {} bytes)", self.name, self.length)
+    }
+}

@@ -1,0 +1,10 @@
+//! GRIB files of both editions through the public door.
+
+mod baking;
+mod cubes;
+mod damage;
+mod peer;
+mod ranges;
+mod reading;
+mod samples;
+mod shared_files;
