@@ -41,7 +41,7 @@ pub(crate) enum Command {
     /// Writes a store or a file anew with other chunks
     Rechunk(RechunkArgs),
     /// Says what a bake or a rechunk would do; writes nothing
-    Plan(PlanArgs),
+    Plan(Box<PlanArgs>),
     /// Shows dimensions, variables, chunks, codecs and attributes of any readable file or store
     Inspect(InspectArgs),
     /// Checks that every chunk of a store is there and decodes

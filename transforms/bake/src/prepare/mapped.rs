@@ -17,7 +17,7 @@ pub(super) enum Mapping {
     /// They have one more dimension, the first, of one element.
     Expand,
     /// They are computed, one by one, from what the stored elements mean.
-    Values { packing: Packing, map: ValueMap, dtype: DType },
+    Values { packing: Box<Packing>, map: ValueMap, dtype: DType },
 }
 
 /// What is computed of each value.

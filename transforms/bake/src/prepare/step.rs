@@ -203,7 +203,7 @@ fn rename(dataset: &Dataset, names: &BTreeMap<String, String>, change: &mut Chan
         dimension.name = renamed(&dimension.name);
     }
     for variable in &mut change.dataset.variables {
-        let old = std::mem::replace(&mut variable.name, String::new());
+        let old = std::mem::take(&mut variable.name);
         variable.name = renamed(&old);
         variable.dimensions = variable.dimensions.iter().map(&renamed).collect();
         // Attributes name other variables.
@@ -343,7 +343,7 @@ fn map_values(
         if let Some(fill) = changed.fill.clone() {
             changed.attributes.set("_FillValue", fill);
         }
-        let mapping = Mapping::Values { packing, map: map.clone(), dtype };
+        let mapping = Mapping::Values { packing: Box::new(packing), map: map.clone(), dtype };
         change.mappings.insert(name.clone(), mapping);
     }
     Ok(())
