@@ -103,6 +103,10 @@ pub(crate) struct BakeArgs {
     #[arg(long = "static", value_name = "POLICY")]
     pub(crate) statics: Option<String>,
 
+    /// What becomes of sources that are not there: error, skip (the store names them) [default: error]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) missing_files: Option<String>,
+
     /// What becomes of variables that some files lack: error, union (they are filled there),
     /// intersection (they are left out) [default: error]
     #[arg(long, value_name = "POLICY")]

@@ -56,6 +56,7 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
         options.concat.clone_from(&args.concat);
     }
     given(&mut options.statics, args.statics.as_deref())?;
+    given(&mut options.missing_files, args.missing_files.as_deref())?;
     given(&mut options.presence, args.missing_vars.as_deref())?;
     given(&mut options.packing, args.packing.as_deref())?;
     given(&mut options.attributes, args.attrs.as_deref())?;

@@ -5,8 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ::bake::{
-    ArrayTotal, BakeOptions, BakePlan, CombineSchemas, ScanFiles, Schema, WriteStore,
-    choose_concat, open_prepared,
+    ArrayTotal, BakeOptions, BakePlan, CombineSchemas, MissingFilePolicy, ScanFiles, Schema,
+    WriteStore, choose_concat, open_prepared,
 };
 use chunks::{ByteSize, CopyArrays, Machine};
 use dataflow::cancel::CancelToken;
@@ -16,7 +16,7 @@ use dataflow::plan::StageGraph;
 use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
 use direct::DirectRunner;
-use objects::{Location, StoreOptions, expand};
+use objects::{Location, ObjectFile, StoreOptions, expand};
 use zarr::{ZarrSink, ZarrSource};
 
 use crate::job::destination::Destination;
@@ -155,7 +155,7 @@ impl Bake {
     /// chunks that are not possible, too little memory.
     pub fn scan(&self, observer: &dyn JobObserver) -> Result<ScannedBake> {
         let destination = Destination::new(&self.destination, &self.store)?;
-        let sources = self.expand_sources()?;
+        let (sources, missing) = self.expand_sources()?;
         check_twice(&sources)?;
         destination.check(self.may_overwrite, &sources)?;
         let first = sources.first().ok_or_else(|| {
@@ -170,7 +170,7 @@ impl Bake {
             memory_bytes: self.memory.accounted_bytes()?.saturating_sub(ENGINE_BYTES),
             thread_count: self.threads.get() as u64,
         };
-        let plan = BakePlan::new(
+        let mut plan = BakePlan::new(
             &schema,
             concat,
             &self.destination,
@@ -178,22 +178,41 @@ impl Bake {
             &self.store,
             machine,
         )?;
+        plan.note_missing(&missing);
         Ok(ScannedBake { bake: self.clone(), sources, plan })
     }
 
-    fn expand_sources(&self) -> Result<Vec<Location>> {
-        let mut sources = Vec::new();
+    /// The sources that are there, and those that are missing where that is allowed.
+    fn expand_sources(&self) -> Result<(Vec<Location>, Vec<Location>)> {
+        let (mut sources, mut missing) = (Vec::new(), Vec::new());
         for source in &self.sources {
-            let location = Location::parse(source)?;
-            let is_folder = location.is_local_path().is_some_and(std::path::Path::is_dir);
-            let is_literal = is_folder || !source.contains(['*', '?', '[']);
-            if is_literal && ZarrSource::exists(&location, &self.store)? {
-                sources.push(location);
-            } else {
-                sources.extend(expand(source, &self.store)?);
+            match self.expand_source(source) {
+                Ok(found) => sources.extend(found),
+                Err(error)
+                    if error.kind() == ErrorKind::NotFound
+                        && self.options.missing_files == MissingFilePolicy::Skip =>
+                {
+                    missing.push(Location::parse(source)?);
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(sources)
+        Ok((sources, missing))
+    }
+
+    fn expand_source(&self, source: &str) -> Result<Vec<Location>> {
+        let location = Location::parse(source)?;
+        let is_folder = location.is_local_path().is_some_and(std::path::Path::is_dir);
+        let is_literal = is_folder || !source.contains(['*', '?', '[']);
+        if is_literal && ZarrSource::exists(&location, &self.store)? {
+            return Ok(vec![location]);
+        }
+        let found = expand(source, &self.store)?;
+        if self.options.missing_files == MissingFilePolicy::Skip {
+            // A URL stands for itself, whether or not there is something.
+            found.iter().try_for_each(|it| ObjectFile::open(it, &self.store).map(drop))?;
+        }
+        Ok(found)
     }
 
     fn reduce(

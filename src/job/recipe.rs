@@ -29,6 +29,7 @@ struct Form {
     vars: Vec<String>,
     #[serde(rename = "static")]
     statics: Option<String>,
+    missing_files: Option<String>,
     missing_vars: Option<String>,
     packing: Option<String>,
     attrs: Option<String>,
@@ -103,6 +104,7 @@ impl Form {
             ..BakeOptions::default()
         };
         given(&mut options.statics, "static", self.statics)?;
+        given(&mut options.missing_files, "missing-files", self.missing_files)?;
         given(&mut options.presence, "missing-vars", self.missing_vars)?;
         given(&mut options.packing, "packing", self.packing)?;
         given(&mut options.attributes, "attrs", self.attrs)?;

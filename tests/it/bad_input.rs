@@ -192,7 +192,7 @@ fn layouts_that_are_not_possible_are_refused() {
     check(&["--shards", "time=2", "--zarr-format", "2"], "E109", &["version 2"]);
     check(&["--codec", "lzma:1"], "E100", &["`lzma:1`", "zstd"]);
     check(&["--chunk-size", "much"], "E109", &["`much`", "64MiB"]);
-    check(&["--static", "last"], "E100", &["`last`", "identical, first, concat"]);
+    check(&["--static", "last"], "E100", &["`last`", "identical, close:"]);
     check(&["--mem", "lots"], "E109", &["`lots`", "1GiB"]);
 }
 

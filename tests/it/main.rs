@@ -1,5 +1,6 @@
 //! Tests of the house as a whole, in one binary.
 
+mod asks;
 mod bad_input;
 mod bake;
 mod baking;

@@ -42,8 +42,8 @@ pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
-    StaticPolicy, ZarrVersion,
+    AttributePolicy, BakeOptions, GapPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
+    PresencePolicy, StaticPolicy, ZarrVersion,
 };
 pub use order::Piece;
 pub use plan::{BakePlan, SourceFile, VariablePlan};

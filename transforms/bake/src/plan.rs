@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use array::{Dataset, Scalar, SourceFacts, Variable};
+use array::{AttributeValue, Dataset, Scalar, SourceFacts, Variable};
 use chunks::{CopyPlan, Machine, PlannedCopy};
-use dataflow::error::{Error, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::{ZarrLayout, ZarrSink};
@@ -19,6 +19,8 @@ use crate::schema::{FileSet, Schema};
 use crate::source::{Assembly, JoinedSource, Sources, grid_of};
 use crate::template::{Template, layout_of};
 
+/// The attribute of a store that names the sources that were not there.
+const MISSING_SOURCES: &str = "missing_sources";
 /// The version of the plan's JSON.
 const PLAN_VERSION: u32 = 1;
 
@@ -91,6 +93,7 @@ impl BakePlan {
         machine: Machine,
     ) -> Result<Self> {
         let checked = check(schema, concat.as_deref(), &options)?;
+        check_content(schema)?;
         let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
         let layout = layout_of(&template.dataset, &options)?;
         let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
@@ -164,6 +167,17 @@ impl BakePlan {
         Ok((sink, copies))
     }
 
+    /// Says, also in the store, which sources were not there.
+    pub fn note_missing(&mut self, missing: &[Location]) {
+        let names: Vec<String> = missing.iter().map(Location::to_string).collect();
+        if let Some(first) = names.first() {
+            let sources = if names.len() == 1 { "source is" } else { "sources are" };
+            let note = format!("{} {sources} missing and left out: {first}", names.len());
+            self.warnings.push(if names.len() == 1 { note } else { format!("{note}, ...") });
+            self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
+        }
+    }
+
     /// Elements of the whole store, decoded, in bytes.
     pub fn decoded_bytes(&self) -> u64 {
         self.template.variables.iter().map(Variable::decoded_bytes).sum()
@@ -173,6 +187,22 @@ impl BakePlan {
     pub fn unit_count(&self) -> u64 {
         self.variables.iter().map(|variable| variable.copy.target_unit_count).sum()
     }
+}
+
+/// A store of nothing is not what anybody wants.
+fn check_content(schema: &Schema) -> Result<()> {
+    if !schema.variables.is_empty() {
+        return Ok(());
+    }
+    let groups: Vec<&str> = schema.groups.iter().map(String::as_str).collect();
+    let message = match groups.as_slice() {
+        [] => "there is no variable that can be read".to_owned(),
+        _ => format!("all variables lie in groups, which are not read: {}", groups.join(", ")),
+    };
+    let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+    let warnings = schema.warnings.keys().next();
+    let error = warnings.map_or(error.clone(), |why| error.at("left out", why));
+    Err(error.at("source", schema.location(0)).mend("bake files with variables at their root"))
 }
 
 /// What is decided before variables are planned one by one.

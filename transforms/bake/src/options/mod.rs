@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::prepare::Step;
 
-pub use policy::{AttributePolicy, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy};
+pub use policy::{
+    AttributePolicy, GapPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
+};
 pub use statics::StaticPolicy;
 
 /// What is to be baked, and how the store is to lie.
@@ -25,6 +27,9 @@ pub struct BakeOptions {
     pub variables: Vec<String>,
     /// What becomes of variables that differ but do not have the concat dimension.
     pub statics: StaticPolicy,
+    /// What becomes of sources that are not there.
+    #[serde(default)]
+    pub missing_files: MissingFilePolicy,
     /// What becomes of variables that some files lack.
     #[serde(default)]
     pub presence: PresencePolicy,
@@ -62,6 +67,7 @@ impl Default for BakeOptions {
             concat: None,
             variables: Vec::new(),
             statics: StaticPolicy::default(),
+            missing_files: MissingFilePolicy::default(),
             presence: PresencePolicy::default(),
             packing: PackingPolicy::default(),
             attributes: AttributePolicy::default(),

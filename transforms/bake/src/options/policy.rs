@@ -104,6 +104,16 @@ policy! {
 }
 
 policy! {
+    /// What becomes of sources that are not there.
+    MissingFilePolicy for "sources that are missing" {
+        /// They are refused.
+        Error = "error",
+        /// They are left out, and named in the store: the attribute `missing_sources`.
+        Skip = "skip",
+    }
+}
+
+policy! {
     /// What becomes of steps that are missing on an otherwise regular concat coordinate.
     GapPolicy for "gaps" {
         /// They are told.
