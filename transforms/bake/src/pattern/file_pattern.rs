@@ -4,16 +4,17 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
+use dataflow::error::{Error, Result};
 use objects::Location;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::pattern::checks::{check_fields, check_keys, check_list, unknown_dim};
 use crate::pattern::dim::{CombineDim, CombineOp, Selection};
 use crate::pattern::index::{Index, Place, Position};
-use crate::pattern::keys::{Key, Keys, invalid, nearest};
+use crate::pattern::keys::{Key, Keys, invalid};
 use crate::pattern::secrets::QuerySecrets;
-use crate::pattern::url_template::{UrlTemplate, unknown_field};
+use crate::pattern::url_template::UrlTemplate;
 
 /// Which files there are: one for each combination of the keys of its dimensions.
 ///
@@ -59,9 +60,6 @@ enum Files {
     /// As many as the one dimension has keys without its selections, or one without a dimension.
     List(Arc<[String]>),
 }
-
-/// So many keys of a dimension are looked at for two that give one URL.
-const COMPARED_KEYS: u64 = 4_096;
 
 impl FilePattern {
     /// The files of a template; without dimensions it is one file.
@@ -325,7 +323,7 @@ impl FilePattern {
             .map(|(number, index)| Ok((index, self.url_at(number)?)))
     }
 
-    fn key_at(&self, name: &str, files: &[u64]) -> Result<Key<'_>> {
+    pub(super) fn key_at(&self, name: &str, files: &[u64]) -> Result<Key<'_>> {
         let mut dims = self.form.dims.iter().zip(files);
         let found = dims.find(|(dim, _)| dim.name() == name);
         let key = found.and_then(|(dim, file)| dim.key(*file));
@@ -358,7 +356,7 @@ impl FilePattern {
         }
         let pattern = Self::counted(form)?;
         if let Files::Template(template) = &pattern.form.files {
-            pattern.check_keys(template)?;
+            check_keys(template, &pattern)?;
         }
         Ok(pattern)
     }
@@ -372,83 +370,6 @@ impl FilePattern {
         })?;
         Ok(Self { form, names, counts, len, secrets: QuerySecrets::default() })
     }
-
-    /// Refuses keys that a field cannot write, and keys of one dimension that give one URL.
-    fn check_keys(&self, template: &UrlTemplate) -> Result<()> {
-        for (place, dim) in self.form.dims.iter().enumerate() {
-            let mut files = vec![0; self.counts.len()];
-            let mut urls: Vec<(String, u64)> = Vec::new();
-            for file in 0..self.counts[place].min(COMPARED_KEYS) {
-                files[place] = file;
-                urls.push((template.fill(|name| self.key_at(name, &files))?, file));
-            }
-            urls.sort_unstable();
-            if let Some(twice) = urls.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                let key = |file| dim.key(file).map(|key| key.to_string()).unwrap_or_default();
-                let (one, other) = (key(twice[0].1), key(twice[1].1));
-                let message =
-                    format!("the keys {one} and {other} of `{}` give one URL", dim.name());
-                let error =
-                    invalid(message).at("url", redact(&twice[0].0)).at("template", template);
-                return Err(error.mend("let the template write all that tells keys apart"));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn check_fields(template: &UrlTemplate, dims: &[CombineDim]) -> Result<()> {
-    for field in template.fields() {
-        if !dims.iter().any(|dim| dim.name() == field) {
-            return Err(unknown_field(field, template, dims.iter().map(CombineDim::name)));
-        }
-    }
-    for dim in dims {
-        if dim.count() > 1 && !template.fields().any(|field| field == dim.name()) {
-            let message = format!("the template does not have `{{{}}}`", dim.name());
-            let error = Error::new(ErrorCode::UNKNOWN_DIMENSION, ErrorKind::InvalidInput, message);
-            return Err(error
-                .at("template", template)
-                .mend("write where the key stands: all its files have one URL without it"));
-        }
-    }
-    Ok(())
-}
-
-fn check_list(files: &[String], dims: &[CombineDim]) -> Result<()> {
-    if files.is_empty() {
-        return Err(invalid("a list of files is empty").mend("name at least one file"));
-    }
-    let mut sorted: Vec<&String> = files.iter().collect();
-    sorted.sort_unstable();
-    if let Some(twice) = sorted.windows(2).find(|pair| pair[0] == pair[1]) {
-        let error = invalid("a file is listed twice").at("file", redact(twice[0]));
-        return Err(error.mend("name every file once"));
-    }
-    match dims {
-        [] if files.len() > 1 => {
-            let message = format!("{} files are listed, and no dimension joins them", files.len());
-            Err(invalid(message).mend("name the dimension along which they follow each other"))
-        }
-        [] => Ok(()),
-        [dim] => {
-            let is_number =
-                |key| matches!(dim.keys().get(key), Some(Key::Integer(it)) if it as u64 == key);
-            let last = files.len() as u64 - 1;
-            if dim.keys().count() == last + 1 && is_number(0) && is_number(last) {
-                return Ok(());
-            }
-            Err(invalid("the keys of a list are the numbers of its files"))
-        }
-        _ => Err(invalid("a list of files has one dimension").mend("write a template")),
-    }
-}
-
-/// The error for a dimension that is not among those known.
-pub(super) fn unknown_dim<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Error {
-    let message = format!("the pattern has no dimension `{name}`");
-    let error = Error::new(ErrorCode::UNKNOWN_DIMENSION, ErrorKind::InvalidInput, message);
-    error.mend(nearest(name, known))
 }
 
 impl TryFrom<PatternForm> for FilePattern {

@@ -6,8 +6,8 @@ use dataflow::testing::shared_file;
 use serde_json::{Value, json};
 
 use crate::pattern::{
-    CombineDim, CombineOp, FilePattern, FileStarts, Index, IndexedPosition, Keys, Place,
-    QuerySecrets, Resumption, Selection,
+    CombineDim, FilePattern, FileStarts, Index, IndexedPosition, Keys, Place, QuerySecrets,
+    Resumption, Selection,
 };
 
 /// The cases of a file, or none where the vectors do not lie beside the project.
@@ -164,10 +164,4 @@ fn golden_pfr_start_processing_from() {
         };
         assert_eq!(got, case["expected"], "{}", case["id"]);
     }
-}
-
-#[test]
-fn ops_are_called_as_in_pangeo_forge() {
-    assert_eq!(CombineOp::Merge.to_string(), "merge");
-    assert_eq!(CombineOp::Concat.to_string(), "concat");
 }

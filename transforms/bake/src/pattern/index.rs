@@ -69,7 +69,7 @@ impl Index {
         let mut located = self.clone();
         let Some(position) = located.0.iter_mut().find(|position| *position.dim == *dim) else {
             let known = self.0.iter().map(|position| &*position.dim);
-            return Err(super::file_pattern::unknown_dim(dim, known));
+            return Err(super::checks::unknown_dim(dim, known));
         };
         position.place = Place::Elements(
             starts.locate(position.place).map_err(|error| error.at("dimension", dim))?,

@@ -28,6 +28,8 @@ mod secrets;
 
 mod file_pattern;
 
+mod checks;
+
 mod hash_chain;
 
 #[cfg(test)]

@@ -239,7 +239,7 @@ fn bad_templates_are_refused() {
     refused("h/{0}", &["names no dimension"]);
     refused("h/{time.year}", &["names no dimension"]);
     refused("h/{time!r}", &["names no dimension"]);
-    refused("h/{time:%Y}", &["a number, not a date", "field time"]);
+    refused("h/{time:%Y}", &["a number, not a date", "field    time"]);
     refused("h/{time:>4}", &["`>4`"]);
     refused("h/{time:99999999999}", &["99999999999"]);
     refused("", &["empty"]);
