@@ -92,18 +92,25 @@ impl PatternTable {
 fn keys_of(keys: &Value) -> Result<Keys> {
     match keys {
         Value::Array(keys) => {
-            let text = |key: &Value| match key {
-                Value::String(text) => Ok(text.clone()),
-                Value::Integer(number) => Ok(number.to_string()),
-                other => Err(invalid(format!("{other} is no key")).mend("list texts or integers")),
-            };
-            Keys::texts(keys.iter().map(text).collect::<Result<Vec<_>>>()?)
+            let texts: Option<Vec<&str>> = keys.iter().map(Value::as_str).collect();
+            let numbers: Option<Vec<i64>> = keys.iter().map(Value::as_integer).collect();
+            match (texts, numbers) {
+                (Some(texts), _) => Keys::texts(texts),
+                (None, Some(numbers)) => Keys::listed_integers(numbers),
+                (None, None) => {
+                    let error = invalid("the keys are neither texts nor integers".to_owned());
+                    Err(error.mend("list one or the other"))
+                }
+            }
         }
         Value::Table(_) => {
             let range = RangeTable::deserialize(keys.clone());
             range_of(&range.map_err(|error| unreadable(&error, ""))?)
         }
-        other => Err(invalid(format!("{other} is neither a list of keys nor a range"))
+        other => Err(invalid(format!(
+            "the keys are a {}, neither a list nor a range",
+            other.type_str()
+        ))
             .mend("write `[\"a\", \"b\"]` or `{ start = \"2020-01-01\", end = \"2020-12-31\", step = \"1 day\" }`")),
     }
 }
@@ -131,7 +138,9 @@ fn date_text(date: &Value) -> Result<String> {
     match date {
         Value::String(text) => Ok(text.clone()),
         Value::Datetime(date) => Ok(date.to_string()),
-        other => Err(invalid(format!("{other} is no date")).mend("write \"2020-01-31\"")),
+        other => {
+            Err(invalid(format!("a {} is no date", other.type_str())).mend("write \"2020-01-31\""))
+        }
     }
 }
 

@@ -20,6 +20,7 @@ pub struct Keys(KeysForm);
 #[serde(rename_all = "kebab-case")]
 enum KeysForm {
     Texts(Arc<[String]>),
+    Numbers(Arc<[i64]>),
     Integers { start: i64, end: i64, step: i64 },
     Dates(DateRange),
 }
@@ -49,6 +50,14 @@ impl Keys {
         Self::checked(KeysForm::Texts(texts.into_iter().map(Into::into).collect()))
     }
 
+    /// Integers that are listed.
+    ///
+    /// # Errors
+    /// No key at all, or one that is there twice.
+    pub fn listed_integers(numbers: impl IntoIterator<Item = i64>) -> Result<Self> {
+        Self::checked(KeysForm::Numbers(numbers.into_iter().collect()))
+    }
+
     /// The integers `start`, `start + step`, and so on, `end` included if it is met.
     ///
     /// # Errors
@@ -64,16 +73,8 @@ impl Keys {
 
     fn checked(form: KeysForm) -> Result<Self> {
         match &form {
-            KeysForm::Texts(texts) if texts.is_empty() => {
-                Err(invalid("there are no keys").mend("give at least one"))
-            }
-            KeysForm::Texts(texts) => match repeated(texts) {
-                Some(twice) => {
-                    let error = invalid(format!("the key `{twice}` is given twice"));
-                    Err(error.mend("name every key once"))
-                }
-                None => Ok(Self(form)),
-            },
+            KeysForm::Texts(texts) => check_list(texts).map(|()| Self(form)),
+            KeysForm::Numbers(numbers) => check_list(numbers).map(|()| Self(form)),
             KeysForm::Integers { start, end, step } => {
                 let leads = *step != 0 && (start == end || (end > start) == (*step > 0));
                 // One more than these steps must be a number.
@@ -91,6 +92,7 @@ impl Keys {
     pub fn count(&self) -> u64 {
         match &self.0 {
             KeysForm::Texts(texts) => texts.len() as u64,
+            KeysForm::Numbers(numbers) => numbers.len() as u64,
             KeysForm::Integers { start, end, step } => {
                 end.abs_diff(*start) / step.unsigned_abs() + 1
             }
@@ -105,6 +107,7 @@ impl Keys {
         }
         match &self.0 {
             KeysForm::Texts(texts) => texts.get(number as usize).map(|text| Key::Text(text)),
+            KeysForm::Numbers(numbers) => numbers.get(number as usize).copied().map(Key::Integer),
             KeysForm::Integers { start, step, .. } => {
                 let key = i128::from(*start) + i128::from(number) * i128::from(*step);
                 i64::try_from(key).ok().map(Key::Integer)
@@ -140,10 +143,19 @@ impl fmt::Display for Key<'_> {
     }
 }
 
-fn repeated(texts: &[String]) -> Option<&str> {
-    let mut sorted: Vec<&str> = texts.iter().map(String::as_str).collect();
+fn check_list<K: Ord + fmt::Display>(keys: &[K]) -> Result<()> {
+    if keys.is_empty() {
+        return Err(invalid("there are no keys").mend("give at least one"));
+    }
+    let mut sorted: Vec<&K> = keys.iter().collect();
     sorted.sort_unstable();
-    sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(twice) => {
+            let error = invalid(format!("the key `{}` is given twice", twice[0]));
+            Err(error.mend("name every key once"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The error for a pattern that cannot be.

@@ -90,6 +90,8 @@ fn integers_have_widths_and_bases() {
         urls(&along_time(template, keys).expect("a pattern"))
     };
     assert_eq!(file("f{time:04}.nc", 8, 1), ["f0008.nc", "f0009.nc", "f0010.nc"]);
+    let listed = Keys::listed_integers([30, 7]).expect("integers");
+    assert_eq!(urls(&along_time("{time:03}", listed).expect("a pattern")), ["030", "007"]);
     assert_eq!(file("f{time:03d}", 1, -1), ["f001", "f000", "f-01"]);
     assert_eq!(file("{{{time:x}}}{time}", 9, 1), ["{9}9", "{a}10", "{b}11"]);
     assert_eq!(file("{time:02X}{time:3}", 14, 1), ["0E 14", "0F 15", "10 16"]);
@@ -256,6 +258,7 @@ fn bad_keys_are_refused() {
     let text = |error: Option<dataflow::error::Error>| error.expect("is refused").to_string();
     assert!(text(Keys::texts(["a", "b", "a"]).err()).contains("`a` is given twice"));
     assert!(text(Keys::texts(Vec::<String>::new()).err()).contains("no keys"));
+    assert!(text(Keys::listed_integers([3, 1, 3]).err()).contains("`3` is given twice"));
     assert!(text(Keys::integers(0, 5, -1).err()).contains("from 0 to 5 by -1"));
     assert!(Keys::integers(i64::MIN, i64::MAX, 1).is_err() && Keys::integers(1, 2, 0).is_err());
     let all = Keys::integers(i64::MIN, i64::MAX, 2).expect("integers");
