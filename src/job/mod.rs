@@ -9,6 +9,7 @@ mod destination;
 mod memory;
 mod place;
 mod recipe;
+mod recipe_pattern;
 mod run_store;
 mod sample;
 mod verify;

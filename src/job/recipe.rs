@@ -7,6 +7,8 @@ use ::bake::{BakeOptions, Step, ZarrVersion};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::job::recipe_pattern::PatternTable;
+
 /// What a recipe says: sources, a destination, and all that decides what is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
@@ -22,7 +24,8 @@ pub struct Recipe {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 struct Form {
-    sources: OneOrMore,
+    sources: Option<OneOrMore>,
+    pattern: Option<PatternTable>,
     destination: String,
     concat: Option<String>,
     #[serde(default)]
@@ -86,16 +89,43 @@ impl Recipe {
     /// A text that is no recipe.
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
         let form: Form = toml::from_str(text).map_err(|error| unreadable(&error, text))?;
-        let sources = match &form.sources {
-            OneOrMore::One(source) => vec![within(folder, source)],
-            OneOrMore::More(sources) => sources.iter().map(|it| within(folder, it)).collect(),
-        };
         let destination = within(folder, &form.destination);
-        Ok(Self { sources, destination, options: form.options()? })
+        let (sources, concat) = form.sources()?;
+        let sources = sources.iter().map(|it| within(folder, it)).collect();
+        let mut options = form.options()?;
+        options.concat = concat.or(options.concat);
+        Ok(Self { sources, destination, options })
     }
 }
 
 impl Form {
+    /// What files there are, and the dimension along which a pattern joins them.
+    fn sources(&self) -> Result<(Vec<String>, Option<String>)> {
+        let pattern = match (&self.sources, &self.pattern) {
+            (Some(OneOrMore::One(source)), None) => return Ok((vec![source.clone()], None)),
+            (Some(OneOrMore::More(sources)), None) => return Ok((sources.clone(), None)),
+            (None, Some(pattern)) => pattern,
+            (None, None) => {
+                let error = invalid("the recipe says nowhere what files there are".to_owned());
+                return Err(error.mend("give `sources` or a table `[pattern]`"));
+            }
+            (Some(_), Some(_)) => {
+                let error = invalid("the recipe has `sources` and a pattern".to_owned());
+                return Err(error.mend("leave one of the two out"));
+            }
+        };
+        let (sources, dim) = pattern.sources().map_err(|error| error.at("table", "pattern"))?;
+        match (&self.concat, &dim) {
+            (Some(concat), Some(dim)) if concat != dim => {
+                let message =
+                    format!("files follow each other along `{dim}`, and along `{concat}`");
+                let error = invalid(message).at("key", "concat");
+                Err(error.mend(format!("leave `concat = \"{concat}\"` out")))
+            }
+            _ => Ok((sources, dim)),
+        }
+    }
+
     fn options(self) -> Result<BakeOptions> {
         let mut options = BakeOptions {
             steps: self.steps,
@@ -161,12 +191,12 @@ fn within(folder: &Path, path: &str) -> String {
     folder.join(path).to_string_lossy().into_owned()
 }
 
-fn invalid(message: String) -> Error {
+pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message)
 }
 
 /// What is wrong with a text, where, and the word that was meant.
-fn unreadable(error: &toml::de::Error, text: &str) -> Error {
+pub(super) fn unreadable(error: &toml::de::Error, text: &str) -> Error {
     let message = error.message().trim();
     let mut refusal = invalid(message.lines().next().unwrap_or(message).to_owned());
     if let Some(span) = error.span() {

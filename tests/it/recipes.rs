@@ -149,6 +149,40 @@ fn flags_hold_over_a_recipe() {
 }
 
 #[test]
+fn files_are_named_by_a_pattern() {
+    let folder = Folder::new();
+    for (number, name) in ["20200131", "20200201", "20200202"].iter().enumerate() {
+        folder.put(&format!("in/{name}.nc"), &day(DAYS, &[number as f64], 0.0));
+    }
+    let put = |name: &str, more: &str| {
+        let recipe = format!(
+            "destination = '{name}.zarr'\n[pattern]\ntemplate = 'in/{{time:%Y%m%d}}.nc'\n{more}\n"
+        );
+        folder.put_bytes(&format!("{name}.toml"), recipe.as_bytes())
+    };
+    let days = "{ start = '2020-01-31', end = '2020-02-02', step = '1 day' }";
+    let run = |name: &str, more: &str| levain(&["bake", &put(name, more), "--progress", "none"]);
+    run("all", &format!("concat = {{ time = {days} }}")).check_done();
+    assert_eq!(Baked::open(&folder.text("all.zarr")).values::<f64>("time"), [0.0, 1.0, 2.0]);
+    run("two", &format!("prune = 2\nconcat = {{ time = {days} }}")).check_done();
+    assert_eq!(Baked::open(&folder.text("two.zarr")).values::<f64>("time"), [0.0, 1.0]);
+    let unknown = format!("concat = {{ tmie = {days} }}");
+    run("unknown", &unknown).check_refused("E107", 4, &["`{time}`", "did you mean `tmie`?"]);
+    let key = "concat = { time = { start = '2020', end = '2021', stpe = '1 day' } }";
+    run("key", key).check_refused("E100", 4, &["did you mean `step`?", "dimension"]);
+    // What cannot be joined yet is refused before any file is looked at.
+    let merge = format!(
+        "template = 'no/{{var}}/{{time:%d}}.nc'\nmerge = {{ var = ['t', 'q'] }}\nconcat = {{ time = {days} }}"
+    );
+    let merge = format!("destination = 'm.zarr'\n[pattern]\n{merge}\n");
+    let merge = folder.put_bytes("merge.toml", merge.as_bytes());
+    levain(&["bake", &merge]).check_refused("E204", 1, &["merge dimension `var`"]);
+    let twice = "sources = 'a.nc'\ndestination = 'b.zarr'\n[pattern]\ntemplate = 'x'\n";
+    let twice = folder.put_bytes("twice.toml", twice.as_bytes());
+    levain(&["bake", &twice]).check_refused("E100", 4, &["leave one of the two out"]);
+}
+
+#[test]
 fn the_recipes_that_are_shown_run() {
     let folder = Folder::new();
     write_sample_files(&folder.path("levain-demo/files"), 30_000_000, SampleFormat::InTurns)

@@ -15,6 +15,7 @@
 //! a file format, a store or a runner. Read `calendar.rs` first.
 
 mod calendar;
+mod civil;
 mod coordinates;
 #[cfg(test)]
 mod golden;
@@ -27,6 +28,7 @@ mod time;
 mod unit;
 
 pub use calendar::Calendar;
+pub use civil::CivilTime;
 pub use coordinates::{related_variables, time_encoding};
 pub use instants::Instants;
 pub use packing::Packing;

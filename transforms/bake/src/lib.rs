@@ -16,6 +16,8 @@
 
 mod options;
 
+mod pattern;
+
 mod prepare;
 
 mod open;
@@ -46,6 +48,10 @@ pub use options::{
     PresencePolicy, StaticPolicy, ZarrVersion,
 };
 pub use order::Piece;
+pub use pattern::{
+    CombineDim, CombineOp, DateRange, DateStep, FilePattern, FileStarts, Index, IndexedPosition,
+    Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
+};
 pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use prepare::{Bound, GivenAttribute, Step};
 pub use recode::Recode;
