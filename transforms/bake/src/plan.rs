@@ -9,6 +9,7 @@ use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::{ZarrLayout, ZarrSink};
 
+use crate::append::Append;
 use crate::check::{Role, check};
 use crate::files::OpenFiles;
 use crate::open::SourceVersion;
@@ -22,7 +23,7 @@ use crate::template::{Template, layout_of};
 /// The attribute of a store that names the sources that were not there.
 const MISSING_SOURCES: &str = "missing_sources";
 /// The version of the plan's JSON.
-const PLAN_VERSION: u32 = 1;
+pub(crate) const PLAN_VERSION: u32 = 1;
 
 /// A file that is baked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,10 @@ pub struct BakePlan {
     pub variables: Vec<VariablePlan>,
     /// What a user should know: attributes that are dropped, gaps, groups that are not read.
     pub warnings: Vec<String>,
+    /// What is added, if the destination is a store that is appended to. The template is then that
+    /// store at its new length, and the variables are those that grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append: Option<Append>,
 }
 
 impl BakePlan {
@@ -124,6 +129,7 @@ impl BakePlan {
             template: template.dataset,
             variables,
             warnings,
+            append: None,
         })
     }
 
@@ -178,8 +184,11 @@ impl BakePlan {
         }
     }
 
-    /// Elements of the whole store, decoded, in bytes.
+    /// Elements of the whole store, or those that are appended, decoded, in bytes.
     pub fn decoded_bytes(&self) -> u64 {
+        if let Some(append) = &self.append {
+            return append.decoded_bytes(self);
+        }
         self.template.variables.iter().map(Variable::decoded_bytes).sum()
     }
 
