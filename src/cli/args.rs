@@ -136,6 +136,15 @@ pub(crate) struct BakeArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    /// Appends along this dimension to the store that is there: what it has is skipped
+    #[arg(long, value_name = "DIM")]
+    pub(crate) append: Option<String>,
+
+    /// Goes on where a run with the same arguments has failed or was killed; if this one fails,
+    /// what it has written is kept for the next
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]

@@ -41,6 +41,41 @@ pub(crate) struct ResultRecord {
     /// The error, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Whether units are left that belong to no store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_remains: bool,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    pub(crate) state: &'a str,
+    pub(crate) error: Option<&'a Error>,
+    pub(crate) has_remains: bool,
+}
+
+/// A run that was.
+#[derive(Debug, Clone)]
+pub(crate) struct PastRun(Objects);
+
+impl PastRun {
+    /// Its records.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.0
+    }
+
+    /// What it planned, as far as that can be read.
+    pub(crate) fn plan(&self) -> Result<Option<BakePlan>> {
+        let plan = self.0.try_get("plan.json")?;
+        Ok(plan.and_then(|body| serde_json::from_slice(&body).ok()))
+    }
+
+    /// How it ended; nothing for a run whose end nobody knows, be it that its result cannot be
+    /// read.
+    pub(crate) fn result(&self) -> Result<Option<ResultRecord>> {
+        let body = self.0.try_get("result.json")?;
+        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
+    }
 }
 
 impl RunStore {
@@ -60,35 +95,29 @@ impl RunStore {
         Ok(Self { location, objects })
     }
 
-    /// The newest run of this destination, if it has succeeded: what it wrote is what is there.
-    pub(crate) fn last_success(
-        destination: &Location,
-        store: &StoreOptions,
-    ) -> Result<Option<Objects>> {
-        let Some(run) = Self::newest(destination, store)? else { return Ok(None) };
-        let result = read_result(&run)?;
-        Ok(result.is_some_and(|result| result.state == "SUCCEEDED").then_some(run))
+    /// All runs of this destination, oldest first.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn history(destination: &Location, store: &StoreOptions) -> Result<Vec<PastRun>> {
+        let folder = Self::folder(destination)?;
+        let runs = Self::runs(&folder, store)?.into_iter();
+        runs.map(|run| Objects::open(&folder.join(&run), store).map(PastRun)).collect()
     }
 
-    /// The variables that the newest run was to write, if it ended without saying how.
+    /// The variables of which the newest run has left units that belong to no store.
     pub(crate) fn variables_of_dead_run(
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<BTreeSet<String>> {
-        let Some(run) = Self::newest(destination, store)? else { return Ok(BTreeSet::new()) };
-        if read_result(&run)?.is_some() {
+        let Some(run) = Self::history(destination, store)?.pop() else {
+            return Ok(BTreeSet::new());
+        };
+        if run.result()?.is_some_and(|result| !result.has_remains) {
             return Ok(BTreeSet::new());
         }
-        let plan = run.try_get("plan.json")?;
-        let plan = plan.and_then(|body| serde_json::from_slice::<BakePlan>(&body).ok());
-        let variables = plan.into_iter().flat_map(|plan| plan.variables);
+        let variables = run.plan()?.into_iter().flat_map(|plan| plan.variables);
         Ok(variables.map(|variable| variable.name).collect())
-    }
-
-    fn newest(destination: &Location, store: &StoreOptions) -> Result<Option<Objects>> {
-        let folder = Self::folder(destination)?;
-        let newest = Self::runs(&folder, store)?.pop();
-        newest.map(|run| Objects::open(&folder.join(&run), store)).transpose()
     }
 
     /// The names of all runs, oldest first.
@@ -125,9 +154,10 @@ impl RunStore {
     }
 
     /// Says how the run ended.
-    pub(crate) fn end(&self, state: &str, error: Option<&Error>) -> Result<()> {
-        let error = error.map(ToString::to_string);
-        self.put("result.json", &ResultRecord { v: VERSION, state: state.to_owned(), error })
+    pub(crate) fn end(&self, end: End<'_>) -> Result<()> {
+        let End { state, error, has_remains } = end;
+        let (state, error) = (state.to_owned(), error.map(ToString::to_string));
+        self.put("result.json", &ResultRecord { v: VERSION, state, error, has_remains })
     }
 
     fn put(&self, key: &str, value: &impl Serialize) -> Result<()> {
@@ -135,12 +165,6 @@ impl RunStore {
             .map_err(|why| Error::internal(format!("{key} has no JSON: {why}")))?;
         self.objects.put(key, Bytes::from(body)).wait()
     }
-}
-
-fn read_result(run: &Objects) -> Result<Option<ResultRecord>> {
-    let body = run.try_get("result.json")?;
-    // A result that cannot be read is that of a run whose end nobody knows.
-    Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
 }
 
 fn now_ms() -> u64 {

@@ -102,19 +102,46 @@ pub fn verify(
 /// Length and checksum of every unit that was committed, by variable and index.
 type Committed = BTreeMap<(String, Vec<u64>), (u64, u32)>;
 
+/// What the runs of a store have committed since it was baked; nothing if no run is known to have
+/// baked it.
 fn committed_units(location: &Location, store: &StoreOptions) -> Result<Option<Committed>> {
-    let Some(run) = RunStore::last_success(location, store)? else { return Ok(None) };
-    let mut committed = Committed::new();
-    read_commits(&run, |record| {
-        committed.extend(
-            record
-                .units
-                .into_iter()
-                .map(|unit| ((unit.array, unit.index), (unit.encoded_bytes, unit.crc32c))),
-        );
-        Ok(())
-    })?;
-    Ok(Some(committed))
+    let mut committed = None;
+    for run in RunStore::history(location, store)? {
+        let has_succeeded = run.result()?.is_some_and(|result| result.state == "SUCCEEDED");
+        let plan = run.plan()?;
+        let append = plan.as_ref().and_then(|plan| Some((plan, plan.append.as_ref()?)));
+        match (append, has_succeeded) {
+            (None, true) => committed = Some(Committed::new()),
+            // Whatever is there now is not what a run before had written.
+            (None, false) => committed = None,
+            (Some(_), true) => {}
+            (Some((plan, append)), false) => {
+                // An append that was cut short may have written partial units anew, with the old
+                // elements in them, and nobody knows which.
+                for variable in &plan.variables {
+                    let Some((axis, unit)) = append.partial_unit(plan, &variable.name) else {
+                        continue;
+                    };
+                    let is_other = |array: &String, index: &Vec<u64>| {
+                        *array != variable.name || index.get(axis) != Some(&unit)
+                    };
+                    if let Some(committed) = committed.as_mut() {
+                        committed.retain(|(array, index), _: &mut (u64, u32)| is_other(array, index));
+                    }
+                }
+            }
+        }
+        if let Some(committed) = committed.as_mut().filter(|_| has_succeeded) {
+            read_commits(run.objects(), |record| {
+                let units = record.units.into_iter();
+                committed.extend(
+                    units.map(|it| ((it.array, it.index), (it.encoded_bytes, it.crc32c))),
+                );
+                Ok(())
+            })?;
+        }
+    }
+    Ok(committed)
 }
 
 fn judge(unit: &Unit, state: &UnitState, committed: Option<&Committed>) -> Option<Error> {

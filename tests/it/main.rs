@@ -1,5 +1,6 @@
 //! Tests of the house as a whole, in one binary.
 
+mod append;
 mod asks;
 mod bad_input;
 mod bake;

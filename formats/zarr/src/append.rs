@@ -117,6 +117,17 @@ impl ZarrAppend {
         }
     }
 
+    /// The key of the object of a unit, from the root of the store.
+    ///
+    /// # Errors
+    /// No such variable, or one without the dimension.
+    pub fn unit_key(&self, variable: &str, index: &[u64]) -> Result<String> {
+        match self.arrays.get(variable) {
+            Some(array) => Ok(array.writer.key(index)),
+            None => Err(Error::internal(format!("the variable `{variable}` does not grow"))),
+        }
+    }
+
     /// Writes the new lengths: those of all arrays, waits for them, and then the root document
     /// with the consolidated copy. With that the new elements are there.
     ///

@@ -16,10 +16,11 @@ use super::variables::{Appended, Comparison};
 use super::window::{Window, WindowSink, WindowSource};
 use crate::check::check;
 use crate::files::OpenFiles;
-use crate::open::open_dataset;
+use crate::open::open_prepared;
 use crate::options::BakeOptions;
 use crate::order::Piece;
 use crate::plan::{BakePlan, SourceFile, VariablePlan};
+use crate::prepare::Step;
 use crate::recode::Recode;
 use crate::schema::{AxisPoint, Schema};
 use crate::source::{JoinedSource, Sources, grid_of};
@@ -85,7 +86,7 @@ pub struct OpenAppend {
 
 impl BakePlan {
     /// Compares the files with the store at `destination` and decides what follows; nothing is
-    /// written.
+    /// written. Chunks, codec and format are those of the store, whatever the options say.
     ///
     /// # Errors
     /// No store there; files that contradict each other or the store: what they hold would have to
@@ -98,7 +99,6 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
-        check_layout(&options, destination)?;
         let source = ZarrSource::open(destination, store)?;
         let axis = StoreAxis::read(&source, dimension)?;
         let checked = check(schema, Some(dimension), &options)?;
@@ -113,7 +113,7 @@ impl BakePlan {
         let new = axis.compare(schema, &checked.pieces, &options)?;
         let new_length = axis.length + new.points.len() as u64;
         let target = ZarrAppend::open(&source, dimension, new_length)?;
-        check_times(&appended, &new, &axis, sources, store)?;
+        check_times(&appended, &new, &axis, (sources, &options.steps), store)?;
         let append = Append {
             dimension: dimension.to_owned(),
             old_length: axis.length,
@@ -168,7 +168,8 @@ impl BakePlan {
         }
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let files = OpenFiles::new(files, store.clone(), open_files_bytes);
+        let steps = self.options.steps.clone();
+        let files = OpenFiles::new(files, steps, store.clone(), open_files_bytes);
         let pieces: Arc<[Piece]> = self.pieces.clone().into();
         let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
         let (mut copies, mut unit_offsets) = (Vec::new(), BTreeMap::new());
@@ -199,25 +200,12 @@ impl BakePlan {
     }
 }
 
-/// An append takes the layout of the store.
-fn check_layout(options: &BakeOptions, destination: &Location) -> Result<()> {
-    for (spec, flag) in [(&options.chunks, "--chunks"), (&options.shards, "--shards")] {
-        if !spec.is_empty() {
-            let message = format!("an append keeps chunks and shards of the store; {flag} is given");
-            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
-            let mend = format!("leave out {flag}, or write the store anew with `levain rechunk`");
-            return Err(error.at("store", destination).mend(mend));
-        }
-    }
-    Ok(())
-}
-
 /// Refuses times that the store's encoding does not hold, before anything is written.
 fn check_times(
     appended: &[Appended],
     new: &NewElements,
     axis: &StoreAxis,
-    sources: &[Location],
+    (sources, steps): (&[Location], &[Step]),
     store: &StoreOptions,
 ) -> Result<()> {
     for variable in appended {
@@ -247,7 +235,7 @@ fn check_times(
         for file in files.into_iter().filter(|file| variable.files.contains(*file)) {
             let location = &sources[file as usize];
             let read = || {
-                let opened = open_dataset(location, store)?;
+                let opened = open_prepared(location, steps, store)?;
                 let reader = Recode::Stored(times.clone()).reader(opened.as_ref(), &variable.name)?;
                 let array = opened.array(&variable.name)?;
                 reader.recode(&array.read(&Region::whole(&array.facts().grid.shape()))?)

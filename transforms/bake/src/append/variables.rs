@@ -1,6 +1,6 @@
 //! How each variable of the files becomes what the store has, or why it cannot.
 
-use array::{AttributeValue, Attributes, DatasetSource as _, Scalar, Variable};
+use array::{AttributeValue, Attributes, DType, DatasetSource as _, Region, Scalar, Variable};
 use cf::Packing;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use zarr::ZarrSource;
@@ -10,7 +10,7 @@ use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding};
 use crate::options::{BakeOptions, PackingPolicy, PresencePolicy, StaticPolicy};
 use crate::recode::{Recode, missing_value};
 use crate::scan::digest_of;
-use crate::schema::{FilePlace, FileSet, Schema, VariableSchema};
+use crate::schema::{FilePlace, FileSet, Schema, Spread, VariableSchema};
 use crate::source::Assembly;
 
 /// Files and the store that they are to be appended to.
@@ -187,12 +187,20 @@ impl Comparison<'_> {
         if variable.digest.as_ref().map(|it| *it.first()) == Some(digest) {
             return Ok(());
         }
+        if let StaticPolicy::Close(tolerance) = self.options.statics {
+            if self.is_close(stored, variable, tolerance)? {
+                return Ok(());
+            }
+        }
         let (name, file) = (&stored.name, variable.order.0);
         if is_coordinate {
             let message = format!("the store and the files are on different grids: `{name}` differs");
             return Err(self
                 .refuse(ErrorCode::GRIDS_DIFFER, message, file)
-                .mend("append files of the grid of the store"));
+                .mend(
+                    "append files of the grid of the store; where it is one grid, rounded, \
+                     --static close:1e-9 takes that of the store",
+                ));
         }
         let message = format!(
             "`{name}` does not have the dimension `{}` and differs between store and files",
@@ -201,6 +209,21 @@ impl Comparison<'_> {
         Err(self
             .refuse(ErrorCode::STATIC_DIFFERS, message, file)
             .mend("--static first leaves it as it is in the store; or leave it out with --vars"))
+    }
+
+    /// Whether the numbers of the store and of all files differ by no more than is allowed.
+    fn is_close(
+        &self,
+        stored: &Variable,
+        variable: &VariableSchema,
+        tolerance: f64,
+    ) -> Result<bool> {
+        let Some(mut spread) = variable.spread.clone() else { return Ok(false) };
+        let packing = Packing::parse(&stored.attributes, stored.dtype)?;
+        let chunk = self.store.array(&stored.name)?.read(&Region::whole(&stored.shape))?;
+        let doubles = packing.decode(&chunk)?.widened(DType::Float64)?;
+        spread.merge(&Spread::of(doubles.values()?));
+        Ok(spread.within(tolerance).is_some())
     }
 
     /// What must be written instead of the elements of the files; nothing where they are written
