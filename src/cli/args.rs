@@ -233,6 +233,11 @@ pub(crate) struct VerifyArgs {
     #[arg(value_name = "DST")]
     pub(crate) store: String,
 
+    /// How closely it is looked at: chunks (each is there), digests (each is the one that was
+    /// written), readback (each decodes as well)
+    #[arg(long, value_name = "LEVEL", default_value = "readback")]
+    pub(crate) level: String,
+
     /// Threads that decode [default: all cores]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,

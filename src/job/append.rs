@@ -19,7 +19,9 @@ impl Bake {
         let mistake = match other {
             _ if self.may_overwrite => "a store is overwritten or appended to, not both".to_owned(),
             Some(concat) => {
-                format!("files follow each other along `{concat}` and are appended along `{dimension}`")
+                format!(
+                    "files follow each other along `{concat}` and are appended along `{dimension}`"
+                )
             }
             None => String::new(),
         };

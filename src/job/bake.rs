@@ -259,10 +259,7 @@ impl Bake {
     }
 
     /// Does work that spreads itself over threads on as many as are allowed.
-    pub(super) fn in_pool<T: Send>(
-        &self,
-        work: impl FnOnce() -> Result<T> + Send,
-    ) -> Result<T> {
+    pub(super) fn in_pool<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(self.threads.get())
             .build()

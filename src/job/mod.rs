@@ -6,6 +6,7 @@
 mod allocator;
 mod append;
 mod bake;
+mod committed;
 mod destination;
 mod memory;
 mod place;
@@ -21,5 +22,5 @@ pub use self::bake::Bake;
 pub use memory::MemoryLimit;
 pub use recipe::Recipe;
 pub use sample::{SampleFiles, SampleFormat, write_sample_files};
-pub use verify::{Finding, VerifyReport, verify};
+pub use verify::{Finding, VerifyLevel, VerifyReport, verify};
 pub use write::{BakeReport, ScannedBake};

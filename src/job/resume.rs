@@ -95,8 +95,7 @@ impl Resumption {
                 let own = index.checked_sub(*offset);
                 *index = own.ok_or_else(|| Error::internal("a unit before the appended ones"))?;
             }
-            let written =
-                WrittenUnit { encoded_bytes: unit.encoded_bytes, crc32c: unit.crc32c };
+            let written = WrittenUnit { encoded_bytes: unit.encoded_bytes, crc32c: unit.crc32c };
             done.entry(unit.array).or_default().insert(index, written);
         }
         Ok(done)

@@ -98,9 +98,9 @@ impl ScannedBake {
         let run = RunStore::new(&bake.destination, &bake.store)?;
         let opened = self.open()?;
         let done = match &resumption {
-            Some(resumption) => bake.in_pool(|| {
-                resumption.units(&opened, &bake.destination, &bake.store)
-            })?,
+            Some(resumption) => {
+                bake.in_pool(|| resumption.units(&opened, &bake.destination, &bake.store))?
+            }
             None => DoneUnits::default(),
         };
         let reused_count = count_of(&done);

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-use levain::bake::BakeOptions;
 use levain::dataflow::error::{Error, Result};
 use levain::dataflow::testing::python;
 use levain::job::{Bake, BakeReport};
@@ -16,16 +15,16 @@ use crate::command::{Ran, command, levain};
 use crate::determinism::objects;
 use crate::made::{Baked, Folder, Made, counted, day, text};
 
-const DAYS: &str = "days since 2000-01-01";
+pub(crate) const DAYS: &str = "days since 2000-01-01";
 const HOURS: &str = "hours since 2000-01-01";
 
 /// Ten days from 2000-01-01, with values that count up from 0.
-fn first_days() -> Made {
+pub(crate) fn first_days() -> Made {
     day(DAYS, &(0..10).map(f64::from).collect::<Vec<_>>(), 0.0)
 }
 
 /// Three more, counted in hours from another value; two of them are new.
-fn more_days() -> Made {
+pub(crate) fn more_days() -> Made {
     day(HOURS, &[9.0 * 24.0, 10.0 * 24.0, 11.0 * 24.0], 54.0)
 }
 
@@ -35,20 +34,20 @@ fn run(folder: &Folder, sources: &[&str], arguments: &[&str]) -> Ran {
 }
 
 /// A store of the first days, in this layout.
-fn old_store(layout: &[&str]) -> Folder {
+pub(crate) fn old_store(layout: &[&str]) -> Folder {
     let folder = Folder::new();
     let source = folder.put("a.nc", &first_days());
     run(&folder, &[&source], layout).check_done();
     folder
 }
 
-type Objects = BTreeMap<String, Vec<u8>>;
+pub(crate) type Objects = BTreeMap<String, Vec<u8>>;
 
-fn store_objects(folder: &Folder) -> Objects {
+pub(crate) fn store_objects(folder: &Folder) -> Objects {
     objects(&folder.path("out.zarr"))
 }
 
-const LAYOUTS: [&[&str]; 5] = [
+pub(crate) const LAYOUTS: [&[&str]; 5] = [
     &["--chunks", "time=4,lat=1"],
     &["--chunks", "time=4,lat=1", "--zarr-format", "2"],
     &["--chunks", "time=2,lat=1,lon=2", "--shards", "time=4,lat=2,lon=4"],
@@ -217,13 +216,27 @@ fn other_types_packings_and_lengths_are_refused() {
         .dimension("x", 2)
         .variable("time", "time", [1.0], &[("units", text(DAYS))])
         .variable("v", "time x", [1.0f32, 2.0], &[]);
-    check_refused_by(&folder, &float, &[], "E207", 1, &[&NAMES[..], &["float32", "int16"]].concat());
+    check_refused_by(
+        &folder,
+        &float,
+        &[],
+        "E207",
+        1,
+        &[&NAMES[..], &["float32", "int16"]].concat(),
+    );
     let wide = Made::new()
         .unlimited("time")
         .dimension("x", 3)
         .variable("time", "time", [1.0], &[("units", text(DAYS))])
         .variable("v", "time x", [1i16, 2, 3], &[("scale_factor", NcAttrValue::Floats(vec![0.1]))]);
-    check_refused_by(&folder, &wide, &[], "E205", 1, &[&NAMES[..], &["dimension `x`", "2", "3"]].concat());
+    check_refused_by(
+        &folder,
+        &wide,
+        &[],
+        "E205",
+        1,
+        &[&NAMES[..], &["dimension `x`", "2", "3"]].concat(),
+    );
     // The same packing is the same store.
     let more = folder.put("b.nc", &scaled(1.0, 0.1, "v"));
     run(&folder, &[&more], &["--append", "time"]).check_done();
@@ -324,7 +337,7 @@ fn unpacked_values_are_appended_to_unpacked_ones() {
 }
 
 /// Appends through a store that fails as `faults` say.
-fn append_with(folder: &Folder, faults: Option<Faults>) -> Result<BakeReport, Error> {
+pub(crate) fn append_with(folder: &Folder, faults: Option<Faults>) -> Result<BakeReport, Error> {
     let store = StoreOptions { faults, ..StoreOptions::default() };
     let bake = Bake::new([folder.text("b.nc")], &folder.text("out.zarr"))?;
     bake.with_append("time").with_store(store).run()
@@ -349,7 +362,7 @@ fn check_every_write(layout: &[&str]) {
         }
         let done = append_with(&folder, Some(Faults::from_put(write, Fault::Full)));
         let length = Baked::open(&folder.text("out.zarr")).shape("t2m")[0] as usize;
-        assert!(length == 10 || length == 12 , "write {write}: {length}");
+        assert!(length == 10 || length == 12, "write {write}: {length}");
         check_appended(&folder, length);
         if length == 10 {
             append_with(&folder, None).expect("a second run");
@@ -510,90 +523,4 @@ fn an_append_that_is_killed_leaves_the_old_store_or_the_new_one() {
     }
     assert!(killed_early > 3 && with_new_units > 0, "{killed_early} and {with_new_units} of 12");
     assert!(Duration::from_millis(20) < whole, "too fast to be killed");
-}
-
-/// Bakes in many units through a store that fails as `faults` say, ready to be resumed.
-fn bake_resuming(folder: &Folder, faults: Option<Faults>) -> Result<BakeReport, Error> {
-    let store = StoreOptions { faults, ..StoreOptions::default() };
-    let chunks = "time=4,lat=1".parse()?;
-    Bake::new([folder.text("a.nc")], &folder.text("out.zarr"))?
-        .with_options(BakeOptions { chunks, ..BakeOptions::default() })
-        .with_resume(true)
-        .with_store(store)
-        .run()
-}
-
-#[test]
-fn a_bake_that_failed_is_resumed_with_equal_bytes() {
-    let whole = Folder::new();
-    whole.put("a.nc", &first_days());
-    let report = bake_resuming(&whole, None).expect("a store");
-    assert!(report.resumed.is_some_and(|note| note.starts_with("nothing to resume")));
-    let want = store_objects(&whole);
-    let mut reused = 0;
-    for write in 1..100 {
-        // Runs have the location of the store in their plans: one folder for both.
-        let folder = Folder::new();
-        folder.put("a.nc", &first_days());
-        let done = bake_resuming(&folder, Some(Faults::from_put(write, Fault::Full)));
-        if done.is_ok() {
-            assert!(write > 10 && reused > 0, "{write} writes, {reused} reused");
-            return;
-        }
-        let location = levain::objects::Location::parse(&folder.text("out.zarr")).expect("a path");
-        let exists = levain::zarr::ZarrSource::exists(&location, &StoreOptions::default());
-        assert!(!exists.expect("a folder"), "write {write}: readers see an unfinished store");
-        let resumed = bake_resuming(&folder, None).expect("the second run");
-        reused += resumed.reused_count;
-        assert!(store_objects(&folder) == want, "write {write}: other bytes");
-        levain(&["verify", &folder.text("out.zarr")]).check_done();
-    }
-    panic!("there are not so many writes");
-}
-
-#[test]
-fn a_resumed_unit_must_be_the_one_that_was_committed() {
-    let folder = Folder::new();
-    folder.put("a.nc", &first_days());
-    let whole = bake_resuming(&folder, None).expect("a store");
-    let want = store_objects(&folder);
-    let again = bake_resuming(&folder, None).expect("a complete store");
-    assert_eq!((again.unit_count, again.resumed.as_deref()),
-        (0, Some("nothing to resume: the store is complete")));
-    // As if the run had been killed before its metadata, with one unit damaged since.
-    let damage = |records: &[&str]| {
-        std::fs::remove_file(folder.path("out.zarr/zarr.json")).expect("root metadata");
-        std::fs::write(folder.path("out.zarr/t2m/c/1/0/0"), b"junk").expect("a unit");
-        let runs = std::fs::read_dir(folder.path("out.zarr.levain")).expect("runs").flatten();
-        let last = runs.map(|it| it.path()).max().expect("a run");
-        records.iter().for_each(|it| std::fs::remove_file(last.join(it)).expect("a record"));
-    };
-    damage(&["result.json"]);
-    let resumed = bake_resuming(&folder, None).expect("a resumed run");
-    assert_eq!((resumed.reused_count, resumed.unit_count), (whole.unit_count - 1, whole.unit_count));
-    assert!(store_objects(&folder) == want, "other bytes");
-    // Another plan goes on with nothing.
-    damage(&["result.json"]);
-    folder.put("a.nc", &day(DAYS, &[0.0, 1.0], 5.0));
-    let other = bake_resuming(&folder, None).expect("another bake");
-    assert_eq!(other.reused_count, 0);
-    assert!(other.resumed.is_some_and(|note| note.contains("another plan")));
-    assert_eq!(Baked::open(&folder.text("out.zarr")).values::<f32>("t2m"), counted(5.0, 12));
-}
-
-#[test]
-fn a_store_is_verified_after_an_append_that_failed() {
-    let folder = old_store(LAYOUTS[0]);
-    folder.put("b.nc", &more_days());
-    let verify = || levain(&["verify", &folder.text("out.zarr")]);
-    for write in 3..9 {
-        append_with(&folder, Some(Faults::from_put(write, Fault::Full))).expect_err("no room");
-        verify().check_done();
-    }
-    append_with(&folder, None).expect("an append");
-    verify().check_done();
-    // The unit that was rewritten is compared with what the append has committed.
-    std::fs::copy(folder.path("out.zarr/t2m/c/0/0/0"), folder.path("out.zarr/t2m/c/2/0/0"))
-        .expect("a unit");
-    assert_eq!(verify().exit, Some(7));
 }

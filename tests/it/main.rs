@@ -22,6 +22,7 @@ mod netcdf;
 mod policies;
 mod random_pipelines;
 mod recipes;
+mod resume;
 mod tabular;
 mod tidy;
 mod zarr;

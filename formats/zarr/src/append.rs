@@ -76,9 +76,8 @@ impl ZarrAppend {
             }
             let mut header = array.header.clone();
             header.shape[axis] = length;
-            check_written(&header).map_err(|error| {
-                error.at("store", objects.root()).at("variable", &array.name)
-            })?;
+            check_written(&header)
+                .map_err(|error| error.at("store", objects.root()).at("variable", &array.name))?;
             let writer = Arc::new(ZarrWriter::new(&objects, &array.path, header));
             arrays.insert(array.name.clone(), GrowingArray { axis, writer });
         }
@@ -192,8 +191,8 @@ fn nodes_of(root: &mut Value, format: ZarrFormat) -> Option<&mut Map<String, Val
 fn consolidated_root(objects: &Objects) -> Result<(ZarrFormat, Bytes)> {
     for (key, format) in [("zarr.json", ZarrFormat::V3), (".zmetadata", ZarrFormat::V2)] {
         let Some(root) = objects.try_get(key)? else { continue };
-        let mut parsed = json::parse(&root)
-            .map_err(|error| error.at("object", objects.root().join(key)))?;
+        let mut parsed =
+            json::parse(&root).map_err(|error| error.at("object", objects.root().join(key)))?;
         if nodes_of(&mut parsed, format).is_some() {
             return Ok((format, root));
         }
@@ -215,7 +214,8 @@ fn check_written(header: &Header) -> Result<()> {
             "the index of its shards is not at the end, with a checksum".to_owned()
         }
         None => {
-            let chunk = ArrayBuffer::filled(&header.chain.shape, &header.fill_or_zero()).freeze()?;
+            let chunk =
+                ArrayBuffer::filled(&header.chain.shape, &header.fill_or_zero()).freeze()?;
             match header.chain.encode(chunk.payload()) {
                 Ok(_) => return Ok(()),
                 Err(error) => error.message().to_owned(),
@@ -223,7 +223,8 @@ fn check_written(header: &Header) -> Result<()> {
         }
     };
     let message = format!("the encoding of an array can be read and not be written: {why}");
-    Err(unsupported(&message).mend("write the store anew with `levain rechunk`, and append to that"))
+    Err(unsupported(&message)
+        .mend("write the store anew with `levain rechunk`, and append to that"))
 }
 
 fn unsupported(message: &str) -> Error {

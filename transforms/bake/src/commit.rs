@@ -76,7 +76,11 @@ impl DoFn for CommitUnits {
     type In = Written;
     type Out = (String, ArrayTotal);
 
-    fn process(&mut self, mut unit: Written, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+    fn process(
+        &mut self,
+        mut unit: Written,
+        ctx: &mut ProcessContext<'_, Self::Out>,
+    ) -> Result<()> {
         if let Some(offset) = self.offsets.get(&unit.array) {
             unit.index.iter_mut().zip(offset).for_each(|(index, more)| *index += more);
         }

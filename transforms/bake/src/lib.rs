@@ -38,6 +38,7 @@ mod source;
 mod append;
 
 mod commit;
+mod feeds;
 mod write;
 
 pub use append::{Append, OpenAppend, StoredTimes};

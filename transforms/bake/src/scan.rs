@@ -154,7 +154,9 @@ impl ScanFiles {
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
         let packing = Packing::parse(&variable.attributes, variable.dtype);
-        let Some(encoding) = encoding else { return numbers_of(&chunk, &packing?, self.keeps_values()) };
+        let Some(encoding) = encoding else {
+            return numbers_of(&chunk, &packing?, self.keeps_values());
+        };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
             Ok(instants) => instants,
             // Files cannot be put in order by times that nobody can read; others stay as they are.

@@ -141,13 +141,11 @@ impl StoreAxis {
                 ));
             }
             if last.is_some_and(|last| order(last, element.point).is_ge()) {
-                let message = format!(
-                    "`{}` {text} would be appended after a later one",
-                    self.dimension
-                );
-                return Err(self.refuse(ErrorCode::NOT_ASCENDING, message, file).mend(
-                    "name the files in the order of the store, or say --overlap sort",
-                ));
+                let message =
+                    format!("`{}` {text} would be appended after a later one", self.dimension);
+                return Err(self
+                    .refuse(ErrorCode::NOT_ASCENDING, message, file)
+                    .mend("name the files in the order of the store, or say --overlap sort"));
             }
             kept.push(element);
         }
@@ -177,8 +175,10 @@ impl StoreAxis {
                     Some(calendar) => format!("times of the {calendar} calendar"),
                     None => "numbers".to_owned(),
                 });
-                let message =
-                    format!("`{name}` of the store counts {}, that of a file {}", words[0], words[1]);
+                let message = format!(
+                    "`{name}` of the store counts {}, that of a file {}",
+                    words[0], words[1]
+                );
                 return Err(self
                     .refuse(ErrorCode::TIMES_DIFFER, message, file)
                     .mend("bake each calendar into a store of its own"));

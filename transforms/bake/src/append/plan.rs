@@ -102,13 +102,8 @@ impl BakePlan {
         let source = ZarrSource::open(destination, store)?;
         let axis = StoreAxis::read(&source, dimension)?;
         let checked = check(schema, Some(dimension), &options)?;
-        let comparison = Comparison {
-            store: &source,
-            dimension,
-            schema,
-            checked: &checked,
-            options: &options,
-        };
+        let comparison =
+            Comparison { store: &source, dimension, schema, checked: &checked, options: &options };
         let appended = comparison.variables()?;
         let new = axis.compare(schema, &checked.pieces, &options)?;
         let new_length = axis.length + new.points.len() as u64;
@@ -223,9 +218,9 @@ fn check_times(
                 for piece in &new.pieces {
                     let own = points.by_ref().take(piece.length as usize).map(instant);
                     let instants = Instants::new(calendar, own.collect())?;
-                    times.encode(&instants, &[piece.length]).map_err(|error| {
-                        at(error.at("file", &sources[piece.file as usize]))
-                    })?;
+                    times
+                        .encode(&instants, &[piece.length])
+                        .map_err(|error| at(error.at("file", &sources[piece.file as usize])))?;
                 }
                 continue;
             }
@@ -236,7 +231,8 @@ fn check_times(
             let location = &sources[file as usize];
             let read = || {
                 let opened = open_prepared(location, steps, store)?;
-                let reader = Recode::Stored(times.clone()).reader(opened.as_ref(), &variable.name)?;
+                let reader =
+                    Recode::Stored(times.clone()).reader(opened.as_ref(), &variable.name)?;
                 let array = opened.array(&variable.name)?;
                 reader.recode(&array.read(&Region::whole(&array.facts().grid.shape()))?)
             };

@@ -62,8 +62,7 @@ impl StoredTimes {
                 let text = instant.map(|it| self.encoding.calendar().instant_text(it));
                 let text = text.unwrap_or_else(|| "a missing time".to_owned());
                 let (units, dtype) = (self.encoding.units(), self.dtype);
-                let message =
-                    format!("{text} cannot be written exactly as {dtype} in `{units}`");
+                let message = format!("{text} cannot be written exactly as {dtype} in `{units}`");
                 Error::new(ErrorCode::NOT_REPRESENTABLE, ErrorKind::Conflict, message)
                     .at("element", place)
                     .mend("an append keeps the units of the store; bake the store anew")
@@ -159,9 +158,11 @@ mod tests {
     #[test]
     fn a_missing_time_is_what_the_store_has_for_it() {
         check("days since 1970-01-01", DType::Int16, &[None], None);
-        let encoded = stored("days since 1970-01-01", DType::Float64).encode(&instants(&[None]), &[1]);
+        let encoded =
+            stored("days since 1970-01-01", DType::Float64).encode(&instants(&[None]), &[1]);
         assert!(encoded.expect("NaN").values::<f64>().expect("floats")[0].is_nan());
-        let encoded = stored("days since 1970-01-01", DType::Int64).encode(&instants(&[None]), &[1]);
+        let encoded =
+            stored("days since 1970-01-01", DType::Int64).encode(&instants(&[None]), &[1]);
         assert_eq!(encoded.expect("NaT").values::<i64>().expect("ints"), [MISSING_TIME]);
     }
 }

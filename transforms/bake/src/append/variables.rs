@@ -168,8 +168,9 @@ impl Comparison<'_> {
             let Some(own) = own.filter(|own| name != self.dimension && *own != length) else {
                 continue;
             };
-            let message =
-                format!("dimension `{name}` has {length} elements in the store and {own} in a file");
+            let message = format!(
+                "dimension `{name}` has {length} elements in the store and {own} in a file"
+            );
             return Err(self
                 .refuse(ErrorCode::GRIDS_DIFFER, message, variable.order.0)
                 .mend("append files of the grid of the store"));
@@ -194,13 +195,12 @@ impl Comparison<'_> {
         }
         let (name, file) = (&stored.name, variable.order.0);
         if is_coordinate {
-            let message = format!("the store and the files are on different grids: `{name}` differs");
-            return Err(self
-                .refuse(ErrorCode::GRIDS_DIFFER, message, file)
-                .mend(
-                    "append files of the grid of the store; where it is one grid, rounded, \
+            let message =
+                format!("the store and the files are on different grids: `{name}` differs");
+            return Err(self.refuse(ErrorCode::GRIDS_DIFFER, message, file).mend(
+                "append files of the grid of the store; where it is one grid, rounded, \
                      --static close:1e-9 takes that of the store",
-                ));
+            ));
         }
         let message = format!(
             "`{name}` does not have the dimension `{}` and differs between store and files",
@@ -273,7 +273,8 @@ impl Comparison<'_> {
         let fill = attributes.remove("_FillValue");
         let fill = fill.as_ref().and_then(AttributeValue::as_number).map(Scalar::as_float);
         let masks_nan = fill.is_none_or(|fill| fill.is_some_and(f64::is_nan));
-        let is_unpacked = stored.dtype.is_float() && masks_nan && attributes.iter().next().is_none();
+        let is_unpacked =
+            stored.dtype.is_float() && masks_nan && attributes.iter().next().is_none();
         let decoded = variable.decoded_dtype();
         let fits = decoded.and_then(|it| it.promote(stored.dtype)) == Some(stored.dtype);
         if is_unpacked && fits && self.options.packing == PackingPolicy::Decode {
