@@ -188,10 +188,10 @@ impl Comparison<'_> {
         if variable.digest.as_ref().map(|it| *it.first()) == Some(digest) {
             return Ok(());
         }
-        if let StaticPolicy::Close(tolerance) = self.options.statics {
-            if self.is_close(stored, variable, tolerance)? {
-                return Ok(());
-            }
+        if let StaticPolicy::Close(tolerance) = self.options.statics
+            && self.is_close(stored, variable, tolerance)?
+        {
+            return Ok(());
         }
         let (name, file) = (&stored.name, variable.order.0);
         if is_coordinate {
