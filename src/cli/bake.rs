@@ -273,6 +273,15 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         ]);
     }
     text.push_str(&table.to_string());
+    if let Some(append) = &plan.append {
+        text.push_str(&format!(
+            "appends {} along {} to {}; {} are there already\n",
+            count(append.new_length - append.old_length),
+            append.dimension,
+            count(append.old_length),
+            count(append.skipped_count)
+        ));
+    }
     let copies = plan.variables.iter().map(|variable| &variable.copy);
     let working = copies.clone().map(|copy| copy.working_bytes).max().unwrap_or(0);
     let reads: u64 = copies.clone().map(|copy| copy.source_read_count).sum();

@@ -187,8 +187,8 @@ impl Bake {
         if self.append.is_some() {
             return destination.check_append(sources);
         }
-        let is_known = || RunStore::history(&self.destination, &self.store);
-        let may_exist = self.may_overwrite || self.may_resume && !is_known()?.is_empty();
+        let known = || RunStore::newest(&self.destination, &self.store);
+        let may_exist = self.may_overwrite || self.may_resume && known()?.is_some();
         destination.check(may_exist, sources)
     }
 

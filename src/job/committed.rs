@@ -30,8 +30,7 @@ impl Committed {
     pub(crate) fn read(location: &Location, store: &StoreOptions) -> Result<Option<Self>> {
         let mut committed: Option<Self> = None;
         for run in RunStore::history(location, store)? {
-            let has_succeeded = run.result()?.is_some_and(|result| result.state == "SUCCEEDED");
-            let plan = run.plan()?;
+            let (has_succeeded, plan) = (run.has_succeeded(), run.plan());
             let is_append = plan.as_ref().is_some_and(|plan| plan.append.is_some());
             if !is_append {
                 // Whatever is there now is not what a run before had written.

@@ -33,23 +33,21 @@ impl Resumption {
         store: &StoreOptions,
         plan: &BakePlan,
     ) -> Result<Self> {
-        let Some(run) = RunStore::history(destination, store)?.pop() else {
+        let Some(run) = RunStore::newest(destination, store)? else {
             return Ok(Self::Nothing("no run of this destination is known"));
         };
-        let Some(past) = run.plan()? else {
-            return Ok(Self::Nothing("the last run has left no plan"));
+        let is_same = match run.plan() {
+            Some(past) => past.same_store_as(plan)?,
+            None => false,
         };
-        let is_same = past.same_store_as(plan)?;
-        Ok(match run.result()? {
-            Some(result) if result.state == "SUCCEEDED" && is_same => Self::Complete,
-            Some(result) if result.state == "SUCCEEDED" => {
-                Self::Nothing("the last run came to its end")
-            }
-            Some(result) if !result.has_remains => {
+        Ok(match (run.has_succeeded(), is_same) {
+            (true, true) => Self::Complete,
+            (true, false) => Self::Nothing("the last run came to its end"),
+            (false, _) if !run.has_remains() => {
                 Self::Nothing("the last run failed and left nothing")
             }
-            _ if is_same => Self::Continued(run),
-            _ => Self::Nothing(
+            (false, true) => Self::Continued(run),
+            (false, false) => Self::Nothing(
                 "the last run had another plan: other files, other versions of them, or options",
             ),
         })

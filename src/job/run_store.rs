@@ -54,27 +54,43 @@ pub(crate) struct End<'a> {
     pub(crate) has_remains: bool,
 }
 
-/// A run that was.
+/// A run that was, and that had a plan.
 #[derive(Debug, Clone)]
-pub(crate) struct PastRun(Objects);
-
-impl PastRun {
-    /// Its records.
-    pub(crate) fn objects(&self) -> &Objects {
-        &self.0
-    }
-
-    /// What it planned, as far as that can be read.
-    pub(crate) fn plan(&self) -> Result<Option<BakePlan>> {
-        let plan = self.0.try_get("plan.json")?;
-        Ok(plan.and_then(|body| serde_json::from_slice(&body).ok()))
-    }
-
+pub(crate) struct PastRun {
+    objects: Objects,
+    plan: Bytes,
     /// How it ended; nothing for a run whose end nobody knows, be it that its result cannot be
     /// read.
-    pub(crate) fn result(&self) -> Result<Option<ResultRecord>> {
-        let body = self.0.try_get("result.json")?;
-        Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
+    result: Option<ResultRecord>,
+}
+
+impl PastRun {
+    fn open(location: &Location, store: &StoreOptions) -> Result<Option<Self>> {
+        let objects = Objects::open(location, store)?;
+        let Some(plan) = objects.try_get("plan.json")? else { return Ok(None) };
+        let result = objects.try_get("result.json")?;
+        let result = result.and_then(|body| serde_json::from_slice(&body).ok());
+        Ok(Some(Self { objects, plan, result }))
+    }
+
+    /// Its records.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// What it planned; nothing if this version cannot read that.
+    pub(crate) fn plan(&self) -> Option<BakePlan> {
+        serde_json::from_slice(&self.plan).ok()
+    }
+
+    /// Whether it came to its end.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.result.as_ref().is_some_and(|result| result.state == "SUCCEEDED")
+    }
+
+    /// Whether it may have left units that belong to no store.
+    pub(crate) fn has_remains(&self) -> bool {
+        self.result.as_ref().is_none_or(|result| result.has_remains)
     }
 }
 
@@ -95,14 +111,26 @@ impl RunStore {
         Ok(Self { location, objects })
     }
 
-    /// All runs of this destination, oldest first.
+    /// All runs of this destination that had a plan, oldest first: others have written nothing.
     ///
     /// # Errors
     /// A store that fails.
     pub(crate) fn history(destination: &Location, store: &StoreOptions) -> Result<Vec<PastRun>> {
         let folder = Self::folder(destination)?;
         let runs = Self::runs(&folder, store)?.into_iter();
-        runs.map(|run| Objects::open(&folder.join(&run), store).map(PastRun)).collect()
+        let opened = runs.map(|run| PastRun::open(&folder.join(&run), store));
+        opened.filter_map(Result::transpose).collect()
+    }
+
+    /// The newest of them.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn newest(destination: &Location, store: &StoreOptions) -> Result<Option<PastRun>> {
+        let folder = Self::folder(destination)?;
+        let runs = Self::runs(&folder, store)?.into_iter().rev();
+        let mut opened = runs.map(|run| PastRun::open(&folder.join(&run), store));
+        opened.find_map(Result::transpose).transpose()
     }
 
     /// The variables of which the newest run has left units that belong to no store.
@@ -110,13 +138,10 @@ impl RunStore {
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<BTreeSet<String>> {
-        let Some(run) = Self::history(destination, store)?.pop() else {
+        let Some(run) = Self::newest(destination, store)?.filter(PastRun::has_remains) else {
             return Ok(BTreeSet::new());
         };
-        if run.result()?.is_some_and(|result| !result.has_remains) {
-            return Ok(BTreeSet::new());
-        }
-        let variables = run.plan()?.into_iter().flat_map(|plan| plan.variables);
+        let variables = run.plan().into_iter().flat_map(|plan| plan.variables);
         Ok(variables.map(|variable| variable.name).collect())
     }
 

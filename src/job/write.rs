@@ -81,30 +81,22 @@ impl ScannedBake {
             return Ok(self.report(&Totals::default(), None, None));
         }
         let bake = &self.bake;
-        let resumption = self.resumption()?;
+        let opened = self.open()?;
+        let (resumption, done) = self.resumption(&opened)?;
         if let Some(Resumption::Complete) = &resumption {
             let note = Resumption::Complete.note(0);
             return Ok(self.report(&Totals::default(), None, Some((note, 0))));
         }
+        let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
         let destination = Destination::new(&bake.destination, &bake.store)?;
         match self.plan.append {
-            None => destination.check(bake.may_overwrite, &self.sources)?,
+            None => destination.check(bake.may_overwrite || is_continued, &self.sources)?,
             Some(_) => destination.check_append(&self.sources)?,
         }
-        let is_after_death = match RunStore::history(&bake.destination, &bake.store)?.pop() {
-            Some(last) => last.result()?.is_none_or(|result| result.has_remains),
-            None => false,
-        };
+        let last = RunStore::newest(&bake.destination, &bake.store)?;
+        let is_after_death = last.is_some_and(|last| last.has_remains());
         let run = RunStore::new(&bake.destination, &bake.store)?;
-        let opened = self.open()?;
-        let done = match &resumption {
-            Some(resumption) => {
-                bake.in_pool(|| resumption.units(&opened, &bake.destination, &bake.store))?
-            }
-            None => DoneUnits::default(),
-        };
         let reused_count = count_of(&done);
-        let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
         let graph = pipeline.compile_for(&bake.runner())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
@@ -132,22 +124,27 @@ impl ScannedBake {
         }
     }
 
-    /// What there is to go on with, where that is asked for.
-    fn resumption(&self) -> Result<Option<Resumption>> {
+    /// What there is to go on with, where that is asked for, and the units that are there.
+    fn resumption(&self, opened: &OpenTarget) -> Result<(Option<Resumption>, DoneUnits)> {
         let bake = &self.bake;
         if !bake.may_resume {
-            return Ok(None);
+            return Ok((None, DoneUnits::default()));
         }
         let found = Resumption::find(&bake.destination, &bake.store, &self.plan)?;
+        let units = || found.units(opened, &bake.destination, &bake.store);
+        let done = bake.in_pool(units)?;
         let is_there = ZarrSource::exists(&bake.destination, &bake.store)?;
-        Ok(Some(match found {
-            Resumption::Complete if !is_there => Resumption::Nothing("the store is gone"),
-            // What is overwritten is not what the last run has left.
-            Resumption::Continued(_) if is_there && self.plan.append.is_none() => {
-                Resumption::Nothing("another store is there")
+        // A run that dies among its last writes leaves a store, or what looks like one.
+        let is_all_done = count_of(&done) == self.plan.unit_count();
+        Ok(match found {
+            Resumption::Complete if !is_there => {
+                (Some(Resumption::Nothing("the store is gone")), done)
             }
-            found => found,
-        }))
+            Resumption::Continued(_) if is_there && self.plan.append.is_none() && !is_all_done => {
+                (Some(Resumption::Nothing("another store is there")), DoneUnits::default())
+            }
+            found => (Some(found), done),
+        })
     }
 
     fn open(&self) -> Result<OpenTarget> {

@@ -292,6 +292,10 @@ fn arguments_that_an_append_cannot_follow_are_refused() {
     let ran = run(&folder, &[&folder.text("a.nc")], &["--append", "lat"]);
     ran.check_done();
     assert!(ran.stdout.starts_with("unchanged"), "{}", ran.stdout);
+    let (first, out) = (folder.text("a.nc"), folder.text("out.zarr"));
+    let plan = levain(&["plan", "bake", &first, &out, "--append", "lat"]);
+    plan.check_done();
+    assert!(plan.stdout.contains("appends 0 along lat to 2; 2 are there"), "{}", plan.stdout);
     let ran = run(&folder, &[&folder.text("a.nc")], &["--append", "level"]);
     ran.check_refused("E107", 4, &["`level`"]);
 }
@@ -441,15 +445,15 @@ fn xarray_sees_the_old_store_or_the_new_one() {
 }
 
 /// An append that takes a while, in a folder with the store it appends to.
-struct Slow {
-    folder: Folder,
+pub(crate) struct Slow {
+    pub(crate) folder: Folder,
     old: Objects,
 }
 
 impl Slow {
     const WIDTH: usize = 4096;
 
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = Folder::new();
         let part = |first: i32, count: i32| {
             let mut noise = 1u32 + first as u32;
