@@ -16,7 +16,7 @@ use crate::job::target::OpenTarget;
 #[derive(Debug, Clone)]
 pub(crate) enum Resumption {
     /// A run of this very plan that did not come to its end.
-    Continued(PastRun),
+    Continued(Box<PastRun>),
     /// A run of this very plan that did: nothing is left to do.
     Complete,
     /// Nothing that this plan could go on with, for this reason.
@@ -46,7 +46,7 @@ impl Resumption {
             (false, _) if !run.has_remains() => {
                 Self::Nothing("the last run failed and left nothing")
             }
-            (false, true) => Self::Continued(run),
+            (false, true) => Self::Continued(Box::new(run)),
             (false, false) => Self::Nothing(
                 "the last run had another plan: other files, other versions of them, or options",
             ),

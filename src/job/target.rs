@@ -11,7 +11,7 @@ use zarr::{ZarrAppend, ZarrSink};
 #[derive(Debug)]
 pub(crate) enum Target {
     New(Arc<ZarrSink>),
-    Longer(ZarrAppend),
+    Longer(Box<ZarrAppend>),
 }
 
 /// A target with the copies into it.

@@ -159,7 +159,7 @@ impl ScannedBake {
         }
         let opened = self.plan.open_append(sources, destination, &bake.store, open_files_bytes)?;
         let (copies, unit_offsets) = (opened.copies, opened.unit_offsets);
-        Ok(OpenTarget { target: Target::Longer(opened.target), copies, unit_offsets })
+        Ok(OpenTarget { target: Target::Longer(Box::new(opened.target)), copies, unit_offsets })
     }
 
     fn pipeline(
