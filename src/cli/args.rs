@@ -136,6 +136,15 @@ pub(crate) struct BakeArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    /// Appends along this dimension to the store that is there: what it has is skipped
+    #[arg(long, value_name = "DIM")]
+    pub(crate) append: Option<String>,
+
+    /// Goes on where a run with the same arguments has failed or was killed; if this one fails,
+    /// what it has written is kept for the next
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +232,11 @@ pub(crate) struct VerifyArgs {
     /// A Zarr store, by path or URL
     #[arg(value_name = "DST")]
     pub(crate) store: String,
+
+    /// How closely it is looked at: chunks (each is there), digests (each is the one that was
+    /// written), readback (each decodes as well)
+    #[arg(long, value_name = "LEVEL", default_value = "readback")]
+    pub(crate) level: String,
 
     /// Threads that decode [default: all cores]
     #[arg(long, value_name = "N")]

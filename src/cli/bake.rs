@@ -62,7 +62,28 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     given(&mut options.attributes, args.attrs.as_deref())?;
     given(&mut options.overlap, args.overlap.as_deref())?;
     given(&mut options.gaps, args.gaps.as_deref())?;
-    job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)
+    let bake =
+        job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
+    let bake = bake.with_resume(args.resume);
+    let Some(dimension) = &args.append else { return Ok(bake) };
+    check_no_layout(&args.layout)?;
+    Ok(bake.with_append(dimension))
+}
+
+/// An append keeps the layout of the store: one that is asked for on the command line is refused,
+/// one of a recipe is that of the first bake.
+fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
+    let flags = [
+        ("--chunks", layout.chunks.is_some()),
+        ("--chunk-size", layout.chunk_size.is_some()),
+        ("--shards", layout.shards.is_some()),
+        ("--zarr-format", layout.zarr_format.is_some()),
+        ("--codec", layout.codec.is_some()),
+    ];
+    let Some((flag, _)) = flags.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
+    let message = format!("an append keeps chunks, codec and format of the store; {flag} is given");
+    let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+    Err(error.mend(format!("leave out {flag}; `levain rechunk` writes a store anew")))
 }
 
 fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
@@ -136,12 +157,19 @@ fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<(
     let began = Instant::now();
     let scanned = scan(bake, run, out)?;
     let report = scanned.write(&Display::new(title, run.progress))?;
+    if let Some(note) = &report.resumed {
+        out.warning(note);
+    }
     let seconds = began.elapsed().as_secs_f64();
     out.result(&finished_text(&report, seconds), &finished_json(&report, seconds))
 }
 
 /// What came of a run, in a line or two.
 pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
+    let is_resumed = report.resumed.is_some();
+    if report.plan.is_nothing() || is_resumed && report.unit_count == 0 {
+        return nothing_text(report);
+    }
     let decoded = report.plan.decoded_bytes();
     let mut text = format!(
         "finished   {}   {} variables, {} in {} objects of {} ({:.1}:1)   {seconds:.1} s, {}/s",
@@ -153,10 +181,31 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
         report.compression(),
         ByteSize((decoded as f64 / seconds.max(1e-3)) as u64),
     );
+    if let Some(append) = &report.plan.append {
+        text.push_str(&format!(
+            "   appended {} along {}, {} were there",
+            count(append.new_length - append.old_length),
+            append.dimension,
+            count(append.skipped_count)
+        ));
+    }
     if report.spilled_bytes > 0 {
         text.push_str(&format!("   spilled {}", ByteSize(report.spilled_bytes)));
     }
     text
+}
+
+/// What is said where nothing was written.
+fn nothing_text(report: &BakeReport) -> String {
+    let (destination, plan) = (&report.destination, &report.plan);
+    match &plan.append {
+        Some(append) if plan.is_nothing() => format!(
+            "unchanged  {destination}   it has all {} elements of the sources along {} already",
+            count(append.skipped_count),
+            append.dimension
+        ),
+        _ => format!("unchanged  {destination}   it is complete"),
+    }
 }
 
 fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
@@ -167,6 +216,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "variables": report.plan.variables.len(),
         "decoded_bytes": report.plan.decoded_bytes(),
         "objects": report.unit_count,
+        "reused_objects": report.reused_count,
         "encoded_bytes": report.encoded_bytes,
         "spilled_bytes": report.spilled_bytes,
         "peak_accounted_bytes": report.peak_bytes,
@@ -223,6 +273,15 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         ]);
     }
     text.push_str(&table.to_string());
+    if let Some(append) = &plan.append {
+        text.push_str(&format!(
+            "appends {} along {} to {}; {} are there already\n",
+            count(append.new_length - append.old_length),
+            append.dimension,
+            count(append.old_length),
+            count(append.skipped_count)
+        ));
+    }
     let copies = plan.variables.iter().map(|variable| &variable.copy);
     let working = copies.clone().map(|copy| copy.working_bytes).max().unwrap_or(0);
     let reads: u64 = copies.clone().map(|copy| copy.source_read_count).sum();

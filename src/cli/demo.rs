@@ -7,7 +7,7 @@ use std::time::Instant;
 use levain::bake::BakeOptions;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, BakeReport, SampleFormat, verify, write_sample_files};
+use levain::job::{Bake, BakeReport, SampleFormat, VerifyLevel, verify, write_sample_files};
 use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
@@ -84,7 +84,8 @@ fn check(store: &Path, out: &Out, signals: &Watched) -> Result<()> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let began = Instant::now();
     let stop = signals.token();
-    let report = verify(&location, &StoreOptions::default(), threads, |_| stop.check())?;
+    let (options, level) = (StoreOptions::default(), VerifyLevel::default());
+    let report = verify(&location, &options, level, threads, |_| stop.check())?;
     if report.finding_count > 0 {
         let message = format!("{} units are not right", report.finding_count);
         return Err(Error::new(ErrorCode::CHUNK_CORRUPT, ErrorKind::Corrupt, message)

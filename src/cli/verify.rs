@@ -1,11 +1,11 @@
-//! `levain verify`: every chunk is there and decodes.
+//! `levain verify`: every chunk is there, is the one that was written, and decodes.
 
 use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{VerifyReport, verify as verify_store};
+use levain::job::{VerifyLevel, VerifyReport, verify as verify_store};
 use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
@@ -24,7 +24,8 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<
     let threads = args.threads.unwrap_or(all_cores);
     let began = Instant::now();
     let stop = signals.token();
-    let report = verify_store(&location, &StoreOptions::default(), threads, |_| stop.check())?;
+    let (store, level) = (StoreOptions::default(), args.level.parse()?);
+    let report = verify_store(&location, &store, level, threads, |_| stop.check())?;
     let failure = failure_of(&report, &location);
     let seconds = began.elapsed().as_secs_f64();
     out.result(&text_of(&report, seconds), &json_of(&report, failure.as_ref()))?;
@@ -36,6 +37,14 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<
             finding.key,
             finding.error.message()
         ));
+        if let [first, more @ ..] = finding.files.as_slice() {
+            let more = match more {
+                [] => String::new(),
+                [second] => format!(", {second}"),
+                [second, rest @ ..] => format!(", {second} and {} more", count(rest.len() as u64)),
+            };
+            say(&format!("    fed by {first}{more}"));
+        }
     }
     Ok(failure)
 }
@@ -46,23 +55,31 @@ fn failure_of(report: &VerifyReport, location: &Location) -> Option<Error> {
     let is_all = |code| report.findings.iter().all(|it| it.error.code() == code);
     let mut codes = [ErrorCode::CHUNK_MISSING, ErrorCode::METADATA_BROKEN].into_iter();
     let code = codes.find(|&code| is_all(code)).unwrap_or(ErrorCode::CHUNK_CORRUPT);
-    let failure = Error::new(code, ErrorKind::Corrupt, message)
+    let mut failure = Error::new(code, ErrorKind::Corrupt, message)
         .at("store", location)
         .at("variable", &first.variable)
         .at("chunk", format_args!("{:?}", first.index))
         .at("object", &first.key);
+    if let Some(file) = first.files.first() {
+        failure = failure.at("file", file);
+    }
     Some(failure.mend("bake the store again"))
 }
 
 fn text_of(report: &VerifyReport, seconds: f64) -> String {
-    let against = if report.has_commits {
-        "lengths and checksums are those that were written"
-    } else {
-        "metadata only: no run store says what was written"
+    let against = match (report.level, report.has_commits) {
+        (VerifyLevel::Chunks, _) => "nothing was read",
+        (_, true) => "lengths and checksums are those that were written",
+        (_, false) => "metadata only: no run store says what was written",
+    };
+    let what = match report.level {
+        VerifyLevel::Chunks => "are there",
+        VerifyLevel::Digests => "are there and the ones that were written",
+        _ => "are there and decode",
     };
     let verdict = if report.finding_count == 0 { "ok" } else { "FAIL" };
     format!(
-        "{verdict}   {} of {} units are there and decode, {}   {seconds:.1} s   {against}",
+        "{verdict}   {} of {} units {what}, {}   {seconds:.1} s   {against}",
         count(report.unit_count.saturating_sub(report.finding_count)),
         count(report.unit_count),
         ByteSize(report.read_bytes),
@@ -75,6 +92,7 @@ fn json_of(report: &VerifyReport, failure: Option<&Error>) -> serde_json::Value 
             "variable": finding.variable,
             "index": finding.index,
             "object": finding.key,
+            "files": finding.files,
             "code": finding.error.code().to_string(),
             "message": finding.error.message(),
         })

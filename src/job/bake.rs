@@ -1,14 +1,13 @@
-//! Baking, as a job: scan, plan, write, finish.
+//! Baking, as a job: what is asked for, scanned and planned. Read `write.rs` next.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 
 use ::bake::{
-    ArrayTotal, BakeOptions, BakePlan, CombineSchemas, MissingFilePolicy, ScanFiles, Schema,
-    WriteStore, choose_concat, open_prepared,
+    BakeOptions, BakePlan, CombineSchemas, MissingFilePolicy, ScanFiles, Schema, choose_concat,
+    open_prepared,
 };
-use chunks::{ByteSize, CopyArrays, Machine};
+use chunks::Machine;
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::options::RunOptions;
@@ -17,57 +16,30 @@ use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
 use direct::DirectRunner;
 use objects::{Location, ObjectFile, StoreOptions, expand};
-use zarr::{ZarrSink, ZarrSource};
+use zarr::ZarrSource;
 
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough};
 use crate::job::place::Place;
 use crate::job::run_store::RunStore;
+use crate::job::write::{BakeReport, ScannedBake};
 
-/// Pieces of a write: enough that progress moves, few enough that each reads ahead.
-const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
-/// The part of the memory that open files may take.
-const OPEN_FILES_DIVISOR: u64 = 16;
 /// What the engine takes for a bundle of the write besides what copies declare.
 const ENGINE_BYTES: u64 = 8 << 20;
 
 /// Bakes files into one Zarr store.
 #[derive(Debug, Clone)]
 pub struct Bake {
-    sources: Vec<String>,
-    destination: Location,
-    options: BakeOptions,
-    threads: NonZeroUsize,
-    memory: MemoryLimit,
-    may_overwrite: bool,
-    store: StoreOptions,
-    cancel: CancelToken,
-}
-
-/// A bake that was scanned and planned; nothing is written yet.
-#[derive(Debug, Clone)]
-pub struct ScannedBake {
-    bake: Bake,
-    sources: Vec<Location>,
-    /// What will be written, and how.
-    pub plan: BakePlan,
-}
-
-/// What a finished bake says.
-#[derive(Debug, Clone)]
-pub struct BakeReport {
-    /// Where the store lies.
-    pub destination: String,
-    /// What was written, and how.
-    pub plan: BakePlan,
-    /// Objects that were written, but metadata.
-    pub unit_count: u64,
-    /// Bytes of these.
-    pub encoded_bytes: u64,
-    /// Bytes that were spilled to disk.
-    pub spilled_bytes: u64,
-    /// The most bytes that were accounted for at once.
-    pub peak_bytes: u64,
+    pub(super) sources: Vec<String>,
+    pub(super) destination: Location,
+    pub(super) options: BakeOptions,
+    pub(super) threads: NonZeroUsize,
+    pub(super) memory: MemoryLimit,
+    pub(super) may_overwrite: bool,
+    pub(super) append: Option<String>,
+    pub(super) may_resume: bool,
+    pub(super) store: StoreOptions,
+    pub(super) cancel: CancelToken,
 }
 
 impl Bake {
@@ -86,6 +58,8 @@ impl Bake {
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory: MemoryLimit::of_machine(),
             may_overwrite: false,
+            append: None,
+            may_resume: false,
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
         })
@@ -126,6 +100,25 @@ impl Bake {
         self
     }
 
+    /// Appends to the store at the destination along a dimension, in place of making a new store.
+    ///
+    /// Elements that the store has are skipped, what follows is written in the store's own
+    /// encoding; chunks, codec and format of the options do not count. Readers of the consolidated
+    /// metadata see the store as it was or as it will be, whenever a run ends.
+    #[must_use]
+    pub fn with_append(mut self, dimension: impl Into<String>) -> Self {
+        self.append = Some(dimension.into());
+        self
+    }
+
+    /// Goes on where a run of the same plan has failed or was killed, and leaves what it has
+    /// written, which no reader opens, for the next one if it fails itself.
+    #[must_use]
+    pub fn with_resume(mut self, may_resume: bool) -> Self {
+        self.may_resume = may_resume;
+        self
+    }
+
     /// Reaches stores in this way.
     #[must_use]
     pub fn with_store(mut self, store: StoreOptions) -> Self {
@@ -154,22 +147,14 @@ impl Bake {
     /// Inputs that cannot be read or contradict each other, a destination that may not be written,
     /// chunks that are not possible, too little memory.
     pub fn scan(&self, observer: &dyn JobObserver) -> Result<ScannedBake> {
-        let destination = Destination::new(&self.destination, &self.store)?;
+        if let Some(dimension) = &self.append {
+            return self.scan_append(dimension, observer);
+        }
         let (sources, missing) = self.expand_sources()?;
-        check_twice(&sources)?;
-        destination.check(self.may_overwrite, &sources)?;
-        let first = sources.first().ok_or_else(|| {
-            Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, "there is no source")
-                .mend("name at least one file, folder, pattern or store")
-        })?;
-        let first = open_prepared(first, &self.options.steps, &self.store)?;
-        let asked = self.options.concat.as_deref();
-        let concat = choose_concat(first.dataset(), sources.len(), asked)?;
+        self.check_destination(&sources)?;
+        let concat = self.choose_concat(&sources)?;
         let schema = self.reduce(&sources, concat.clone(), observer)?;
-        let machine = Machine {
-            memory_bytes: self.memory.accounted_bytes()?.saturating_sub(ENGINE_BYTES),
-            thread_count: self.threads.get() as u64,
-        };
+        let machine = self.machine()?;
         let mut plan = BakePlan::new(
             &schema,
             concat,
@@ -179,11 +164,43 @@ impl Bake {
             machine,
         )?;
         plan.note_missing(&missing);
-        Ok(ScannedBake { bake: self.clone(), sources, plan })
+        Ok(ScannedBake::new(self.clone(), sources, plan))
+    }
+
+    /// The dimension along which the sources follow each other.
+    pub(super) fn choose_concat(&self, sources: &[Location]) -> Result<Option<String>> {
+        let first = sources.first().ok_or_else(|| {
+            Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, "there is no source")
+                .mend("name at least one file, folder, pattern or store")
+        })?;
+        let first = open_prepared(first, &self.options.steps, &self.store)?;
+        let asked = self.append.as_deref().or(self.options.concat.as_deref());
+        choose_concat(first.dataset(), sources.len(), asked)
+    }
+
+    /// Refuses sources that are given twice, and a destination that may not be written.
+    ///
+    /// A store that a run of this plan has finished is found again, if that is asked for.
+    pub(super) fn check_destination(&self, sources: &[Location]) -> Result<()> {
+        check_twice(sources)?;
+        let destination = Destination::new(&self.destination, &self.store)?;
+        if self.append.is_some() {
+            return destination.check_append(sources);
+        }
+        let known = || RunStore::newest(&self.destination, &self.store);
+        let may_exist = self.may_overwrite || self.may_resume && known()?.is_some();
+        destination.check(may_exist, sources)
+    }
+
+    pub(super) fn machine(&self) -> Result<Machine> {
+        Ok(Machine {
+            memory_bytes: self.memory.accounted_bytes()?.saturating_sub(ENGINE_BYTES),
+            thread_count: self.threads.get() as u64,
+        })
     }
 
     /// The sources that are there, and those that are missing where that is allowed.
-    fn expand_sources(&self) -> Result<(Vec<Location>, Vec<Location>)> {
+    pub(super) fn expand_sources(&self) -> Result<(Vec<Location>, Vec<Location>)> {
         let (mut sources, mut missing) = (Vec::new(), Vec::new());
         for source in &self.sources {
             match self.expand_source(source) {
@@ -215,7 +232,7 @@ impl Bake {
         Ok(found)
     }
 
-    fn reduce(
+    pub(super) fn reduce(
         &self,
         sources: &[Location],
         concat: Option<String>,
@@ -223,7 +240,10 @@ impl Bake {
     ) -> Result<Schema> {
         let places = 0..sources.len() as u32;
         let options = self.options.clone();
-        let scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
+        let mut scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
+        if self.append.is_some() {
+            scan = scan.with_comparison();
+        }
         let pipeline = Pipeline::new();
         let headers = pipeline.apply(Create::of(places)).apply(scan);
         let combined = headers.apply(CombineGlobally::of(CombineSchemas).without_default());
@@ -234,77 +254,25 @@ impl Bake {
         schema.ok_or_else(|| Error::internal("scanning gave no schema"))
     }
 
-    fn runner(&self) -> DirectRunner {
+    pub(super) fn runner(&self) -> DirectRunner {
         DirectRunner::new().with_threads(self.threads).with_cancel(self.cancel.clone())
     }
 
-    fn run_options(&self, graph: &StageGraph) -> Result<RunOptions> {
+    /// Does work that spreads itself over threads on as many as are allowed.
+    pub(super) fn in_pool<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(self.threads.get())
+            .build()
+            .map_err(|why| Error::internal(format!("cannot start threads: {why}")))?;
+        pool.install(work)
+    }
+
+    pub(super) fn run_options(&self, graph: &StageGraph) -> Result<RunOptions> {
         let accounted_bytes = self.memory.accounted_bytes()?;
         check_enough(self.memory, accounted_bytes, DirectRunner::least_memory_bytes(graph))?;
         Ok(RunOptions::default().with_memory_bytes(accounted_bytes))
     }
 }
-
-impl ScannedBake {
-    /// The pipeline that writes, as text: its stages and edges.
-    ///
-    /// # Errors
-    /// Sources or a destination that cannot be reached.
-    pub fn explain(&self) -> Result<String> {
-        let run = RunStore::new(&self.bake.destination, &self.bake.store)?;
-        let (_, pipeline, _) = self.pipeline(&run)?;
-        Ok(pipeline.compile_for(&self.bake.runner())?.explain())
-    }
-
-    /// Writes the store. If it fails, nothing is left that any reader opens.
-    ///
-    /// # Errors
-    /// Inputs that cannot be read, a store that fails, or a request to stop.
-    pub fn write(&self, observer: &dyn JobObserver) -> Result<BakeReport> {
-        let bake = &self.bake;
-        let destination = Destination::new(&bake.destination, &bake.store)?;
-        destination.check(bake.may_overwrite, &self.sources)?;
-        let run = RunStore::new(&bake.destination, &bake.store)?;
-        let (sink, pipeline, totals) = self.pipeline(&run)?;
-        let graph = pipeline.compile_for(&bake.runner())?;
-        let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
-        run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
-        let written = destination.clear().and_then(|()| {
-            let report = bake.runner().run(&graph, &options, observer)?;
-            let totals: BTreeMap<String, ArrayTotal> = report.get(&totals)?.iter().collect();
-            self.plan.check_complete(&totals)?;
-            sink.finish()?;
-            run.end("SUCCEEDED", None)?;
-            Ok((totals, report))
-        });
-        let (totals, report) = match written {
-            Ok(written) => written,
-            Err(error) => return Err(give_up(&destination, &run, error)),
-        };
-        Ok(BakeReport {
-            destination: bake.destination.to_string(),
-            plan: self.plan.clone(),
-            unit_count: totals.values().map(|total| total.unit_count).sum(),
-            encoded_bytes: totals.values().map(|total| total.encoded_bytes).sum(),
-            spilled_bytes: report.shuffle.spilled_bytes,
-            peak_bytes: report.peak_bytes,
-        })
-    }
-
-    fn pipeline(&self, run: &RunStore) -> Result<WritePipeline> {
-        let bake = &self.bake;
-        let open_files_bytes = bake.memory.size().0 / OPEN_FILES_DIVISOR;
-        let (sink, copies) =
-            self.plan.open(&self.sources, &bake.destination, &bake.store, open_files_bytes)?;
-        let pipeline = Pipeline::new();
-        let copies = CopyArrays::new(copies).with_cancel(bake.cancel.clone());
-        let write = WriteStore::new(copies, run.location().clone(), bake.store.clone());
-        let totals = pipeline.apply(write).collect();
-        Ok((sink, pipeline, totals))
-    }
-}
-
-type WritePipeline = (Arc<ZarrSink>, Pipeline, dataflow::prelude::Collected<(String, ArrayTotal)>);
 
 /// Refuses a source that is given twice, however it is spelled.
 fn check_twice(sources: &[Location]) -> Result<()> {
@@ -317,29 +285,4 @@ fn check_twice(sources: &[Location]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Removes what a failed run has written, and says in the run store how it ended.
-fn give_up(destination: &Destination, run: &RunStore, error: Error) -> Error {
-    // Without a result the run counts as dead, and the next one removes what is left.
-    if let Err(more) = destination.clear() {
-        return error.at("left over", destination.location()).at("because", more.message());
-    }
-    let is_stopped = error.kind() == ErrorKind::Cancelled;
-    let state = if is_stopped { "CANCELLED" } else { "FAILED" };
-    // A full disk takes no record either; the error that matters is the first one.
-    drop(run.end(state, Some(&error)));
-    error
-}
-
-impl BakeReport {
-    /// Decoded bytes of the store by encoded bytes.
-    pub fn compression(&self) -> f64 {
-        self.plan.decoded_bytes() as f64 / self.encoded_bytes.max(1) as f64
-    }
-
-    /// The size of the store.
-    pub fn size(&self) -> ByteSize {
-        ByteSize(self.encoded_bytes)
-    }
 }

@@ -64,6 +64,19 @@ impl Destination {
         Err(error.with_kind(ErrorKind::AlreadyExists).mend(mend))
     }
 
+    /// Refuses to append to anything but a store apart from its sources.
+    ///
+    /// # Errors
+    /// No store there, a place in or around a source, or a store that fails.
+    pub(crate) fn check_append(&self, sources: &[Location]) -> Result<()> {
+        self.check_apart(sources)?;
+        if ZarrSource::exists(&self.location, &self.store)? {
+            return Ok(());
+        }
+        let error = self.refuse(ErrorCode::INVALID_RECIPE, "there is no store to append to");
+        Err(error.with_kind(ErrorKind::NotFound).mend("bake the first files without --append"))
+    }
+
     fn check_apart(&self, sources: &[Location]) -> Result<()> {
         let own = Place::of(&self.location)?;
         for source in sources {
@@ -107,12 +120,29 @@ impl Destination {
     /// # Errors
     /// A store that fails.
     pub(crate) fn clear(&self) -> Result<()> {
+        self.hide()?;
+        self.objects.delete_all("").map(drop)
+    }
+
+    /// Removes the root metadata: no reader opens what is left.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn hide(&self) -> Result<()> {
         for key in ROOT_KEYS {
             if self.objects.try_get(key)?.is_some() {
                 self.objects.delete(key)?;
             }
         }
-        self.objects.delete_all("").map(drop)
+        Ok(())
+    }
+
+    /// Removes what writes that were cut short have left, which no store lists.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        self.objects.sweep("")
     }
 
     fn refuse(&self, code: ErrorCode, message: &str) -> Error {

@@ -4,18 +4,24 @@
 //! is told to a [`JobObserver`](dataflow::runner::JobObserver).
 
 mod allocator;
+mod append;
 mod bake;
+mod committed;
 mod destination;
 mod memory;
 mod place;
 mod recipe;
 mod recipe_pattern;
+mod resume;
 mod run_store;
 mod sample;
+mod target;
 mod verify;
+mod write;
 
-pub use self::bake::{Bake, BakeReport, ScannedBake};
+pub use self::bake::Bake;
 pub use memory::MemoryLimit;
 pub use recipe::Recipe;
 pub use sample::{SampleFiles, SampleFormat, write_sample_files};
-pub use verify::{Finding, VerifyReport, verify};
+pub use verify::{Finding, VerifyLevel, VerifyReport, verify};
+pub use write::{BakeReport, ScannedBake};

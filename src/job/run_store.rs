@@ -41,6 +41,57 @@ pub(crate) struct ResultRecord {
     /// The error, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<String>,
+    /// Whether units are left that belong to no store.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_remains: bool,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a> {
+    pub(crate) state: &'a str,
+    pub(crate) error: Option<&'a Error>,
+    pub(crate) has_remains: bool,
+}
+
+/// A run that was, and that had a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct PastRun {
+    objects: Objects,
+    plan: Bytes,
+    /// How it ended; nothing for a run whose end nobody knows, be it that its result cannot be
+    /// read.
+    result: Option<ResultRecord>,
+}
+
+impl PastRun {
+    fn open(location: &Location, store: &StoreOptions) -> Result<Option<Self>> {
+        let objects = Objects::open(location, store)?;
+        let Some(plan) = objects.try_get("plan.json")? else { return Ok(None) };
+        let result = objects.try_get("result.json")?;
+        let result = result.and_then(|body| serde_json::from_slice(&body).ok());
+        Ok(Some(Self { objects, plan, result }))
+    }
+
+    /// Its records.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// What it planned; nothing if this version cannot read that.
+    pub(crate) fn plan(&self) -> Option<BakePlan> {
+        serde_json::from_slice(&self.plan).ok()
+    }
+
+    /// Whether it came to its end.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        self.result.as_ref().is_some_and(|result| result.state == "SUCCEEDED")
+    }
+
+    /// Whether it may have left units that belong to no store.
+    pub(crate) fn has_remains(&self) -> bool {
+        self.result.as_ref().is_none_or(|result| result.has_remains)
+    }
 }
 
 impl RunStore {
@@ -60,35 +111,38 @@ impl RunStore {
         Ok(Self { location, objects })
     }
 
-    /// The newest run of this destination, if it has succeeded: what it wrote is what is there.
-    pub(crate) fn last_success(
-        destination: &Location,
-        store: &StoreOptions,
-    ) -> Result<Option<Objects>> {
-        let Some(run) = Self::newest(destination, store)? else { return Ok(None) };
-        let result = read_result(&run)?;
-        Ok(result.is_some_and(|result| result.state == "SUCCEEDED").then_some(run))
+    /// All runs of this destination that had a plan, oldest first: others have written nothing.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn history(destination: &Location, store: &StoreOptions) -> Result<Vec<PastRun>> {
+        let folder = Self::folder(destination)?;
+        let runs = Self::runs(&folder, store)?.into_iter();
+        let opened = runs.map(|run| PastRun::open(&folder.join(&run), store));
+        opened.filter_map(Result::transpose).collect()
     }
 
-    /// The variables that the newest run was to write, if it ended without saying how.
+    /// The newest of them.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn newest(destination: &Location, store: &StoreOptions) -> Result<Option<PastRun>> {
+        let folder = Self::folder(destination)?;
+        let runs = Self::runs(&folder, store)?.into_iter().rev();
+        let mut opened = runs.map(|run| PastRun::open(&folder.join(&run), store));
+        opened.find_map(Result::transpose).transpose()
+    }
+
+    /// The variables of which the newest run has left units that belong to no store.
     pub(crate) fn variables_of_dead_run(
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<BTreeSet<String>> {
-        let Some(run) = Self::newest(destination, store)? else { return Ok(BTreeSet::new()) };
-        if read_result(&run)?.is_some() {
+        let Some(run) = Self::newest(destination, store)?.filter(PastRun::has_remains) else {
             return Ok(BTreeSet::new());
-        }
-        let plan = run.try_get("plan.json")?;
-        let plan = plan.and_then(|body| serde_json::from_slice::<BakePlan>(&body).ok());
-        let variables = plan.into_iter().flat_map(|plan| plan.variables);
+        };
+        let variables = run.plan().into_iter().flat_map(|plan| plan.variables);
         Ok(variables.map(|variable| variable.name).collect())
-    }
-
-    fn newest(destination: &Location, store: &StoreOptions) -> Result<Option<Objects>> {
-        let folder = Self::folder(destination)?;
-        let newest = Self::runs(&folder, store)?.pop();
-        newest.map(|run| Objects::open(&folder.join(&run), store)).transpose()
     }
 
     /// The names of all runs, oldest first.
@@ -125,9 +179,10 @@ impl RunStore {
     }
 
     /// Says how the run ended.
-    pub(crate) fn end(&self, state: &str, error: Option<&Error>) -> Result<()> {
-        let error = error.map(ToString::to_string);
-        self.put("result.json", &ResultRecord { v: VERSION, state: state.to_owned(), error })
+    pub(crate) fn end(&self, end: End<'_>) -> Result<()> {
+        let End { state, error, has_remains } = end;
+        let (state, error) = (state.to_owned(), error.map(ToString::to_string));
+        self.put("result.json", &ResultRecord { v: VERSION, state, error, has_remains })
     }
 
     fn put(&self, key: &str, value: &impl Serialize) -> Result<()> {
@@ -135,12 +190,6 @@ impl RunStore {
             .map_err(|why| Error::internal(format!("{key} has no JSON: {why}")))?;
         self.objects.put(key, Bytes::from(body)).wait()
     }
-}
-
-fn read_result(run: &Objects) -> Result<Option<ResultRecord>> {
-    let body = run.try_get("result.json")?;
-    // A result that cannot be read is that of a run whose end nobody knows.
-    Ok(body.and_then(|body| serde_json::from_slice(&body).ok()))
 }
 
 fn now_ms() -> u64 {

@@ -1,21 +1,22 @@
 //! Verifying a store: every unit is there, decodes, and is the one that was written.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use ::bake::read_commits;
-use array::DatasetSource as _;
+use array::{ChunkGrid, DatasetSource as _};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use zarr::{Unit, UnitState, ZarrSource};
 
-use crate::job::run_store::RunStore;
+use crate::job::committed::Committed;
 
 /// Findings that are kept; more of the same kind help nobody.
 const FINDINGS_LIMIT: usize = 1000;
+/// Files of a finding that are kept.
+const FILES_LIMIT: usize = 100;
 
 /// Something that is wrong with a store.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct Finding {
     pub index: Vec<u64>,
     /// The key of the object.
     pub key: String,
+    /// The files that feed it, the first hundred; none where no run store knows.
+    pub files: Vec<String>,
     /// What is wrong.
     pub error: Error,
 }
@@ -37,6 +40,8 @@ pub struct VerifyReport {
     pub unit_count: u64,
     /// Bytes that were read.
     pub read_bytes: u64,
+    /// How closely they were looked at.
+    pub level: VerifyLevel,
     /// Whether a run store says what was written; otherwise only metadata could be compared with.
     pub has_commits: bool,
     /// What is wrong, by variable and index, the first thousand.
@@ -45,7 +50,37 @@ pub struct VerifyReport {
     pub finding_count: u64,
 }
 
-/// Reads every unit of a store and decodes it, on so many threads.
+/// How closely a store is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VerifyLevel {
+    /// Every unit is there. Nothing is read but what the store says of the objects.
+    Chunks,
+    /// Every unit has the length and the checksum that its run has committed. Units are read, not
+    /// decoded.
+    Digests,
+    /// Every unit decodes, and is the one that was committed as far as that is known.
+    #[default]
+    Readback,
+}
+
+impl FromStr for VerifyLevel {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "chunks" => Ok(Self::Chunks),
+            "digests" => Ok(Self::Digests),
+            "readback" => Ok(Self::Readback),
+            _ => {
+                let message = format!("there is no level `{text}` of verifying");
+                let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+                Err(error.mend("the levels are: chunks, digests, readback"))
+            }
+        }
+    }
+}
+
+/// Looks at every unit of a store, on so many threads.
 ///
 /// `each` is told how many units were looked at; an error of it stops the work and is returned.
 ///
@@ -53,24 +88,32 @@ pub struct VerifyReport {
 /// unit that a run store knows.
 ///
 /// # Errors
-/// No store there, metadata that cannot be read, or a store that fails.
+/// No store there, metadata that cannot be read, no run store where digests are to be compared, or
+/// a store that fails.
 pub fn verify(
     location: &Location,
     store: &StoreOptions,
+    level: VerifyLevel,
     threads: NonZeroUsize,
     mut each: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<VerifyReport> {
     let source = ZarrSource::open(location, store)?;
+    let committed = Committed::read(location, store)?;
+    if committed.is_none() && level == VerifyLevel::Digests {
+        let message = "no run store says what was written: there are no digests to compare with";
+        let error = Error::new(ErrorCode::METADATA_BROKEN, ErrorKind::NotFound, message);
+        let error = error.at("store", location);
+        return Err(error.mend("--level readback needs none; DST.levain/ lies beside the store"));
+    }
     let mut report = VerifyReport {
         unit_count: 0,
         read_bytes: 0,
-        has_commits: false,
+        level,
+        has_commits: committed.is_some(),
         findings: unreadable(&source),
         finding_count: 0,
     };
     report.finding_count = report.findings.len() as u64;
-    let committed = committed_units(location, store)?;
-    report.has_commits = committed.is_some();
     let shared = Mutex::new((&mut report, &mut each));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())
@@ -78,18 +121,25 @@ pub fn verify(
         .map_err(|why| Error::internal(format!("cannot start threads: {why}")))?;
     pool.install(|| {
         source.units().par_bridge().try_for_each(|unit| {
-            let state = source.check(&unit)?;
+            let written = committed.as_ref().and_then(|it| it.unit(&unit.variable, &unit.index));
+            let state = match level {
+                VerifyLevel::Chunks => source.find(&unit)?,
+                VerifyLevel::Digests if written.is_some() => source.digest(&unit)?,
+                // What nobody has committed must at least decode.
+                VerifyLevel::Digests | VerifyLevel::Readback => source.check(&unit)?,
+            };
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (report, each) = &mut *shared;
             report.unit_count += 1;
             if let UnitState::Sound { encoded_bytes, .. } = state {
                 report.read_bytes += encoded_bytes;
             }
-            if let Some(error) = judge(&unit, &state, committed.as_ref()) {
+            if let Some(error) = judge(&state, written) {
                 report.finding_count += 1;
                 if report.findings.len() < FINDINGS_LIMIT {
+                    let files = files_of(&source, committed.as_ref(), &unit);
                     let Unit { variable, index, key, .. } = unit;
-                    report.findings.push(Finding { variable, index, key, error });
+                    report.findings.push(Finding { variable, index, key, files, error });
                 }
             }
             each(report.unit_count)
@@ -99,26 +149,21 @@ pub fn verify(
     Ok(report)
 }
 
-/// Length and checksum of every unit that was committed, by variable and index.
-type Committed = BTreeMap<(String, Vec<u64>), (u64, u32)>;
-
-fn committed_units(location: &Location, store: &StoreOptions) -> Result<Option<Committed>> {
-    let Some(run) = RunStore::last_success(location, store)? else { return Ok(None) };
-    let mut committed = Committed::new();
-    read_commits(&run, |record| {
-        committed.extend(
-            record
-                .units
-                .into_iter()
-                .map(|unit| ((unit.array, unit.index), (unit.encoded_bytes, unit.crc32c))),
-        );
-        Ok(())
-    })?;
-    Ok(Some(committed))
+/// The files that feed a unit, as far as a run store knows.
+fn files_of(source: &ZarrSource, committed: Option<&Committed>, unit: &Unit) -> Vec<String> {
+    let Some(committed) = committed else { return Vec::new() };
+    let Some(variable) = source.dataset().variable(&unit.variable) else { return Vec::new() };
+    let storage = &variable.storage;
+    let Some(shape) = storage.shard_shape.as_ref().or(storage.chunk_shape.as_ref()) else {
+        return Vec::new();
+    };
+    let region = ChunkGrid::regular(&variable.shape, shape).region(&unit.index);
+    let mut files = committed.files_feeding(&unit.variable, &region);
+    files.truncate(FILES_LIMIT);
+    files
 }
 
-fn judge(unit: &Unit, state: &UnitState, committed: Option<&Committed>) -> Option<Error> {
-    let written = committed.and_then(|it| it.get(&(unit.variable.clone(), unit.index.clone())));
+fn judge(state: &UnitState, written: Option<(u64, u32)>) -> Option<Error> {
     match state {
         UnitState::Missing => Some(Error::new(
             ErrorCode::CHUNK_MISSING,
@@ -126,11 +171,12 @@ fn judge(unit: &Unit, state: &UnitState, committed: Option<&Committed>) -> Optio
             "the object is missing; readers see the fill value",
         )),
         UnitState::Damaged(error) => Some(error.clone()),
+        UnitState::Found => None,
         UnitState::Sound { encoded_bytes, crc32c } => match written {
-            Some(known) if *known != (*encoded_bytes, *crc32c) => Some(Error::new(
+            Some(known) if known != (*encoded_bytes, *crc32c) => Some(Error::new(
                 ErrorCode::CHUNK_CORRUPT,
                 ErrorKind::Corrupt,
-                "the object decodes, but is not the one that was written",
+                "the object is not the one that was written",
             )),
             _ => None,
         },
@@ -148,6 +194,7 @@ fn unreadable(source: &ZarrSource) -> Vec<Finding> {
             variable: warning.split(':').next().unwrap_or_default().to_owned(),
             index: Vec::new(),
             key: String::new(),
+            files: Vec::new(),
             error: Error::new(ErrorCode::METADATA_BROKEN, ErrorKind::Unsupported, warning),
         })
         .collect()

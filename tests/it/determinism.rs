@@ -11,7 +11,7 @@ use crate::command::levain;
 use crate::made::Folder;
 
 /// Every object of a store.
-fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut open = vec![folder.to_owned()];
     while let Some(path) = open.pop() {

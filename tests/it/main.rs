@@ -1,5 +1,6 @@
 //! Tests of the house as a whole, in one binary.
 
+mod append;
 mod asks;
 mod bad_input;
 mod bake;
@@ -21,6 +22,7 @@ mod netcdf;
 mod policies;
 mod random_pipelines;
 mod recipes;
+mod resume;
 mod tabular;
 mod tidy;
 mod zarr;

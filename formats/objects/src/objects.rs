@@ -256,7 +256,6 @@ impl Objects {
     pub fn delete_all(&self, prefix: &str) -> Result<u64> {
         self.refuse_read_only()?;
         let folder = self.object(prefix)?;
-        let shown = folder.shown.clone();
         let deleted = Pending::start(async move {
             let _permit = folder.client.permit().await;
             let store = &folder.client.store;
@@ -265,11 +264,24 @@ impl Objects {
             deleted.map_err(|error| failed("delete", &folder.shown, &error))
         });
         let deleted_count = deleted.wait()?;
-        if self.root.scheme() == Scheme::Local {
-            let path = PathBuf::from(format!("/{}", self.path(prefix)?));
-            sweep(&path).map_err(|error| io_failed("delete", &shown, &error))?;
-        }
+        self.sweep(prefix)?;
         Ok(deleted_count)
+    }
+
+    /// Removes what writes below `prefix` that were cut short have left: files that are no objects,
+    /// and folders without any. Nothing where writes leave nothing, as in a cloud.
+    ///
+    /// Cost: all folders below are listed. Nobody else may write there meanwhile.
+    ///
+    /// # Errors
+    /// A file system that fails.
+    pub fn sweep(&self, prefix: &str) -> Result<()> {
+        if self.root.scheme() != Scheme::Local {
+            return Ok(());
+        }
+        let folder = self.object(prefix)?;
+        let path = PathBuf::from(format!("/{}", self.path(prefix)?));
+        sweep(&path).map_err(|error| io_failed("delete", &folder.shown, &error))
     }
 
     pub(crate) fn object(&self, key: &str) -> Result<Object> {

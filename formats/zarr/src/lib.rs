@@ -5,6 +5,8 @@
 //!                        chunks come whole, chunks of shards by ranges; each decodes by its Chain
 //!   ZarrSink::create ──► array(name): an ArraySink, one object for each unit
 //!        finish()    ──► metadata of arrays, then the root and its consolidated copy, last
+//!   ZarrAppend::open ──► array(name): the same for a store that gets longer along a dimension
+//!        finish()    ──► the new lengths, the consolidated copy last
 //! ```
 //!
 //! Bytes come and go through `objects`; what the formats say is in `header`, what chunks are in
@@ -13,6 +15,7 @@
 
 mod layout;
 
+mod append;
 mod sink;
 mod source;
 mod verify;
@@ -34,6 +37,7 @@ mod chain;
 mod shard;
 mod step;
 
+pub use append::ZarrAppend;
 pub use layout::{BloscCname, BloscShuffle, Codec, VariableLayout, ZarrFormat, ZarrLayout};
 pub use sink::ZarrSink;
 pub use source::ZarrSource;

@@ -81,6 +81,17 @@ impl ZarrSink {
         }
     }
 
+    /// The key of the object of a unit, from the root of the store.
+    ///
+    /// # Errors
+    /// No such variable.
+    pub fn unit_key(&self, variable: &str, index: &[u64]) -> Result<String> {
+        match self.arrays.get(variable) {
+            Some((_, writer)) => Ok(writer.key(index)),
+            None => Err(Error::internal(format!("the variable `{variable}` has no array"))),
+        }
+    }
+
     /// Writes the metadata of all arrays, waits for them, and then those of the root, the
     /// consolidated copy last. With that the store is there.
     ///

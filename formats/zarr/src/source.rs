@@ -60,6 +60,11 @@ impl ZarrSource {
         self.objects.root()
     }
 
+    /// All arrays, by name; an error for one that cannot be read.
+    pub(crate) fn all_arrays(&self) -> impl Iterator<Item = Result<&ZarrArray>> {
+        self.arrays.values().map(|array| array.as_deref().map_err(Clone::clone))
+    }
+
     pub(crate) fn zarr_array(&self, variable: &str) -> Result<&Arc<ZarrArray>> {
         match self.arrays.get(variable) {
             Some(Ok(array)) => Ok(array),

@@ -4,7 +4,7 @@
 //! one decoded chunk; callers check many at once if they like.
 
 use bytes::Bytes;
-use dataflow::error::{Error, Result};
+use dataflow::error::{Error, ErrorCode, Result};
 
 use crate::read::ZarrArray;
 use crate::source::ZarrSource;
@@ -25,13 +25,15 @@ pub struct Unit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnitState {
-    /// It is there and every chunk of it decodes.
+    /// It is there, and every chunk of it decodes if that was asked.
     Sound {
         /// Bytes of the object.
         encoded_bytes: u64,
         /// CRC-32C of the object.
         crc32c: u32,
     },
+    /// It is there; it was not read.
+    Found,
     /// There is no such object; readers see the fill value.
     Missing,
     /// It is there and is not what it should be, for this reason.
@@ -52,6 +54,28 @@ impl ZarrSource {
                 Unit { variable: array.name.clone(), key: array.key(&index), index }
             })
         })
+    }
+
+    /// Asks whether one unit is there, without reading it.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn find(&self, unit: &Unit) -> Result<UnitState> {
+        match self.objects.facts(&unit.key) {
+            Ok(_) => Ok(UnitState::Found),
+            Err(error) if error.code() == ErrorCode::STORE_NOT_FOUND => Ok(UnitState::Missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads one unit, for its length and checksum, and does not decode it.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn digest(&self, unit: &Unit) -> Result<UnitState> {
+        let Some(body) = self.objects.try_get(&unit.key)? else { return Ok(UnitState::Missing) };
+        let (encoded_bytes, crc32c) = (body.len() as u64, crc32c::crc32c(&body));
+        Ok(UnitState::Sound { encoded_bytes, crc32c })
     }
 
     /// Reads one unit and decodes every chunk of it.

@@ -38,6 +38,11 @@ impl ZarrWriter {
         Self { name: name.to_owned(), objects: objects.clone(), header, facts }
     }
 
+    /// The key of the object of a unit, from the root of the store.
+    pub(crate) fn key(&self, index: &[u64]) -> String {
+        format!("{}/{}", self.name, self.header.keys.key(index))
+    }
+
     fn check(&self, index: &[u64], elements: &Chunk) -> Result<()> {
         let counts = self.facts.units.counts();
         let is_unit = index.len() == counts.len() && index.iter().zip(&counts).all(|(i, n)| i < n);
@@ -151,7 +156,7 @@ impl ArraySink for ZarrWriter {
             .map_err(|error| error.at("variable", &self.name).at("chunk", format!("{index:?}")))?;
         let unit =
             WrittenUnit { encoded_bytes: encoded.len() as u64, crc32c: crc32c::crc32c(&encoded) };
-        let key = format!("{}/{}", self.name, self.header.keys.key(index));
+        let key = self.key(index);
         Ok(Box::new(WritingUnit { unit, pending: self.objects.put(&key, encoded) }))
     }
 }

@@ -3,6 +3,9 @@
 //! One object for each bundle, named by what it says: writing it again changes nothing. The run
 //! store lies beside the destination, never inside it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use chunks::Written;
 use dataflow::dofn::{BundleState, DoFn, DoFnFacts, ProcessContext};
@@ -32,12 +35,18 @@ pub struct CommitRecord {
 pub(crate) struct CommitUnits {
     run: Location,
     store: StoreOptions,
+    /// What is added to the index of a unit, by array.
+    offsets: Arc<BTreeMap<String, Vec<u64>>>,
     units: BundleState<Vec<Written>>,
 }
 
 impl CommitUnits {
-    pub(crate) fn new(run: Location, store: StoreOptions) -> Self {
-        Self { run, store, units: BundleState::default() }
+    pub(crate) fn new(
+        run: Location,
+        store: StoreOptions,
+        offsets: Arc<BTreeMap<String, Vec<u64>>>,
+    ) -> Self {
+        Self { run, store, offsets, units: BundleState::default() }
     }
 
     fn commit(&mut self, ctx: &mut ProcessContext<'_, (String, ArrayTotal)>) -> Result<()> {
@@ -67,7 +76,14 @@ impl DoFn for CommitUnits {
     type In = Written;
     type Out = (String, ArrayTotal);
 
-    fn process(&mut self, unit: Written, ctx: &mut ProcessContext<'_, Self::Out>) -> Result<()> {
+    fn process(
+        &mut self,
+        mut unit: Written,
+        ctx: &mut ProcessContext<'_, Self::Out>,
+    ) -> Result<()> {
+        if let Some(offset) = self.offsets.get(&unit.array) {
+            unit.index.iter_mut().zip(offset).for_each(|(index, more)| *index += more);
+        }
         self.units.get().push(unit);
         if self.units.get().len() >= UNITS_A_RECORD { self.commit(ctx) } else { Ok(()) }
     }

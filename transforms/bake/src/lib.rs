@@ -37,9 +37,13 @@ mod template;
 mod recode;
 mod source;
 
+mod append;
+
 mod commit;
+mod feeds;
 mod write;
 
+pub use append::{Append, OpenAppend, StoredTimes};
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset, open_prepared};

@@ -107,10 +107,11 @@ fn is_ascending(axes: &[FileAxis<'_>]) -> bool {
 
 /// One element along the concat dimension.
 #[derive(Debug, Clone, Copy)]
-struct Element {
-    point: AxisPoint,
-    file: FilePlace,
-    place: u64,
+pub(crate) struct Element {
+    pub(crate) point: AxisPoint,
+    pub(crate) file: FilePlace,
+    /// The place in the file.
+    pub(crate) place: u64,
 }
 
 struct Sorted {
@@ -175,7 +176,7 @@ fn sorted(
 }
 
 /// Runs of elements that also follow each other in their file.
-fn pieces_of(elements: &[Element]) -> Vec<Piece> {
+pub(crate) fn pieces_of(elements: &[Element]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for element in elements {
         match pieces.last_mut() {
@@ -191,7 +192,7 @@ fn pieces_of(elements: &[Element]) -> Vec<Piece> {
 }
 
 /// The coordinate of every piece, to be looked at for gaps.
-fn axes_of_pieces(
+pub(crate) fn axes_of_pieces(
     elements: &[Element],
     pieces: &[Piece],
     calendar: Option<cf::Calendar>,

@@ -9,6 +9,7 @@ use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::{ZarrLayout, ZarrSink};
 
+use crate::append::Append;
 use crate::check::{Role, check};
 use crate::files::OpenFiles;
 use crate::open::SourceVersion;
@@ -22,7 +23,7 @@ use crate::template::{Template, layout_of};
 /// The attribute of a store that names the sources that were not there.
 const MISSING_SOURCES: &str = "missing_sources";
 /// The version of the plan's JSON.
-const PLAN_VERSION: u32 = 1;
+pub(crate) const PLAN_VERSION: u32 = 1;
 
 /// A file that is baked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +78,10 @@ pub struct BakePlan {
     pub variables: Vec<VariablePlan>,
     /// What a user should know: attributes that are dropped, gaps, groups that are not read.
     pub warnings: Vec<String>,
+    /// What is added, if the destination is a store that is appended to. The template is then that
+    /// store at its new length, and the variables are those that grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub append: Option<Append>,
 }
 
 impl BakePlan {
@@ -124,6 +129,7 @@ impl BakePlan {
             template: template.dataset,
             variables,
             warnings,
+            append: None,
         })
     }
 
@@ -167,19 +173,53 @@ impl BakePlan {
         Ok((sink, copies))
     }
 
-    /// Says, also in the store, which sources were not there.
+    /// Says, also in a store that is made, which sources were not there.
     pub fn note_missing(&mut self, missing: &[Location]) {
         let names: Vec<String> = missing.iter().map(Location::to_string).collect();
         if let Some(first) = names.first() {
             let sources = if names.len() == 1 { "source is" } else { "sources are" };
             let note = format!("{} {sources} missing and left out: {first}", names.len());
             self.warnings.push(if names.len() == 1 { note } else { format!("{note}, ...") });
-            self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
+            // An append leaves the attributes of the store as they are.
+            if self.append.is_none() {
+                self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
+            }
         }
     }
 
-    /// Elements of the whole store, decoded, in bytes.
+    /// Whether another plan writes the same objects: all is the same but how arrays are copied,
+    /// which depends on memory and threads and changes nothing that is written.
+    ///
+    /// # Errors
+    /// A plan that has no JSON: a bug of ours.
+    pub fn same_store_as(&self, other: &Self) -> Result<bool> {
+        Ok(self.identity()? == other.identity()?)
+    }
+
+    /// The plan as JSON, without the copies.
+    fn identity(&self) -> Result<serde_json::Value> {
+        let json = serde_json::to_value(self);
+        let mut json =
+            json.map_err(|why| Error::internal(format!("the plan has no JSON: {why}")))?;
+        let variables = json.get_mut("variables").and_then(serde_json::Value::as_array_mut);
+        for variable in variables.into_iter().flatten() {
+            if let Some(variable) = variable.as_object_mut() {
+                variable.remove("copy");
+            }
+        }
+        Ok(json)
+    }
+
+    /// Whether there is nothing to write: an append of elements that the store has already.
+    pub fn is_nothing(&self) -> bool {
+        self.append.as_ref().is_some_and(|it| it.old_length == it.new_length)
+    }
+
+    /// Elements of the whole store, or those that are appended, decoded, in bytes.
     pub fn decoded_bytes(&self) -> u64 {
+        if let Some(append) = &self.append {
+            return append.decoded_bytes(self);
+        }
         self.template.variables.iter().map(Variable::decoded_bytes).sum()
     }
 

@@ -7,6 +7,7 @@ use cf::{MISSING_TIME, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::append::StoredTimes;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, needs_new_times};
 use crate::schema::{Schema, VariableSchema};
 
@@ -18,6 +19,8 @@ pub enum Recode {
     Times(TimeEncoding),
     /// The values that the elements mean, unpacked; NaN where a float is missing.
     Values(DType),
+    /// Times, counted as the store that is appended to counts them.
+    Stored(StoredTimes),
 }
 
 impl Recode {
@@ -26,6 +29,7 @@ impl Recode {
         match self {
             Self::Times(_) => DType::Int64,
             Self::Values(dtype) => *dtype,
+            Self::Stored(times) => times.dtype(),
         }
     }
 
@@ -34,7 +38,13 @@ impl Recode {
         match self {
             Self::Times(_) => Some(Scalar::of(MISSING_TIME)),
             Self::Values(dtype) => Scalar::from_float(*dtype, f64::NAN),
+            Self::Stored(times) => times.missing().cloned(),
         }
+    }
+
+    /// Whether all elements of a file must be read together.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self, Self::Times(_) | Self::Stored(_))
     }
 
     /// Says in the attributes of an unpacked variable that it is unpacked.
@@ -52,12 +62,17 @@ impl Recode {
         let dataset = file.dataset();
         let variable = dataset.expect_variable(variable)?;
         let packing = Packing::parse(&variable.attributes, variable.dtype)?;
+        let source = || {
+            let source = cf::time_encoding(dataset, variable)?;
+            source.ok_or_else(|| Error::internal("a variable has lost its time units"))
+        };
         Ok(match self {
             Self::Values(dtype) => Reader::Values { packing, dtype: *dtype },
             Self::Times(target) => {
-                let source = cf::time_encoding(dataset, variable)?
-                    .ok_or_else(|| Error::internal("a variable has lost its time units"))?;
-                Reader::Times { source, packing, target: target.clone() }
+                Reader::Times { source: source()?, packing, target: target.clone() }
+            }
+            Self::Stored(target) => {
+                Reader::Stored { source: source()?, packing, target: target.clone() }
             }
         })
     }
@@ -68,12 +83,13 @@ impl Recode {
 pub(crate) enum Reader {
     Times { source: TimeEncoding, packing: Packing, target: TimeEncoding },
     Values { packing: Packing, dtype: DType },
+    Stored { source: TimeEncoding, packing: Packing, target: StoredTimes },
 }
 
 impl Reader {
     /// Whether all elements of a file must be read together.
     pub(crate) fn is_whole(&self) -> bool {
-        matches!(self, Self::Times { .. })
+        matches!(self, Self::Times { .. } | Self::Stored { .. })
     }
 
     pub(crate) fn recode(&self, chunk: &Chunk) -> Result<Chunk> {
@@ -83,6 +99,9 @@ impl Reader {
                 Chunk::of(chunk.shape(), &target.encode(&instants)?)
             }
             Self::Values { packing, dtype } => packing.decode(chunk)?.widened(*dtype),
+            Self::Stored { source, packing, target } => {
+                target.encode(&source.decode(chunk, packing)?, chunk.shape())
+            }
         }
     }
 }

@@ -32,6 +32,7 @@ pub struct ScanFiles {
     concat: Option<String>,
     options: BakeOptions,
     store: StoreOptions,
+    is_compared: bool,
 }
 
 impl ScanFiles {
@@ -42,17 +43,24 @@ impl ScanFiles {
         options: BakeOptions,
         store: StoreOptions,
     ) -> Self {
-        Self { files, concat, options, store }
+        Self { files, concat, options, store, is_compared: false }
+    }
+
+    /// Finds what it takes to compare the files with a store as well, not only with each other.
+    #[must_use]
+    pub fn with_comparison(mut self) -> Self {
+        self.is_compared = true;
+        self
     }
 
     /// Whether all values of the concat coordinate decide on an order.
     fn keeps_values(&self) -> bool {
-        self.options.overlap != OverlapPolicy::Error
+        self.is_compared || self.options.overlap != OverlapPolicy::Error
     }
 
-    /// A single file need not be compared with any other.
+    /// A single file need not be compared with any other, unless with a store.
     fn is_alone(&self) -> bool {
-        self.files.len() < 2
+        !self.is_compared && self.files.len() < 2
     }
 }
 
@@ -82,10 +90,12 @@ impl DoFn for ScanFile {
 
     fn facts(&self) -> DoFnFacts {
         let (concat, variables) = (&self.0.concat, &self.0.options.variables);
-        let statics = self.0.options.statics;
+        let (statics, is_compared) = (self.0.options.statics, self.0.is_compared);
         let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
         DoFnFacts::default()
-            .with_parameters(format!("{concat:?} {variables:?} {keeps_values} {statics} {steps:?}"))
+            .with_parameters(format!(
+                "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared}"
+            ))
             .with_working_bytes(WORKING_BYTES)
     }
 }
@@ -144,7 +154,9 @@ impl ScanFiles {
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
         let packing = Packing::parse(&variable.attributes, variable.dtype);
-        let Some(encoding) = encoding else { return self.numbers_of(&chunk, &packing?) };
+        let Some(encoding) = encoding else {
+            return numbers_of(&chunk, &packing?, self.keeps_values());
+        };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
             Ok(instants) => instants,
             // Files cannot be put in order by times that nobody can read; others stay as they are.
@@ -169,21 +181,25 @@ impl ScanFiles {
         let doubles = decoded.and_then(|it| it.widened(DType::Float64));
         doubles.ok().map(|doubles| doubles.values::<f64>()).transpose()
     }
+}
 
-    /// The summary of a coordinate that counts no time; nothing for texts, which have no order here.
-    fn numbers_of(&self, chunk: &Chunk, packing: &Packing) -> Result<Option<AxisSummary>> {
-        if chunk.dtype() == DType::Text || matches!(chunk.dtype(), DType::Bytes(_)) {
-            return Ok(None);
-        }
-        let decoded = packing.decode(chunk)?;
-        let number = |place| Ok(decoded.scalar(place)?.as_float().unwrap_or(f64::NAN));
-        let numbers: Result<Vec<f64>> = (0..decoded.element_count()).map(number).collect();
-        Ok(AxisSummary::of_numbers(numbers?.into_iter(), self.keeps_values()))
+/// The summary of a coordinate that counts no time; nothing for texts, which have no order here.
+pub(crate) fn numbers_of(
+    chunk: &Chunk,
+    packing: &Packing,
+    keeps_values: bool,
+) -> Result<Option<AxisSummary>> {
+    if chunk.dtype() == DType::Text || matches!(chunk.dtype(), DType::Bytes(_)) {
+        return Ok(None);
     }
+    let decoded = packing.decode(chunk)?;
+    let number = |place| Ok(decoded.scalar(place)?.as_float().unwrap_or(f64::NAN));
+    let numbers: Result<Vec<f64>> = (0..decoded.element_count()).map(number).collect();
+    Ok(AxisSummary::of_numbers(numbers?.into_iter(), keeps_values))
 }
 
 /// The digest of all elements of an array, slab by slab.
-fn digest_of(array: &dyn ArraySource) -> Result<u128> {
+pub(crate) fn digest_of(array: &dyn ArraySource) -> Result<u128> {
     let facts = array.facts();
     let shape = facts.grid.shape();
     let row: u64 = shape.iter().skip(1).product::<u64>() * facts.dtype.estimated_bytes();

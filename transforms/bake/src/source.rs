@@ -43,7 +43,7 @@ pub enum Assembly {
 }
 
 impl Assembly {
-    fn recode(&self) -> Option<&Recode> {
+    pub(crate) fn recode(&self) -> Option<&Recode> {
         match self {
             Self::One { .. } => None,
             Self::Along { recode, .. } | Self::Repeated { recode } => recode.as_ref(),
@@ -67,7 +67,7 @@ pub(crate) fn grid_of(
 ) -> ChunkGrid {
     let offset = assembly.own_offset();
     let own_shape = &target.shape[offset..];
-    let is_whole = matches!(assembly.recode(), Some(Recode::Times(_)));
+    let is_whole = assembly.recode().is_some_and(Recode::is_whole);
     let row: u64 = own_shape.iter().skip(1).product::<u64>() * target.dtype.estimated_bytes();
     let slab = |axis: usize| match axis {
         0 if !is_whole => (SLAB_BYTES / row.max(1)).max(1),

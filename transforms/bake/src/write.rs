@@ -1,6 +1,7 @@
 //! Writes a store by its plan: data first, metadata last.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chunks::CopyArrays;
 use dataflow::Element;
@@ -28,12 +29,21 @@ pub struct WriteStore {
     copies: CopyArrays,
     run: Location,
     store: StoreOptions,
+    offsets: Arc<BTreeMap<String, Vec<u64>>>,
 }
 
 impl WriteStore {
     /// Makes these copies, and keeps commit records in the run store at `run`.
     pub fn new(copies: CopyArrays, run: Location, store: StoreOptions) -> Self {
-        Self { copies, run, store }
+        Self { copies, run, store, offsets: Arc::default() }
+    }
+
+    /// Copies that write into the ends of arrays: what is added to the index of a unit to get that
+    /// in its array, by array.
+    #[must_use]
+    pub fn with_unit_offsets(mut self, offsets: BTreeMap<String, Vec<u64>>) -> Self {
+        self.offsets = Arc::new(offsets);
+        self
     }
 }
 
@@ -42,7 +52,7 @@ impl PTransform<Pipeline> for WriteStore {
 
     fn expand(self, pipeline: Pipeline) -> Self::Output {
         let written = pipeline.apply(self.copies);
-        let totals = written.apply(ParDo::of(CommitUnits::new(self.run, self.store)));
+        let totals = written.apply(ParDo::of(CommitUnits::new(self.run, self.store, self.offsets)));
         totals.apply(CombinePerKey::of(AddTotals))
     }
 }

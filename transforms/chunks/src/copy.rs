@@ -1,8 +1,9 @@
 //! Runs planned copies as transforms.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use array::{ArraySink, ArraySource};
+use array::{ArraySink, ArraySource, Region, WrittenUnit};
 use dataflow::cancel::CancelToken;
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::Result;
@@ -30,17 +31,29 @@ pub struct PlannedCopy {
     pub plan: CopyPlan,
 }
 
+/// Units that an earlier run has written, by array and by index.
+pub type DoneUnits = BTreeMap<String, BTreeMap<Vec<u64>, WrittenUnit>>;
+
 /// Copies arrays, each by its plan; what comes out is every unit that was written.
 #[derive(Debug, Clone)]
 pub struct CopyArrays {
     copies: Vec<PlannedCopy>,
+    done: Arc<DoneUnits>,
     cancel: CancelToken,
 }
 
 impl CopyArrays {
     /// Copies these arrays.
     pub fn new(copies: Vec<PlannedCopy>) -> Self {
-        Self { copies, cancel: CancelToken::default() }
+        Self { copies, done: Arc::default(), cancel: CancelToken::default() }
+    }
+
+    /// Leaves out units that are there already, and what is read for them alone; they come out as
+    /// if they were written.
+    #[must_use]
+    pub fn with_done(mut self, done: DoneUnits) -> Self {
+        self.done = Arc::new(done);
+        self
     }
 
     /// Stops long work on one array when this token is cancelled; the runner stops between tasks.
@@ -56,7 +69,8 @@ impl PTransform<Pipeline> for CopyArrays {
 
     fn expand(self, pipeline: Pipeline) -> PCollection<Written> {
         let copies = Arc::new(self.copies);
-        let of = |strategy| Copies { all: Arc::clone(&copies), strategy };
+        let done = &self.done;
+        let of = |strategy| Copies { all: Arc::clone(&copies), done: Arc::clone(done), strategy };
         let tasks = |name: &str, count: TaskCount, copies: &Copies| {
             let list = ListTasks { copies: copies.clone(), count };
             let listed = pipeline.apply_named(&format!("{name}Impulse"), Impulse);
@@ -64,6 +78,11 @@ impl PTransform<Pipeline> for CopyArrays {
             listed.apply_named(&format!("Spread{name}"), Reshuffle)
         };
         let mut written = PCollectionList::empty(&pipeline);
+        if !self.done.is_empty() {
+            let list = ListDone(Arc::clone(&self.done));
+            let impulse = pipeline.apply_named("DoneImpulse", Impulse);
+            written.push(&impulse.apply_named("ListDone", ParDo::of(list)));
+        }
         let pulled = of(Strategy::Pull);
         if pulled.any() {
             let units = tasks("Units", TaskCount::Units, &pulled);
@@ -89,6 +108,7 @@ impl PTransform<Pipeline> for CopyArrays {
 #[derive(Debug, Clone)]
 pub(crate) struct Copies {
     all: Arc<Vec<PlannedCopy>>,
+    done: Arc<DoneUnits>,
     strategy: Strategy,
 }
 
@@ -113,6 +133,24 @@ impl Copies {
         (copy, copy.sink.facts().units.index_of(task.1))
     }
 
+    /// Whether a unit of a copy is there already.
+    pub(crate) fn is_done(&self, copy: &PlannedCopy, unit: &[u64]) -> bool {
+        self.done.get(&copy.name).is_some_and(|units| units.contains_key(unit))
+    }
+
+    /// How many units of a copy are there already.
+    pub(crate) fn done_count(&self, copy: &PlannedCopy) -> usize {
+        self.done.get(&copy.name).map_or(0, BTreeMap::len)
+    }
+
+    /// Whether all units that a region meets are there already.
+    pub(crate) fn is_all_done(&self, copy: &PlannedCopy, region: &Region) -> bool {
+        self.done.contains_key(&copy.name) && {
+            let mut units = copy.sink.facts().units.chunks_meeting(region);
+            units.all(|unit| self.is_done(copy, &unit))
+        }
+    }
+
     /// What every task needs at the most, and what makes the plan what it is.
     pub(crate) fn facts(&self) -> DoFnFacts {
         let identity = self.iter().map(|(_, copy)| {
@@ -134,6 +172,26 @@ enum TaskCount {
     Units,
     SourceChunks,
     One,
+}
+
+/// Puts out the units that are there already.
+#[derive(Clone)]
+struct ListDone(Arc<DoneUnits>);
+
+impl DoFn for ListDone {
+    type In = Vec<u8>;
+    type Out = Written;
+
+    fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
+        for (array, units) in self.0.iter() {
+            for (index, unit) in units {
+                let WrittenUnit { encoded_bytes, crc32c } = *unit;
+                let (array, index) = (array.clone(), index.clone());
+                ctx.output(Written { array, index, encoded_bytes, crc32c })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Puts out the tasks of all copies, in order.

@@ -32,7 +32,7 @@ impl DoFn for HoldArrays {
     type Out = Written;
 
     fn process(&mut self, task: (u32, u64), ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        let held = HeldArray::new(self.copies.get(task.0), &self.cancel);
+        let held = HeldArray::new(&self.copies, self.copies.get(task.0), &self.cancel);
         let chunk_count = held.copy.source.facts().grid.chunk_count();
         let range_count = rayon::current_num_threads() as u64 * RANGES_A_THREAD;
         let range_count = range_count.min(chunk_count).max(1);
@@ -61,6 +61,7 @@ impl DoFn for HoldArrays {
 
 /// An array of which all units are in memory; a buffer is made when its first element comes.
 struct HeldArray<'a> {
+    copies: &'a Copies,
     copy: &'a PlannedCopy,
     cancel: &'a CancelToken,
     slots: Vec<Mutex<Slot>>,
@@ -74,14 +75,14 @@ struct Slot {
 }
 
 impl<'a> HeldArray<'a> {
-    fn new(copy: &'a PlannedCopy, cancel: &'a CancelToken) -> Self {
+    fn new(copies: &'a Copies, copy: &'a PlannedCopy, cancel: &'a CancelToken) -> Self {
         let grid = &copy.sink.facts().units;
         let slots = (0..grid.chunk_count()).map(|unit| {
             let missing = grid.region(&grid.index_of(unit)).element_count();
             Mutex::new(Slot { buffer: None, missing })
         });
         let outcome = Mutex::new(Ok(Vec::new()));
-        Self { copy, cancel, slots: slots.collect(), outcome }
+        Self { copies, copy, cancel, slots: slots.collect(), outcome }
     }
 
     /// Reads neighbouring source chunks; while one is decoded, the next is being fetched.
@@ -91,21 +92,25 @@ impl<'a> HeldArray<'a> {
         scope: &rayon::Scope<'s>,
     ) -> Result<()> {
         let grid = &self.copy.source.facts().grid;
-        let fetch = |chunk: u64| {
-            let region = grid.region(&grid.index_of(chunk));
-            let fetched = self.copy.source.fetch(std::slice::from_ref(&region));
-            fetched.map_err(|e| self.copy.locate(e, &region)).map(|fetched| (region, fetched))
+        let region_of = |chunk: u64| grid.region(&grid.index_of(chunk));
+        // The next chunk that some unit still needs.
+        let needed = |chunks: std::ops::Range<u64>| {
+            let mut chunks = chunks.into_iter();
+            chunks.find(|&chunk| !self.copies.is_all_done(self.copy, &region_of(chunk)))
         };
-        let mut next = if chunks.is_empty() { None } else { Some(fetch(chunks.start)?) };
-        for chunk in chunks.clone() {
-            let Some((region, fetched)) = next.take() else { break };
+        let fetch = |chunk: u64| {
+            let region = region_of(chunk);
+            let fetched = self.copy.source.fetch(std::slice::from_ref(&region));
+            let located = fetched.map_err(|error| self.copy.locate(error, &region));
+            located.map(|fetched| (chunk, region, fetched))
+        };
+        let mut next = needed(chunks.clone()).map(fetch).transpose()?;
+        while let Some((chunk, region, fetched)) = next.take() {
             self.cancel.check()?;
             if self.lock().is_err() {
                 break;
             }
-            if chunk + 1 < chunks.end {
-                next = Some(fetch(chunk + 1)?);
-            }
+            next = needed(chunk + 1..chunks.end).map(fetch).transpose()?;
             let taken = self.take_chunk(&region, fetched, scope);
             taken.map_err(|error| self.copy.locate(error, &region))?;
         }
@@ -124,6 +129,9 @@ impl<'a> HeldArray<'a> {
         fetched.decode(&mut [Placement { into: &mut buffer, at }])?;
         let chunk = buffer.freeze()?;
         for unit in self.copy.sink.facts().units.chunks_meeting(region) {
+            if self.copies.is_done(self.copy, &unit) {
+                continue;
+            }
             if let Some(complete) = self.put(&unit, region, &chunk)? {
                 scope.spawn(move |_| self.keep_error(self.write(&unit, complete)));
             }
@@ -178,7 +186,8 @@ impl<'a> HeldArray<'a> {
     /// All units, in order; each must have been written.
     fn finish(self) -> Result<Vec<Written>> {
         let mut units = self.outcome.into_inner().unwrap_or_else(PoisonError::into_inner)?;
-        if units.len() < self.slots.len() {
+        let done = self.copies.done_count(self.copy);
+        if units.len() + done < self.slots.len() {
             let error = Error::internal("a source does not cover its target");
             return Err(error.at("variable", &self.copy.name));
         }

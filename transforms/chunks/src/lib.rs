@@ -18,7 +18,7 @@ mod pull;
 mod shuffle;
 mod written;
 
-pub use copy::{CopyArrays, PlannedCopy};
+pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use plan::{CopyPlan, Machine, Strategy};
 pub use spec::{ByteSize, ChunkLength, ChunkSpec};
 pub use written::Written;

@@ -57,6 +57,9 @@ impl DoFn for PullUnits {
 
     fn process(&mut self, task: UnitTask, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
         let (copy, unit) = self.copies.unit(task);
+        if self.copies.is_done(copy, &unit) {
+            return Ok(());
+        }
         let region = copy.sink.facts().units.region(&unit);
         let next = copy.source.fetch(std::slice::from_ref(&region));
         let next = next.map_err(|error| copy.locate(error, &region))?;

@@ -45,6 +45,9 @@ impl SplitChunks {
         let chunk = decode().map_err(|error| copy.locate(error, &region))?;
         let grid = &copy.sink.facts().units;
         for unit in grid.chunks_meeting(&region) {
+            if self.copies.is_done(copy, &unit) {
+                continue;
+            }
             let unit_region = grid.region(&unit);
             let Some(common) = unit_region.intersection(&region) else { continue };
             let piece = chunk.slice(&common.relative_to(&region.start()))?;
@@ -63,6 +66,9 @@ impl DoFn for SplitChunks {
         let copy = self.copies.get(task.0);
         let grid = &copy.source.facts().grid;
         let region = grid.region(&grid.index_of(task.1));
+        if self.copies.is_all_done(copy, &region) {
+            return Ok(());
+        }
         let bytes = copy.source.fetch(std::slice::from_ref(&region));
         let bytes = bytes.map_err(|error| copy.locate(error, &region))?;
         self.complete(ctx)?;

@@ -12,7 +12,7 @@ use dataflow::prelude::Pipeline;
 use dataflow::testing::ReferenceRunner;
 use proptest::prelude::{Strategy as _, prop_assert_eq, proptest};
 
-use crate::{CopyArrays, CopyPlan, Machine, PlannedCopy, Strategy};
+use crate::{CopyArrays, CopyPlan, DoneUnits, Machine, PlannedCopy, Strategy};
 
 /// An array in memory that counts how many chunks of it were read.
 #[derive(Debug)]
@@ -118,7 +118,7 @@ fn copy(
     strategy: Strategy,
     refuses: Option<Vec<u64>>,
 ) -> Result<u64> {
-    copy_until(source, units, strategy, refuses, CancelToken::default())
+    copy_until(source, units, strategy, refuses, (CancelToken::default(), &[]))
 }
 
 fn copy_until(
@@ -126,7 +126,7 @@ fn copy_until(
     units: &[u64],
     strategy: Strategy,
     refuses: Option<Vec<u64>>,
-    cancel: CancelToken,
+    (cancel, done): (CancelToken, &[Vec<u64>]),
 ) -> Result<u64> {
     let (source_facts, sink_facts) = facts(source, units);
     let machine = Machine { memory_bytes: u64::MAX, thread_count: 2 };
@@ -145,14 +145,19 @@ fn copy_until(
         plan: CopyPlan { strategy, ..plan },
     };
     let pipeline = Pipeline::new();
-    let copies = CopyArrays::new(vec![planned]).with_cancel(cancel);
+    let known = WrittenUnit { encoded_bytes: 1, crc32c: 7 };
+    let done_units = done.iter().map(|index| (index.clone(), known)).collect();
+    let done_units: DoneUnits = [("v".to_owned(), done_units)].into();
+    let copies = CopyArrays::new(vec![planned]).with_cancel(cancel).with_done(done_units);
     let written = pipeline.apply(copies).collect();
     let report = pipeline.run(&ReferenceRunner);
     assert_eq!(sink.on_their_way.load(Ordering::Relaxed), 0, "writes that nobody waits for");
     let report = report?;
     let units = sink.units.lock().expect("no panic");
-    assert_eq!(report.get(&written)?.len(), units.len() as u64);
-    assert_eq!(units.len() as u64, sink.facts.units.chunk_count());
+    let unit_count = sink.facts.units.chunk_count();
+    assert_eq!(report.get(&written)?.len(), unit_count);
+    assert_eq!(units.len() as u64, unit_count - done.len() as u64);
+    assert!(done.iter().all(|index| !units.contains_key(index)), "a unit is written again");
     for (index, unit) in units.iter() {
         let want = source.elements.slice(&sink.facts.units.region(index))?;
         assert_eq!(unit, &want, "unit {index:?}");
@@ -206,8 +211,30 @@ fn an_array_that_is_held_is_given_up_when_the_run_is_stopped() {
     let stopped = CancelToken::default();
     stopped.cancel();
     let grid = ChunkGrid::regular(&[6, 6], &[2, 6]);
-    let error = copy_until(&grid, &[6, 2], Strategy::Hold, None, stopped).expect_err("stopped");
+    let error =
+        copy_until(&grid, &[6, 2], Strategy::Hold, None, (stopped, &[])).expect_err("stopped");
     assert_eq!(error.code(), ErrorCode::CANCELLED);
+}
+
+/// Copies an array of which all units but these are there already.
+#[track_caller]
+fn check_rest(chunks: &[u64], units: &[u64], rest: &[Vec<u64>], want_reads: u64) {
+    let grid = ChunkGrid::regular(&[10, 7], chunks);
+    let all = ChunkGrid::regular(&[10, 7], units);
+    let all = (0..all.chunk_count()).map(|unit| all.index_of(unit));
+    let done: Vec<Vec<u64>> = all.filter(|unit| !rest.contains(unit)).collect();
+    for strategy in ALL {
+        let reads = copy_until(&grid, units, strategy, None, (CancelToken::default(), &done));
+        assert_eq!(reads.expect("copies"), want_reads, "{strategy:?}");
+    }
+}
+
+#[test]
+fn units_that_are_there_are_neither_written_nor_read_for() {
+    check_rest(&[4, 3], &[3, 4], &[vec![3, 1]], 2);
+    check_rest(&[4, 3], &[3, 4], &[vec![0, 0]], 2);
+    check_rest(&[4, 3], &[3, 4], &[], 0);
+    check_rest(&[10, 1], &[1, 7], &[vec![4, 0]], 7);
 }
 
 #[track_caller]

@@ -1,0 +1,47 @@
+//! Appending, as a job: the files and the store are compared, and what follows is planned.
+
+use ::bake::BakePlan;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::runner::JobObserver;
+
+use crate::job::bake::Bake;
+use crate::job::write::ScannedBake;
+
+impl Bake {
+    /// Reads headers and coordinates of files and store, compares them, and plans what follows;
+    /// writes nothing.
+    pub(super) fn scan_append(
+        &self,
+        dimension: &str,
+        observer: &dyn JobObserver,
+    ) -> Result<ScannedBake> {
+        let other = self.options.concat.as_deref().filter(|concat| *concat != dimension);
+        let mistake = match other {
+            _ if self.may_overwrite => "a store is overwritten or appended to, not both".to_owned(),
+            Some(concat) => {
+                format!(
+                    "files follow each other along `{concat}` and are appended along `{dimension}`"
+                )
+            }
+            None => String::new(),
+        };
+        if !mistake.is_empty() {
+            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
+            return Err(error.mend("leave out --overwrite and --concat where --append is given"));
+        }
+        let (sources, missing) = self.expand_sources()?;
+        self.check_destination(&sources)?;
+        let concat = self.choose_concat(&sources)?;
+        let schema = self.reduce(&sources, concat, observer)?;
+        let mut plan = BakePlan::for_append(
+            &schema,
+            dimension,
+            (&sources, &self.destination),
+            self.options.clone(),
+            &self.store,
+            self.machine()?,
+        )?;
+        plan.note_missing(&missing);
+        Ok(ScannedBake::new(self.clone(), sources, plan))
+    }
+}

@@ -1,0 +1,123 @@
+//! What a run that failed or was killed has left that the next one need not write again.
+
+use std::collections::BTreeMap;
+
+use ::bake::{BakePlan, read_commits};
+use array::WrittenUnit;
+use chunks::{DoneUnits, Written};
+use dataflow::error::{Error, Result};
+use objects::{Location, Objects, StoreOptions};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::job::run_store::{PastRun, RunStore};
+use crate::job::target::OpenTarget;
+
+/// What `--resume` has found.
+#[derive(Debug, Clone)]
+pub(crate) enum Resumption {
+    /// A run of this very plan that did not come to its end.
+    Continued(Box<PastRun>),
+    /// A run of this very plan that did: nothing is left to do.
+    Complete,
+    /// Nothing that this plan could go on with, for this reason.
+    Nothing(&'static str),
+}
+
+impl Resumption {
+    /// Looks for a run to go on with: the newest one, if its plan is this one.
+    ///
+    /// # Errors
+    /// A run store that cannot be read.
+    pub(crate) fn find(
+        destination: &Location,
+        store: &StoreOptions,
+        plan: &BakePlan,
+    ) -> Result<Self> {
+        let Some(run) = RunStore::newest(destination, store)? else {
+            return Ok(Self::Nothing("no run of this destination is known"));
+        };
+        let is_same = match run.plan() {
+            Some(past) => past.same_store_as(plan)?,
+            None => false,
+        };
+        Ok(match (run.has_succeeded(), is_same) {
+            (true, true) => Self::Complete,
+            (true, false) => Self::Nothing("the last run came to its end"),
+            (false, _) if !run.has_remains() => {
+                Self::Nothing("the last run failed and left nothing")
+            }
+            (false, true) => Self::Continued(Box::new(run)),
+            (false, false) => Self::Nothing(
+                "the last run had another plan: other files, other versions of them, or options",
+            ),
+        })
+    }
+
+    /// The units that need not be written again: committed by that run, and there with the length
+    /// and the checksum that it has recorded.
+    ///
+    /// Cost: each is read once, on the threads of the current pool.
+    ///
+    /// # Errors
+    /// Records that are damaged, or a store that fails.
+    pub(crate) fn units(
+        &self,
+        target: &OpenTarget,
+        destination: &Location,
+        store: &StoreOptions,
+    ) -> Result<DoneUnits> {
+        let Self::Continued(run) = self else { return Ok(DoneUnits::default()) };
+        let mut committed = Vec::new();
+        read_commits(run.objects(), |record| {
+            committed.extend(record.units);
+            Ok(())
+        })?;
+        committed.sort();
+        committed.dedup();
+        let objects = Objects::open(destination, store)?;
+        let is_there = |unit: &Written| {
+            let key = target.target.unit_key(&unit.array, &unit.index)?;
+            let body = objects.try_get(&key)?;
+            Ok(body.is_some_and(|body| {
+                body.len() as u64 == unit.encoded_bytes && crc32c::crc32c(&body) == unit.crc32c
+            }))
+        };
+        let checked: Result<Vec<(Written, bool)>> = committed
+            .into_par_iter()
+            .map(|unit| is_there(&unit).map(|is_there| (unit, is_there)))
+            .collect();
+        let mut done = DoneUnits::default();
+        for (unit, _) in checked?.into_iter().filter(|(_, is_there)| *is_there) {
+            let mut index = unit.index;
+            for (index, offset) in index.iter_mut().zip(target.offset(&unit.array)) {
+                let own = index.checked_sub(*offset);
+                *index = own.ok_or_else(|| Error::internal("a unit before the appended ones"))?;
+            }
+            let written = WrittenUnit { encoded_bytes: unit.encoded_bytes, crc32c: unit.crc32c };
+            done.entry(unit.array).or_default().insert(index, written);
+        }
+        Ok(done)
+    }
+
+    /// What becomes of the request to resume, in a sentence.
+    pub(crate) fn note(&self, reused_count: u64) -> String {
+        match self {
+            Self::Continued(_) => {
+                format!("resumed: {reused_count} units were there already, as they were committed")
+            }
+            Self::Complete => "nothing to resume: the store is complete".to_owned(),
+            Self::Nothing(why) => format!("nothing to resume, {why}; all was written"),
+        }
+    }
+}
+
+impl OpenTarget {
+    fn offset(&self, array: &str) -> &[u64] {
+        self.unit_offsets.get(array).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The number of units.
+pub(crate) fn count_of(done: &DoneUnits) -> u64 {
+    done.values().map(BTreeMap::len).sum::<usize>() as u64
+}

@@ -1,0 +1,49 @@
+//! The store that a run writes: a new one, or one that gets longer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chunks::PlannedCopy;
+use dataflow::error::Result;
+use zarr::{ZarrAppend, ZarrSink};
+
+/// A store that is open for writing.
+#[derive(Debug)]
+pub(crate) enum Target {
+    New(Arc<ZarrSink>),
+    Longer(Box<ZarrAppend>),
+}
+
+/// A target with the copies into it.
+#[derive(Debug)]
+pub(crate) struct OpenTarget {
+    pub(crate) target: Target,
+    pub(crate) copies: Vec<PlannedCopy>,
+    /// What is added to the index of a unit of a copy to get that in its array, where that is not
+    /// nothing.
+    pub(crate) unit_offsets: BTreeMap<String, Vec<u64>>,
+}
+
+impl Target {
+    /// Writes the metadata; with the last object of them the store is there, or is longer.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn finish(&self) -> Result<()> {
+        match self {
+            Self::New(sink) => sink.finish(),
+            Self::Longer(append) => append.finish(),
+        }
+    }
+
+    /// The key of the object of a unit, by its index in its array.
+    ///
+    /// # Errors
+    /// A variable that is not written.
+    pub(crate) fn unit_key(&self, variable: &str, index: &[u64]) -> Result<String> {
+        match self {
+            Self::New(sink) => sink.unit_key(variable, index),
+            Self::Longer(append) => append.unit_key(variable, index),
+        }
+    }
+}

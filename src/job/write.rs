@@ -1,0 +1,230 @@
+//! The second half of a bake: a plan is written, resumed, or given up.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use ::bake::{ArrayTotal, BakePlan, WriteStore};
+use chunks::{ByteSize, CopyArrays, DoneUnits};
+use dataflow::error::{Error, ErrorKind, Result};
+use dataflow::prelude::{Collected, Pipeline};
+use dataflow::runner::{JobObserver, JobReport, Runner};
+use objects::Location;
+use zarr::ZarrSource;
+
+use crate::job::bake::Bake;
+use crate::job::destination::Destination;
+use crate::job::resume::{Resumption, count_of};
+use crate::job::run_store::{End, RunStore};
+use crate::job::target::{OpenTarget, Target};
+
+/// Pieces of a write: enough that progress moves, few enough that each reads ahead.
+const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+/// The part of the memory that open files may take.
+const OPEN_FILES_DIVISOR: u64 = 16;
+
+/// A bake that was scanned and planned; nothing is written yet.
+#[derive(Debug, Clone)]
+pub struct ScannedBake {
+    bake: Bake,
+    sources: Vec<Location>,
+    /// What will be written, and how.
+    pub plan: BakePlan,
+}
+
+/// What a finished bake says.
+#[derive(Debug, Clone)]
+pub struct BakeReport {
+    /// Where the store lies.
+    pub destination: String,
+    /// What was written, and how.
+    pub plan: BakePlan,
+    /// Objects that the run has put into the store, but metadata.
+    pub unit_count: u64,
+    /// How many of them an earlier run had written already.
+    pub reused_count: u64,
+    /// Bytes of these objects.
+    pub encoded_bytes: u64,
+    /// Bytes that were spilled to disk.
+    pub spilled_bytes: u64,
+    /// The most bytes that were accounted for at once.
+    pub peak_bytes: u64,
+    /// What became of the request to resume, in a sentence, if there was one.
+    pub resumed: Option<String>,
+}
+
+type Totals = BTreeMap<String, ArrayTotal>;
+
+impl ScannedBake {
+    pub(super) fn new(bake: Bake, sources: Vec<Location>, plan: BakePlan) -> Self {
+        Self { bake, sources, plan }
+    }
+
+    /// The pipeline that writes, as text: its stages and edges.
+    ///
+    /// # Errors
+    /// Sources or a destination that cannot be reached.
+    pub fn explain(&self) -> Result<String> {
+        let run = RunStore::new(&self.bake.destination, &self.bake.store)?;
+        let ((_, pipeline), _) = self.pipeline(self.open()?, DoneUnits::default(), &run);
+        Ok(pipeline.compile_for(&self.bake.runner())?.explain())
+    }
+
+    /// Writes the store, or appends to it.
+    ///
+    /// If it fails, no reader sees anything of it: a new store is removed, unless it can be asked
+    /// to resume; of an append, units may be left that no metadata speak of.
+    ///
+    /// # Errors
+    /// Inputs that cannot be read, a store that fails, or a request to stop.
+    pub fn write(&self, observer: &dyn JobObserver) -> Result<BakeReport> {
+        if self.plan.is_nothing() {
+            return Ok(self.report(&Totals::default(), None, None));
+        }
+        let bake = &self.bake;
+        let opened = self.open()?;
+        let (resumption, done) = self.resumption(&opened)?;
+        if let Some(Resumption::Complete) = &resumption {
+            let note = Resumption::Complete.note(0);
+            return Ok(self.report(&Totals::default(), None, Some((note, 0))));
+        }
+        let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
+        let destination = Destination::new(&bake.destination, &bake.store)?;
+        match self.plan.append {
+            None => destination.check(bake.may_overwrite || is_continued, &self.sources)?,
+            Some(_) => destination.check_append(&self.sources)?,
+        }
+        let last = RunStore::newest(&bake.destination, &bake.store)?;
+        let is_after_death = last.is_some_and(|last| last.has_remains());
+        let run = RunStore::new(&bake.destination, &bake.store)?;
+        let reused_count = count_of(&done);
+        let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
+        let graph = pipeline.compile_for(&bake.runner())?;
+        let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
+        run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
+        let cleared = match self.plan.append {
+            None if is_continued => destination.hide().and_then(|()| destination.sweep()),
+            Some(_) if is_after_death => destination.sweep(),
+            Some(_) => Ok(()),
+            None => destination.clear(),
+        };
+        let written = cleared.and_then(|()| {
+            let report = bake.runner().run(&graph, &options, observer)?;
+            let totals: Totals = report.get(&totals)?.iter().collect();
+            self.plan.check_complete(&totals)?;
+            target.finish()?;
+            run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
+            Ok((totals, report))
+        });
+        match written {
+            Ok((totals, report)) => {
+                let note = resumption.map(|it| (it.note(reused_count), reused_count));
+                Ok(self.report(&totals, Some(&report), note))
+            }
+            Err(error) => Err(self.give_up(&destination, &run, error)),
+        }
+    }
+
+    /// What there is to go on with, where that is asked for, and the units that are there.
+    fn resumption(&self, opened: &OpenTarget) -> Result<(Option<Resumption>, DoneUnits)> {
+        let bake = &self.bake;
+        if !bake.may_resume {
+            return Ok((None, DoneUnits::default()));
+        }
+        let found = Resumption::find(&bake.destination, &bake.store, &self.plan)?;
+        let units = || found.units(opened, &bake.destination, &bake.store);
+        let done = bake.in_pool(units)?;
+        let is_there = ZarrSource::exists(&bake.destination, &bake.store)?;
+        // A run that dies among its last writes leaves a store, or what looks like one.
+        let is_all_done = count_of(&done) == self.plan.unit_count();
+        Ok(match found {
+            Resumption::Complete if !is_there => {
+                (Some(Resumption::Nothing("the store is gone")), done)
+            }
+            Resumption::Continued(_) if is_there && self.plan.append.is_none() && !is_all_done => {
+                (Some(Resumption::Nothing("another store is there")), DoneUnits::default())
+            }
+            found => (Some(found), done),
+        })
+    }
+
+    fn open(&self) -> Result<OpenTarget> {
+        let bake = &self.bake;
+        let open_files_bytes = bake.memory.size().0 / OPEN_FILES_DIVISOR;
+        let (sources, destination) = (&self.sources, &bake.destination);
+        if self.plan.append.is_none() {
+            let (sink, copies) =
+                self.plan.open(sources, destination, &bake.store, open_files_bytes)?;
+            let unit_offsets = BTreeMap::new();
+            return Ok(OpenTarget { target: Target::New(sink), copies, unit_offsets });
+        }
+        let opened = self.plan.open_append(sources, destination, &bake.store, open_files_bytes)?;
+        let (copies, unit_offsets) = (opened.copies, opened.unit_offsets);
+        Ok(OpenTarget { target: Target::Longer(Box::new(opened.target)), copies, unit_offsets })
+    }
+
+    fn pipeline(
+        &self,
+        opened: OpenTarget,
+        done: DoneUnits,
+        run: &RunStore,
+    ) -> ((Target, Pipeline), Collected<(String, ArrayTotal)>) {
+        let bake = &self.bake;
+        let pipeline = Pipeline::new();
+        let OpenTarget { target, copies, unit_offsets } = opened;
+        let copies = CopyArrays::new(copies).with_done(done).with_cancel(bake.cancel.clone());
+        let write = WriteStore::new(copies, run.location().clone(), bake.store.clone());
+        let totals = pipeline.apply(write.with_unit_offsets(unit_offsets)).collect();
+        ((target, pipeline), totals)
+    }
+
+    /// Removes what a failed run has written, or hides it where the next one may go on with it,
+    /// and says in the run store how it ended.
+    fn give_up(&self, destination: &Destination, run: &RunStore, error: Error) -> Error {
+        // Without a result the run counts as dead, and the next one removes what is left.
+        let has_remains = self.plan.append.is_some() || self.bake.may_resume;
+        let cleared = match self.plan.append {
+            Some(_) => Ok(()),
+            None if self.bake.may_resume => destination.hide(),
+            None => destination.clear(),
+        };
+        if let Err(more) = cleared {
+            return error.at("left over", destination.location()).at("because", more.message());
+        }
+        let is_stopped = error.kind() == ErrorKind::Cancelled;
+        let state = if is_stopped { "CANCELLED" } else { "FAILED" };
+        // A full disk takes no record either; the error that matters is the first one.
+        drop(run.end(End { state, error: Some(&error), has_remains }));
+        error
+    }
+
+    fn report(
+        &self,
+        totals: &Totals,
+        report: Option<&JobReport>,
+        resumed: Option<(String, u64)>,
+    ) -> BakeReport {
+        let reused_count = resumed.as_ref().map_or(0, |(_, count)| *count);
+        BakeReport {
+            destination: self.bake.destination.to_string(),
+            plan: self.plan.clone(),
+            unit_count: totals.values().map(|total| total.unit_count).sum(),
+            reused_count,
+            encoded_bytes: totals.values().map(|total| total.encoded_bytes).sum(),
+            spilled_bytes: report.map_or(0, |report| report.shuffle.spilled_bytes),
+            peak_bytes: report.map_or(0, |report| report.peak_bytes),
+            resumed: resumed.map(|(note, _)| note),
+        }
+    }
+}
+
+impl BakeReport {
+    /// Decoded bytes of the store by encoded bytes.
+    pub fn compression(&self) -> f64 {
+        self.plan.decoded_bytes() as f64 / self.encoded_bytes.max(1) as f64
+    }
+
+    /// The size of the store.
+    pub fn size(&self) -> ByteSize {
+        ByteSize(self.encoded_bytes)
+    }
+}

@@ -1,0 +1,22 @@
+//! Appends to a store: what is there already is skipped, what follows is written in the store's
+//! own encoding, and all else is refused before anything is written.
+//!
+//! ```text
+//!   Schema of the new files ─┐ elements   which elements follow those of the store
+//!   the store's coordinate ──┘ variables  how each variable becomes what the store has
+//!                                 │ plan   a BakePlan of units from the first partial one on
+//!                                 ▼
+//!   window: old elements of a partial unit, then new ones ──► units, written whole
+//! ```
+//!
+//! Modules stand in reading order.
+
+mod elements;
+mod times;
+mod variables;
+
+mod plan;
+mod window;
+
+pub use plan::{Append, OpenAppend};
+pub use times::StoredTimes;

@@ -1,0 +1,280 @@
+//! The plan of an append: everything that was decided before anything is written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use array::{ArraySource, DatasetSource as _, Region, Scalar, SourceFacts, Variable};
+use cf::Instants;
+use chunks::{CopyPlan, Machine, PlannedCopy};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use objects::{Location, StoreOptions};
+use serde::{Deserialize, Serialize};
+use zarr::{ZarrAppend, ZarrSource};
+
+use super::elements::{NewElements, StoreAxis};
+use super::variables::{Appended, Comparison};
+use super::window::{Window, WindowSink, WindowSource};
+use crate::check::check;
+use crate::files::OpenFiles;
+use crate::open::open_prepared;
+use crate::options::BakeOptions;
+use crate::order::Piece;
+use crate::plan::{BakePlan, SourceFile, VariablePlan};
+use crate::prepare::Step;
+use crate::recode::Recode;
+use crate::schema::{AxisPoint, Schema};
+use crate::source::{JoinedSource, Sources, grid_of};
+
+/// What an append adds to a store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Append {
+    /// The dimension that grows.
+    pub dimension: String,
+    /// Elements along it before.
+    pub old_length: u64,
+    /// Elements along it after.
+    pub new_length: u64,
+    /// Elements of the sources that the store has already.
+    pub skipped_count: u64,
+    /// CRC-32C of the root document with the old lengths: the append is one to that store.
+    pub root_crc32c: u32,
+}
+
+impl Append {
+    /// The part of a variable that is written, in a store of the new lengths.
+    fn window(&self, target: &Variable) -> Result<Window> {
+        let storage = &target.storage;
+        let unit_shape = storage.shard_shape.as_ref().or(storage.chunk_shape.as_ref());
+        let unit_shape = unit_shape.ok_or_else(|| Error::internal("a Zarr array has chunks"))?;
+        let axis = target.axis_of(&self.dimension);
+        let axis = axis.ok_or_else(|| Error::internal("a variable that grows has no such axis"))?;
+        Ok(Window::new(&target.shape, unit_shape, axis, self.old_length))
+    }
+
+    /// A variable as it would be with its new elements alone.
+    fn new_part(&self, target: &Variable) -> Variable {
+        let mut part = target.clone();
+        if let Some(axis) = target.axis_of(&self.dimension) {
+            part.shape[axis] = self.new_length - self.old_length;
+        }
+        part
+    }
+
+    pub(crate) fn decoded_bytes(&self, plan: &BakePlan) -> u64 {
+        let targets = plan.variables.iter().filter_map(|it| plan.template.variable(&it.name));
+        targets.map(|target| self.new_part(target).decoded_bytes()).sum()
+    }
+
+    /// The first unit of a variable along the dimension, if it is partial and so written anew with
+    /// the old elements in it; and the axis.
+    pub fn partial_unit(&self, plan: &BakePlan, name: &str) -> Option<(usize, u64)> {
+        let window = self.window(plan.template.variable(name)?).ok()?;
+        (window.old_length > 0).then_some((window.axis, window.first_unit))
+    }
+}
+
+/// What is written by an append, and where.
+#[derive(Debug)]
+pub struct OpenAppend {
+    /// The store at its new length.
+    pub target: ZarrAppend,
+    /// The copies of the ends of its arrays.
+    pub copies: Vec<PlannedCopy>,
+    /// What is added to the index of a unit of a copy to get that in its array.
+    pub unit_offsets: BTreeMap<String, Vec<u64>>,
+}
+
+impl BakePlan {
+    /// Compares the files with the store at `destination` and decides what follows; nothing is
+    /// written. Chunks, codec and format are those of the store, whatever the options say.
+    ///
+    /// # Errors
+    /// No store there; files that contradict each other or the store: what they hold would have to
+    /// be inserted, or would need other units, types, packings, chunks or another grid.
+    pub fn for_append(
+        schema: &Schema,
+        dimension: &str,
+        (sources, destination): (&[Location], &Location),
+        options: BakeOptions,
+        store: &StoreOptions,
+        machine: Machine,
+    ) -> Result<Self> {
+        let source = ZarrSource::open(destination, store)?;
+        let axis = StoreAxis::read(&source, dimension)?;
+        let checked = check(schema, Some(dimension), &options)?;
+        let comparison =
+            Comparison { store: &source, dimension, schema, checked: &checked, options: &options };
+        let appended = comparison.variables()?;
+        let new = axis.compare(schema, &checked.pieces, &options)?;
+        let new_length = axis.length + new.points.len() as u64;
+        let target = ZarrAppend::open(&source, dimension, new_length)?;
+        check_times(&appended, &new, &axis, (sources, &options.steps), store)?;
+        let append = Append {
+            dimension: dimension.to_owned(),
+            old_length: axis.length,
+            new_length,
+            skipped_count: new.skipped_count,
+            root_crc32c: target.root_crc32c(),
+        };
+        let mut variables = Vec::new();
+        for variable in appended.into_iter().filter(|_| !new.pieces.is_empty()) {
+            variables.push(variable_plan(variable, &append, &target, &new.pieces, machine)?);
+        }
+        let files = schema.files.values().map(|file| SourceFile {
+            location: file.location.clone(),
+            version: file.version,
+            concat_length: file.concat_length,
+        });
+        let warnings = schema.warnings.keys().chain(&checked.notes).chain(&new.notes);
+        Ok(Self {
+            version: crate::plan::PLAN_VERSION,
+            destination: destination.to_string(),
+            options,
+            concat: Some(dimension.to_owned()),
+            files: files.collect(),
+            pieces: new.pieces,
+            template: target.dataset().clone(),
+            variables,
+            warnings: warnings.cloned().collect(),
+            append: Some(append),
+        })
+    }
+
+    /// Opens the store and the sources that were scanned, for appending by this plan.
+    ///
+    /// # Errors
+    /// A plan that is no append, or a store that is not the one that was planned for.
+    pub fn open_append(
+        &self,
+        sources: &[Location],
+        destination: &Location,
+        store: &StoreOptions,
+        open_files_bytes: u64,
+    ) -> Result<OpenAppend> {
+        let append = self.append.as_ref();
+        let append = append.ok_or_else(|| Error::internal("the plan is no append"))?;
+        let source = ZarrSource::open(destination, store)?;
+        let target = ZarrAppend::open(&source, &append.dimension, append.new_length)?;
+        if target.root_crc32c() != append.root_crc32c {
+            let message = "the store has changed since the append was planned";
+            let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
+            let error = error.at("store", destination);
+            return Err(error.mend("append again when nobody else writes the store"));
+        }
+        let versions = self.files.iter().map(|file| file.version);
+        let files = sources.iter().cloned().zip(versions).collect();
+        let steps = self.options.steps.clone();
+        let files = OpenFiles::new(files, steps, store.clone(), open_files_bytes);
+        let pieces: Arc<[Piece]> = self.pieces.clone().into();
+        let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
+        let (mut copies, mut unit_offsets) = (Vec::new(), BTreeMap::new());
+        for variable in &self.variables {
+            let whole = self.template.expect_variable(&variable.name)?;
+            let part = append.new_part(whole);
+            let source_chunks = variable.source_chunk_shape.as_deref();
+            let grid = grid_of(&variable.assembly, &part, source_chunks, &pieces);
+            let files = Sources {
+                files: files.clone(),
+                lengths: Arc::clone(&lengths),
+                pieces: Arc::clone(&pieces),
+            };
+            let new: Arc<dyn ArraySource> =
+                Arc::new(JoinedSource::new(files, variable, &part, grid));
+            let old = source.array(&variable.name)?;
+            let window = append.window(whole)?;
+            unit_offsets.insert(variable.name.clone(), window.unit_offset());
+            let sink = WindowSink::new(&window, target.array(&variable.name)?);
+            copies.push(PlannedCopy {
+                name: variable.name.clone(),
+                source: Arc::new(WindowSource::new(window, old, new)),
+                sink: Arc::new(sink),
+                plan: variable.copy.clone(),
+            });
+        }
+        Ok(OpenAppend { target, copies, unit_offsets })
+    }
+}
+
+/// Refuses times that the store's encoding does not hold, before anything is written.
+fn check_times(
+    appended: &[Appended],
+    new: &NewElements,
+    axis: &StoreAxis,
+    (sources, steps): (&[Location], &[Step]),
+    store: &StoreOptions,
+) -> Result<()> {
+    for variable in appended {
+        let Some(Recode::Stored(times)) = variable.assembly.recode() else { continue };
+        let at = |error: Error| error.at("variable", &variable.name).at("store", &axis.location);
+        if variable.name == axis.dimension {
+            let calendar = axis.summary.as_ref().and_then(|summary| summary.calendar);
+            let instant = |point: &AxisPoint| match point {
+                AxisPoint::Instant(instant) => Some(*instant),
+                AxisPoint::Number(_) => None,
+            };
+            // Element by element, so that the error names the file.
+            if let Some(calendar) = calendar {
+                let mut points = new.points.iter();
+                for piece in &new.pieces {
+                    let own = points.by_ref().take(piece.length as usize).map(instant);
+                    let instants = Instants::new(calendar, own.collect())?;
+                    times
+                        .encode(&instants, &[piece.length])
+                        .map_err(|error| at(error.at("file", &sources[piece.file as usize])))?;
+                }
+                continue;
+            }
+        }
+        let mut files: Vec<u32> = new.pieces.iter().map(|piece| piece.file).collect();
+        files.dedup();
+        for file in files.into_iter().filter(|file| variable.files.contains(*file)) {
+            let location = &sources[file as usize];
+            let read = || {
+                let opened = open_prepared(location, steps, store)?;
+                let reader =
+                    Recode::Stored(times.clone()).reader(opened.as_ref(), &variable.name)?;
+                let array = opened.array(&variable.name)?;
+                reader.recode(&array.read(&Region::whole(&array.facts().grid.shape()))?)
+            };
+            read().map_err(|error| at(error.at("file", location)))?;
+        }
+    }
+    Ok(())
+}
+
+fn variable_plan(
+    variable: Appended,
+    append: &Append,
+    target: &ZarrAppend,
+    pieces: &[Piece],
+    machine: Machine,
+) -> Result<VariablePlan> {
+    let Appended { name, assembly, files, hole, source_chunk_shape, encoded_ratio } = variable;
+    let whole = target.dataset().expect_variable(&name)?;
+    let part = append.new_part(whole);
+    let is_recoded = assembly.recode().is_some() || source_chunk_shape.is_none();
+    let facts = SourceFacts {
+        dtype: whole.dtype,
+        grid: grid_of(&assembly, &part, source_chunk_shape.as_deref(), pieces),
+        is_random_access: false,
+        codecs: Vec::new(),
+        encoded_ratio,
+        // As it is read and unpacked, eight bytes each at the most, and as it is written.
+        recode_bytes: if is_recoded { 16 + whole.dtype.estimated_bytes() } else { 0 },
+        fill: Scalar::zero(whole.dtype),
+    };
+    let window = append.window(whole)?;
+    let sink = window.sink_facts(target.array(&name)?.facts());
+    let copy = CopyPlan::choose(&window.source_facts(&facts), &sink, machine)
+        .map_err(|error| error.at("variable", &name))?;
+    Ok(VariablePlan {
+        name,
+        assembly,
+        files,
+        hole,
+        source_chunk_shape,
+        chunk_shape: sink.chunk_shape,
+        shard_shape: whole.storage.shard_shape.clone(),
+        copy,
+    })
+}
