@@ -68,24 +68,26 @@ impl PatternTable {
     }
 
     fn pattern(&self) -> Result<FilePattern> {
-        let mut dims = Vec::new();
-        let tables: [(_, fn(String, Keys) -> CombineDim); 3] = [
-            (&self.merge, |name, keys| CombineDim::merge(name, keys)),
-            (&self.expand, |name, keys| CombineDim::expand(name, keys)),
-            (&self.concat, |name, keys| CombineDim::concat(name, keys)),
-        ];
-        for (table, dim) in tables {
-            for (name, keys) in table {
-                let keys = keys_of(keys).map_err(|error| error.at("dimension", name))?;
-                dims.push(dim(name.clone(), keys));
-            }
-        }
+        let mut dims = dims_of(&self.merge, CombineDim::merge)?;
+        dims.extend(dims_of(&self.expand, CombineDim::expand)?);
+        dims.extend(dims_of(&self.concat, CombineDim::concat)?);
         let pattern = FilePattern::new(self.template.parse()?, dims)?;
         Ok(match self.prune {
             Some(most) => pattern.prune(Selection::First(most)),
             None => pattern,
         })
     }
+}
+
+fn dims_of(
+    table: &BTreeMap<String, Value>,
+    dim: fn(String, Keys) -> CombineDim,
+) -> Result<Vec<CombineDim>> {
+    let read = |(name, keys): (&String, &Value)| {
+        let keys = keys_of(keys).map_err(|error| error.at("dimension", name))?;
+        Ok(dim(name.clone(), keys))
+    };
+    table.iter().map(read).collect()
 }
 
 /// Keys as a list of texts or integers, or as a range.
