@@ -19,6 +19,7 @@ const FILES: usize = 10_000;
 const STEPS: usize = 4;
 const ROUNDS: usize = 5;
 
+#[expect(clippy::print_stdout, reason = "a bench shows what it found")]
 fn main() -> Result<()> {
     let folder = std::env::temp_dir().join("levain-bench-scan");
     std::fs::create_dir_all(&folder)?;
