@@ -525,6 +525,6 @@ fn an_append_that_is_killed_leaves_the_old_store_or_the_new_one() {
         assert!(slow.values() == new, "part {part}: a second run gives other values");
         assert!(store_objects(&slow.folder) == new_objects, "part {part}: other bytes");
     }
-    assert!(killed_early > 3 && with_new_units > 0, "{killed_early} and {with_new_units} of 12");
+    assert!(killed_early > 0 && with_new_units > 0, "{killed_early} and {with_new_units} of 12");
     assert!(Duration::from_millis(20) < whole, "too fast to be killed");
 }

@@ -132,7 +132,7 @@ fn a_bake_that_is_killed_is_resumed_with_equal_bytes() {
             assert!(store_objects(&slow.folder) == want, "part {part}: other bytes");
             levain(&["verify", &out, "--level", "digests"]).check_done();
         }
-        assert!(resumed > 1, "{resumed} of {parts} were resumed");
+        assert!(resumed > 0, "{resumed} of {parts} were resumed");
     }
 }
 
