@@ -16,6 +16,9 @@ const TYPICAL_RESIDENT_BYTES: u64 = 64 << 20;
 const RUNTIME_BYTES: u64 = 36 << 20;
 /// Of what is left, allocators keep a part that is free but not given back.
 const ACCOUNTED_PERCENT: u64 = 85;
+/// What the process takes when a job starts differs so much from run to run; an advice counts it in,
+/// so that whoever follows it is not refused again.
+const SPREAD_BYTES: u64 = 4 << 20;
 /// Without a limit, this part of the memory that the machine has free.
 const DEFAULT_PERCENT: u64 = 60;
 const UNKNOWN_MACHINE_BYTES: u64 = 4 << 30;
@@ -72,7 +75,8 @@ pub(crate) fn check_enough(limit: MemoryLimit, accounted_bytes: u64, least: u64)
     }
     let (needed, left) = (ByteSize(least), ByteSize(accounted_bytes));
     let message = format!("one task needs {needed}, of {} of memory {left} are left", limit.size());
-    let least = ByteSize(limit.size().0 + (least - accounted_bytes) * 100 / ACCOUNTED_PERCENT);
+    let more = (least - accounted_bytes) * 100 / ACCOUNTED_PERCENT + SPREAD_BYTES;
+    let least = ByteSize(limit.size().0 + more);
     let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
     Err(error.mend(format!("allow at least {least}")))
 }

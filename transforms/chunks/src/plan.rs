@@ -100,8 +100,9 @@ impl CopyPlan {
             ByteSize(left)
         );
         let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
-        // What is allowed is more than what is left: a quarter more covers what others take.
-        let more = ByteSize(((least - left) / 4).saturating_mul(5).saturating_add(1 << 20));
+        // What is allowed is more than what is left: a quarter more covers what others take, and what
+        // the process takes differs from run to run.
+        let more = ByteSize(((least - left) / 4).saturating_mul(5).saturating_add(4 << 20));
         Err(error.mend(format!("allow {more} more, or ask for smaller chunks or shards")))
     }
 
