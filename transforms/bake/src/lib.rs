@@ -1,8 +1,10 @@
 //! Bakes many files into one Zarr store.
 //!
 //! ```text
+//!   FilePattern, or a list                          formulas from keys to URLs
+//!        ▼
 //!   locations ── ScanFiles ── CombineSchemas ──► Schema          what all files say, reduced
-//!                                                  │ BakePlan::new  checks, one template, layouts
+//!               as steps leave them                │ BakePlan::new  policies, one template, layouts
 //!                                                  ▼
 //!   WriteStore ◄───────────────────────────────  BakePlan       immutable, printable as JSON
 //!      │ every unit once, a commit record for each
