@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, StageGraph};
 use levain::dataflow::testing::conformance::{Outcome, REFUSED, RunnerFindings, cases};
-use levain::dataflow::testing::{ChaosRunner, ReferenceRunner};
+use levain::dataflow::testing::ReferenceRunner;
 use levain::prelude::*;
 use serde_json::Value;
 
@@ -109,13 +109,6 @@ fn the_direct_runner_conforms_however_it_runs() {
     check(&DirectRunner::new(), "direct");
     for way in ways() {
         check(&OneWay(way), &format!("{way:?}"));
-    }
-}
-
-#[test]
-fn whatever_chance_does_conforms() {
-    for seed in [1, 23, 456, 7890, 12_345] {
-        check(&ChaosRunner::new(seed), &format!("seed {seed}"));
     }
 }
 

@@ -23,11 +23,20 @@ fn the_reference_runner_conforms() {
     check_all(&ReferenceRunner, "reference");
 }
 
-#[test]
-fn whatever_chance_does_conforms() {
-    for seed in 0..4 {
+fn check_chance(seeds: [u64; 2]) {
+    for seed in seeds {
         check_all(&ChaosRunner::new(seed), &format!("seed {seed}"));
     }
+}
+
+#[test]
+fn whatever_chance_does_conforms() {
+    check_chance([0, 23]);
+}
+
+#[test]
+fn whatever_else_chance_does_conforms() {
+    check_chance([456, 7890]);
 }
 
 #[test]
