@@ -3,8 +3,8 @@
 use std::num::NonZeroUsize;
 
 use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, StageGraph};
-use levain::dataflow::testing::conformance::{Outcome, REFUSED, RunnerFindings, cases};
 use levain::dataflow::testing::ReferenceRunner;
+use levain::dataflow::testing::conformance::{Outcome, REFUSED, RunnerFindings, cases};
 use levain::prelude::*;
 use serde_json::Value;
 
