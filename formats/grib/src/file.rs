@@ -9,10 +9,10 @@ use array::{ArraySource, Dataset, DatasetSource, Scalar};
 use objects::ObjectFile;
 
 use crate::dataset::{Built, StoredArray, build};
-use crate::file_bytes::FileBytes;
 use crate::held::HeldArray;
 use crate::message::{Scanned, scan};
 use crate::packed_array::{Index, PackedArray};
+use objects::FileBytes;
 
 /// What to do with messages that are damaged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -21,7 +21,6 @@ mod grid;
 mod levels;
 mod parameters;
 
-mod file_bytes;
 mod message;
 mod sniff;
 

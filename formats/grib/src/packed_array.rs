@@ -15,9 +15,9 @@ use objects::Pending;
 use crate::decode::{Encoded, Real, decode};
 use crate::fault::at_message;
 use crate::field::Field;
-use crate::file_bytes::FileBytes;
 use crate::grid::Grid;
 use crate::held::is_within;
+use objects::FileBytes;
 
 /// The headers of a file, which its arrays share.
 pub(crate) struct Index {

@@ -7,10 +7,10 @@ use array::error::{Error, Result};
 use array::{ArraySource, Dataset, DatasetSource};
 use objects::ObjectFile;
 
-use crate::file_bytes::FileBytes;
 use crate::opened::Opened;
 use crate::stored::StoredArray;
 use crate::{classic, nc4, sniff};
+use objects::FileBytes;
 
 /// A NetCDF file: classic, 64-bit offset, CDF-5, NetCDF-4, or any HDF5 file.
 ///

@@ -10,9 +10,9 @@ use array::{BoxCopy, Region};
 use bytes::Bytes;
 
 use crate::fault::corrupt;
-use crate::file_bytes::FileBytes;
 use crate::ranges::Joined;
 use crate::target::{Target, copy_units};
+use objects::FileBytes;
 
 /// Where unencoded elements lie.
 #[derive(Debug)]

@@ -14,7 +14,6 @@ mod classic;
 mod element;
 mod fault;
 mod file;
-mod file_bytes;
 mod fill;
 mod flat;
 mod hdf5;

@@ -15,10 +15,10 @@ use bytes::Bytes;
 use objects::Pending;
 
 use crate::element::{Element, TextForm};
-use crate::file_bytes::FileBytes;
 use crate::flat::Flat;
 use crate::hdf5::{ChunkPlan, Chunked};
 use crate::target::Target;
+use objects::FileBytes;
 
 /// An array of a file, ready to be read.
 pub(crate) struct StoredArray {

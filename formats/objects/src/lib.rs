@@ -13,6 +13,7 @@ mod options;
 
 mod expand;
 mod file;
+mod file_bytes;
 mod objects;
 mod pending;
 
@@ -28,6 +29,7 @@ mod faults;
 pub use expand::expand;
 pub use faults::{Fault, Faults};
 pub use file::ObjectFile;
+pub use file_bytes::FileBytes;
 pub use location::Location;
 pub use objects::{Edge, EdgeBytes, ObjectFacts, Objects};
 pub use options::StoreOptions;

@@ -8,9 +8,9 @@ use super::grids::Grids;
 use super::window::Window;
 use crate::fault::{at_message, corrupt, of_the_file, unsupported};
 use crate::field::Field;
-use crate::file_bytes::FileBytes;
 use crate::grid::Grid;
 use crate::sniff::{END, MOST_PADDING_BYTES, SIGNATURE, is_start};
+use objects::FileBytes;
 
 /// Bytes that are searched at once for the next message.
 const SEARCH_BYTES: u64 = 1 << 20;

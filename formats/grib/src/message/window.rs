@@ -6,7 +6,7 @@ use array::error::Result;
 use bytes::Bytes;
 
 use crate::fault::corrupt;
-use crate::file_bytes::FileBytes;
+use objects::FileBytes;
 
 /// What is read where messages are large: headers are shorter, but for lists of rows.
 const SMALL_BLOCK: u64 = 16 << 10;

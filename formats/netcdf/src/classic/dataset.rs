@@ -10,12 +10,12 @@ use super::header::{self, Attribute, Header, Kind};
 use super::layout::{Layout, Slab};
 use crate::element::Element;
 use crate::fault::corrupt;
-use crate::file_bytes::FileBytes;
 use crate::fill::default_fill;
 use crate::flat::Flat;
 use crate::opened::Opened;
 use crate::sniff::Generation;
 use crate::stored::{Layout as ArrayLayout, Parts};
+use objects::FileBytes;
 
 /// Bytes that are read at first; headers are rarely longer.
 const HEAD_BYTES: u64 = 64 << 10;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hdf5_reader::{Storage, StorageBuffer};
 
 use super::guard::smuggle;
-use crate::file_bytes::FileBytes;
+use objects::FileBytes;
 
 /// Bytes of a block.
 const BLOCK_BYTES: u64 = 64 << 10;

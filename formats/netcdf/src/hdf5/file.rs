@@ -12,7 +12,7 @@ use super::blocks::Blocks;
 use super::guard::guarded;
 use super::pipeline::ScratchPool;
 use crate::fault::corrupt;
-use crate::file_bytes::FileBytes;
+use objects::FileBytes;
 
 /// An HDF5 file that can be asked for its structures.
 pub(crate) struct Hdf5 {

@@ -10,9 +10,9 @@ use super::dimensions::{dimensions, needs_groups_below};
 use super::scan::{Dataset, scan, scan_below};
 use super::variables::variable;
 use crate::fault::{of_the_file, sentence};
-use crate::file_bytes::FileBytes;
 use crate::hdf5::{Attribute, Hdf5, Header, TextHeap, read_attributes};
 use crate::opened::Opened;
+use objects::FileBytes;
 
 /// Attributes by which libraries talk to themselves; the C library does not show them either.
 const INTERNAL: [&str; 17] = [

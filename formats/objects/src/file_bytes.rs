@@ -6,17 +6,17 @@
 use std::fmt;
 use std::ops::Range;
 
-use array::error::Result;
 use bytes::Bytes;
-use objects::{ObjectFile, Pending};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
-use crate::fault::corrupt;
+use crate::file::ObjectFile;
+use crate::pending::Pending;
 
 /// Files below this length are read whole, once: one request costs less than three.
 const HELD_BYTES: u64 = 4 << 20;
 
 /// A file that can be read at any place.
-pub(crate) struct FileBytes {
+pub struct FileBytes {
     file: ObjectFile,
     name: String,
     length: u64,
@@ -25,29 +25,35 @@ pub(crate) struct FileBytes {
 
 impl FileBytes {
     /// Takes the file, and reads it if it is small.
-    pub(crate) fn new(file: ObjectFile) -> Result<Self> {
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn new(file: ObjectFile) -> Result<Self> {
         let (name, length) = (file.location().to_string(), file.size_bytes());
         let held = if length < HELD_BYTES { Some(file.read(0..length)?) } else { None };
         Ok(Self { file, name, length, held })
     }
 
     /// The place of the file, as users wrote it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Bytes in the file.
-    pub(crate) fn length(&self) -> u64 {
+    pub fn length(&self) -> u64 {
         self.length
     }
 
     /// Whether reading costs no request.
-    pub(crate) fn is_held(&self) -> bool {
+    pub fn is_held(&self) -> bool {
         self.held.is_some()
     }
 
     /// The bytes of one range, waiting for them.
-    pub(crate) fn read(&self, range: Range<u64>) -> Result<Bytes> {
+    ///
+    /// # Errors
+    /// A range outside of the file, or a store that fails.
+    pub fn read(&self, range: Range<u64>) -> Result<Bytes> {
         self.check(&range)?;
         match &self.held {
             Some(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
@@ -56,7 +62,10 @@ impl FileBytes {
     }
 
     /// Starts to fetch ranges together.
-    pub(crate) fn fetch(&self, ranges: Vec<Range<u64>>) -> Result<Pending<Vec<Bytes>>> {
+    ///
+    /// # Errors
+    /// A range outside of the file.
+    pub fn fetch(&self, ranges: Vec<Range<u64>>) -> Result<Pending<Vec<Bytes>>> {
         ranges.iter().try_for_each(|range| self.check(range))?;
         Ok(match &self.held {
             Some(bytes) => {
@@ -69,12 +78,18 @@ impl FileBytes {
     }
 
     /// Refuses a range that the file does not hold.
-    pub(crate) fn check(&self, range: &Range<u64>) -> Result<()> {
+    ///
+    /// # Errors
+    /// A range outside of the file.
+    pub fn check(&self, range: &Range<u64>) -> Result<()> {
         if range.start <= range.end && range.end <= self.length {
             return Ok(());
         }
         let Range { start, end } = range;
-        Err(corrupt(format!("bytes {start}..{end} lie outside of a file of {} bytes", self.length))
+        let message =
+            format!("bytes {start}..{end} lie outside of a file of {} bytes", self.length);
+        Err(Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, message)
+            .mend("the file is damaged or was cut short; copy it again from where it came from")
             .at("file", &self.name))
     }
 }
