@@ -16,7 +16,7 @@ use crate::combine::{CombineFn, LiveCombineFn};
 use crate::element::Element;
 use crate::error::Result;
 use crate::graph::combine_read::{CombineGroups, noting, shown};
-use crate::graph::combine_table::{CombineTable, Drain};
+use crate::graph::combine_table::{BatchKeys, CombineTable, Drain};
 use crate::graph::feed::Feed;
 use crate::graph::group::WritePairs;
 use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId, Noted};
@@ -189,8 +189,8 @@ struct Precombine<K: Element, C: CombineFn, D> {
     node: NodeId,
     coder: K::Coder,
     layout: KeyLayout,
-    keys: Vec<u8>,
-    key_ends: Vec<usize>,
+    /// The keys of the batch.
+    keys: BatchKeys,
     table: CombineTable<C>,
     drain: D,
     env: Env,
@@ -206,20 +206,17 @@ impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Precombine<K, C, D> {
     ) -> Self {
         let table = CombineTable::new(function, &env.budget);
         let (coder, layout, env) = (K::coder(), layout.clone(), env.clone());
-        let (keys, key_ends) = (Vec::new(), Vec::new());
-        Self { node, coder, layout, keys, key_ends, table, drain, env }
+        Self { node, coder, layout, keys: BatchKeys::default(), table, drain, env }
     }
 
     /// Encodes the keys of a batch, so that it is known what they take before they are kept.
     fn encode_keys(&mut self, batch: &Batch<(K, C::In)>) -> Result<()> {
         self.keys.clear();
-        self.key_ends.clear();
-        for (place, (key, _)) in batch.values.iter().enumerate() {
+        let (layout, coder) = (&self.layout, &self.coder);
+        batch.values.iter().enumerate().try_for_each(|(place, (key, _))| {
             let stamp = batch.times.get(place);
-            self.layout.encode(&self.coder, key, stamp, &mut self.keys)?;
-            self.key_ends.push(self.keys.len());
-        }
-        Ok(())
+            self.keys.push_with(|bytes| layout.encode(coder, key, stamp, bytes))
+        })
     }
 }
 
@@ -227,25 +224,22 @@ impl<K: Element, C: CombineFn, D: Drain<C::Acc>> Receiver<(K, C::In)> for Precom
     fn push(&mut self, batch: &mut Batch<(K, C::In)>) -> Result<()> {
         let before = self.env.enter(self.node);
         self.encode_keys(batch)?;
-        while !self.table.make_room(batch.values.len(), self.keys.len()) {
+        while !self.table.make_room(&self.keys) {
             self.table.drain(&mut self.drain)?;
         }
-        let current = Cell::new((0, 0));
-        let add_all = || {
-            for ((_, value), &end) in batch.values.drain(..).zip(&self.key_ends) {
-                let start = current.get().1;
-                current.set((start, end));
-                self.table.add(&self.keys[start..end], value);
-            }
-        };
-        noting(add_all, || {
-            let (start, end) = current.get();
-            if let Ok((key, _)) = self.layout.decode(&self.coder, &self.keys[start..end]) {
-                // No place: it is not this pair alone that makes the function panic.
-                let noted = Noted { place: None, shown: Some(shown(&key)) };
-                self.env.note_element(self.node, Some(noted));
-            }
-        });
+        let current = Cell::new(0);
+        let values = batch.values.drain(..).map(|(_, value)| value);
+        noting(
+            || self.table.add_all(&self.keys, values, &current),
+            || {
+                let key = self.keys.at(current.get());
+                if let Ok((key, _)) = self.layout.decode(&self.coder, key) {
+                    // No place: it is not this pair alone that makes the function panic.
+                    let noted = Noted { place: None, shown: Some(shown(&key)) };
+                    self.env.note_element(self.node, Some(noted));
+                }
+            },
+        );
         self.env.enter(before);
         Ok(())
     }

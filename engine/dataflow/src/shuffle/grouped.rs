@@ -8,10 +8,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hashbrown::HashTable;
 
 use super::arena::MemoryRun;
 use super::merge::Cursor;
+use super::places::{NOWHERE, Places};
 use super::short_key::{ShortHash, ShortKey};
 use super::values::RawValues;
 use super::{EMPTY, Record, Records};
@@ -42,18 +42,44 @@ struct Group {
 
 /// Groups that were found so far, each with a number.
 struct Found<'a> {
-    slots: HashTable<Slot>,
+    places: Places,
+    /// Short keys are known by these alone.
+    shorts: Vec<ShortKey>,
     keys: Vec<&'a [u8]>,
     sizes: Vec<Size>,
     reservation: Reservation,
 }
 
-/// A group in the hash table: what it takes to know it, for short keys.
-#[derive(Clone, Copy)]
-struct Slot {
-    key: ShortKey,
-    hash: ShortHash,
-    index: u32,
+/// Rows that are looked for together.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Some rows, and the groups that they are of.
+#[derive(Default)]
+struct Rows<'a> {
+    keys: Vec<&'a [u8]>,
+    shorts: Vec<ShortKey>,
+    hashes: Vec<ShortHash>,
+    framed_bytes: Vec<usize>,
+    found: Vec<u32>,
+}
+
+impl<'a> Rows<'a> {
+    /// Takes the first of these records; false if there is none.
+    fn take_of(&mut self, records: impl Iterator<Item = Record<'a>>) -> bool {
+        let Self { keys, shorts, hashes, framed_bytes, .. } = self;
+        keys.clear();
+        shorts.clear();
+        hashes.clear();
+        framed_bytes.clear();
+        for record in records.take(ROWS_AT_ONCE) {
+            let short = ShortKey::of(record.key);
+            keys.push(record.key);
+            shorts.push(short);
+            hashes.push(short.hash_of(record.key));
+            framed_bytes.push(varint_bytes(record.head.len()) + record.head.len());
+        }
+        !keys.is_empty()
+    }
 }
 
 /// What a group has so far.
@@ -70,65 +96,84 @@ struct Next {
     tail: usize,
 }
 
-/// Bytes that a group takes until it is finished: its slot, key and size in tables that have just
-/// become twice as long, its place in the order, among the finished groups, and what comes next.
-const GROUP_BYTES: usize = 4 * (size_of::<Slot>() + 1)
-    + 2 * (size_of::<&[u8]>() + size_of::<Size>())
-    + size_of::<Slot>()
+/// Bytes that a group takes until it is finished: its slots while they move to twice as many, its
+/// key and size, its place in the order, among the finished groups, and what comes next.
+const GROUP_BYTES: usize = Places::bytes_of(1) * 3
+    + 2 * (size_of::<ShortKey>() + size_of::<&[u8]>() + size_of::<Size>())
+    + size_of::<u32>()
     + size_of::<Group>()
     + size_of::<Next>();
 
 impl<'a> Found<'a> {
-    /// The number of the group of a key; `None` where there is no memory for one more.
-    #[inline]
-    fn find_or_add(&mut self, key: &'a [u8]) -> Option<u32> {
-        let short = ShortKey::of(key);
-        let hash = short.hash_of(key);
-        let keys = &self.keys;
-        let is_same = |slot: &Slot| {
-            slot.key == short && (short.is_whole() || keys[slot.index as usize] == key)
-        };
-        match self.slots.find(hash.spread(), is_same) {
-            Some(slot) => Some(slot.index),
-            None => self.add(key, short, hash),
+    /// Counts rows into their groups and appends the numbers of these; `None` where there is no
+    /// memory for one more.
+    fn count_all(&mut self, rows: &mut Rows<'a>, indices: &mut Vec<u32>) -> Option<()> {
+        let Rows { keys, shorts, hashes, framed_bytes, found } = rows;
+        self.places
+            .find_all(hashes, found, |row, index| self.is_same(keys[row], shorts[row], index));
+        for row in 0..keys.len() {
+            let index = match found[row] {
+                NOWHERE => self.add(keys[row], shorts[row], hashes[row])?,
+                known => known,
+            };
+            indices.push(index);
+            let size = &mut self.sizes[index as usize];
+            size.record_count += 1;
+            size.value_bytes += framed_bytes[row];
         }
+        Some(())
     }
 
+    #[inline]
+    fn is_same(&self, key: &[u8], short: ShortKey, index: u32) -> bool {
+        let index = index as usize;
+        self.shorts[index] == short && (short.is_whole() || self.keys[index] == key)
+    }
+
+    /// The number of the group of a key that had none a few rows ago.
     #[cold]
     fn add(&mut self, key: &'a [u8], short: ShortKey, hash: ShortHash) -> Option<u32> {
+        let known = self.places.find(hash, |index| self.is_same(key, short, index));
+        if known != NOWHERE {
+            return Some(known);
+        }
         if self.keys.len() == self.keys.capacity() {
             let more = self.keys.len().max(64);
             if !self.reservation.try_grow((more * GROUP_BYTES) as u64) {
                 return None;
             }
             self.keys.reserve_exact(more);
+            self.shorts.reserve_exact(more);
             self.sizes.reserve_exact(more);
+            self.places.reserve(self.keys.len() + more);
         }
         let index = u32::try_from(self.keys.len()).expect("memory holds fewer groups");
         self.keys.push(key);
+        self.shorts.push(short);
         self.sizes.push(Size::default());
-        let slot = Slot { key: short, hash, index };
-        self.slots.insert_unique(hash.spread(), slot, |slot| slot.hash.spread());
+        self.places.insert(hash, index);
         Some(index)
     }
 
     /// The groups in the order of their keys.
-    fn order(&mut self) -> Vec<Slot> {
-        let mut order: Vec<Slot> = std::mem::take(&mut self.slots).into_iter().collect();
-        order.sort_unstable_by(|a, b| {
-            let key = |slot: &Slot| self.keys[slot.index as usize];
-            a.key.cmp(&b.key).then_with(|| key(a).cmp(key(b)))
+    fn order(&mut self) -> Vec<u32> {
+        self.places = Places::default();
+        let mut order: Vec<u32> = (0..self.keys.len() as u32).collect();
+        order.sort_unstable_by(|&a, &b| {
+            let (a, b) = (a as usize, b as usize);
+            let shorts = self.shorts[a].cmp(&self.shorts[b]);
+            shorts.then_with(|| self.keys[a].cmp(self.keys[b]))
         });
         order
     }
 
     /// Where each of these groups lies, one behind the other, and how long all are; and where the
     /// first value of each goes, by their numbers.
-    fn lay_out(&self, order: &[Slot]) -> (Vec<Group>, usize, Vec<Next>) {
+    fn lay_out(&self, order: &[u32]) -> (Vec<Group>, usize, Vec<Next>) {
         let (mut end, mut first_record) = (0, 0);
         let mut next = vec![Next::default(); order.len()];
-        let group = |slot: &Slot| {
-            let index = slot.index as usize;
+        let group = |&index: &u32| {
+            let index = index as usize;
             let Size { record_count, value_bytes } = self.sizes[index];
             let (key_start, values_start) = (end, end + self.keys[index].len());
             end = values_start + value_bytes;
@@ -159,16 +204,14 @@ impl Grouped {
         if !reservation.try_grow(tables as u64) {
             return None;
         }
-        let (slots, keys, sizes) = (HashTable::new(), Vec::new(), Vec::new());
-        let mut found = Found { slots, keys, sizes, reservation };
+        let (places, shorts, keys, sizes) = (Places::default(), Vec::new(), Vec::new(), Vec::new());
+        let mut found = Found { places, shorts, keys, sizes, reservation };
         let mut indices: Vec<u32> = Vec::with_capacity(row_count);
+        let mut rows = Rows::default();
         for block in blocks() {
-            for (_, record) in block.records() {
-                let index = found.find_or_add(record.key)?;
-                indices.push(index);
-                let size = &mut found.sizes[index as usize];
-                size.record_count += 1;
-                size.value_bytes += varint_bytes(record.head.len()) + record.head.len();
+            let mut records = block.records().map(|(_, record)| record);
+            while rows.take_of(records.by_ref()) {
+                found.count_all(&mut rows, &mut indices)?;
             }
         }
         let order = found.order();
@@ -178,8 +221,8 @@ impl Grouped {
             return None;
         }
         let mut bytes = vec![0; byte_count];
-        for (group, slot) in groups.iter().zip(order) {
-            let key = keys[slot.index as usize];
+        for (group, index) in groups.iter().zip(order) {
+            let key = keys[index as usize];
             bytes[group.key_start..group.values_start].copy_from_slice(key);
         }
         let mut tails = vec![EMPTY.clone(); tail_count];

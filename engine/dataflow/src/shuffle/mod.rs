@@ -9,6 +9,8 @@ mod scratch;
 
 mod short_key;
 
+mod places;
+
 mod merge;
 mod run_file;
 
@@ -34,6 +36,7 @@ use crate::error::Result;
 
 pub use in_process::{InProcessShuffle, ShuffleCounts};
 pub use iterable::{Iterable, IterableCoder, TryValues, Values};
+pub(crate) use places::{NOWHERE, Places};
 pub use scratch::Scratch;
 pub use sets::{NoRecords, OfKey, Trimmed};
 pub(crate) use short_key::{ShortHash, ShortKey};

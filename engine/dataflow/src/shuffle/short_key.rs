@@ -55,21 +55,32 @@ impl ShortKey {
 pub(crate) struct ShortHash(u32);
 
 impl ShortHash {
-    /// The same for tables which put an entry by both ends of a hash.
+    pub(crate) const ZERO: Self = Self(0);
+
+    /// All bits of it are as good as any.
     #[inline]
-    pub(crate) fn spread(self) -> u64 {
-        u64::from(self.0) << 32 | u64::from(self.0)
+    pub(crate) fn bits(self) -> u32 {
+        self.0
     }
 }
 
-/// At most seven bytes as a number, zeroes behind them.
+/// The first seven bytes as a number, zeroes behind them.
+///
+/// Both ends are read at once and overlap: lengths that vary cost no branch for each byte.
 #[inline]
 fn number(bytes: &[u8]) -> u64 {
-    let mut number = 0;
-    for (place, byte) in bytes.iter().take(7).enumerate() {
-        number |= u64::from(*byte) << (48 - 8 * place);
-    }
-    number
+    let bytes = &bytes[..bytes.len().min(7)];
+    let length = bytes.len();
+    let bits = if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+        u64::from(first) | u64::from(last) << (8 * (length - 4))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (first, last) = (u16::from_le_bytes(*first), u16::from_le_bytes(*last));
+        u64::from(first) | u64::from(last) << (8 * (length - 2))
+    } else {
+        bytes.first().copied().map_or(0, u64::from)
+    };
+    bits.swap_bytes() >> 8
 }
 
 #[cfg(test)]
