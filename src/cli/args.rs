@@ -131,6 +131,11 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) gaps: Option<String>,
 
+    /// What becomes of files of a merge dimension whose elements differ: error, inner, outer (they
+    /// are filled) [default: error]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) join: Option<String>,
+
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
 

@@ -9,6 +9,7 @@ mod bake;
 mod committed;
 mod destination;
 mod memory;
+mod pattern;
 mod place;
 mod recipe;
 mod recipe_pattern;

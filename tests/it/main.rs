@@ -14,6 +14,7 @@ mod engine;
 mod equivalence;
 mod examples;
 mod grib;
+mod grids;
 mod http;
 mod joining;
 mod made;

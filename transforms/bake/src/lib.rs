@@ -29,9 +29,11 @@ mod openers;
 
 mod scan;
 mod schema;
+mod tiling;
 
 mod check;
 mod gaps;
+mod grid;
 mod order;
 mod plan;
 mod template;
@@ -50,7 +52,7 @@ pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, GapPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
+    AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
     PresencePolicy, StaticPolicy, ZarrVersion,
 };
 pub use order::Piece;
@@ -59,9 +61,10 @@ pub use pattern::{
     Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
 };
 pub use plan::{BakePlan, SourceFile, VariablePlan};
-pub use prepare::{Bound, GivenAttribute, Step};
+pub use prepare::{Bound, GivenAttribute, Preparation, Step};
 pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};
-pub use source::Assembly;
+pub use source::{Assembly, GridAxis};
+pub use tiling::{Lane, Segment};
 pub use write::{ArrayTotal, WriteStore};

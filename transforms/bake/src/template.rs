@@ -39,7 +39,9 @@ impl Template {
     ) -> Result<Self> {
         let encodings = choose_encodings(schema, checked)?;
         let concat_length: u64 = checked.pieces.iter().map(|piece| piece.length).sum();
+        let of_grid = |name: &str| checked.grid.as_ref().and_then(|grid| grid.length(name));
         let length = |name: &str| match concat {
+            _ if of_grid(name).is_some() => of_grid(name).unwrap_or_default(),
             Some(concat) if concat == name => concat_length,
             _ => schema.dimensions.get(name).map_or(0, |dimension| *dimension.first()),
         };
@@ -52,6 +54,8 @@ impl Template {
             if *role == Role::Repeated {
                 dimensions.insert(0, concat.unwrap_or_default().to_owned());
             }
+            let repeated = checked.grid.as_ref().map(|grid| grid.repeated(name));
+            dimensions.splice(0..0, repeated.into_iter().flatten());
             let encoding = encodings.get(name);
             let is_static = matches!(role, Role::Static(_));
             let taken = match options.attributes {
@@ -67,7 +71,7 @@ impl Template {
                 (dtype, fill) = (recode.dtype(), recode.fill());
             }
             let time = written_anew(schema, &encodings, name, &common);
-            let has_holes = !is_static && variable.has_holes(schema);
+            let has_holes = !is_static && checked.has_holes(schema, name, variable);
             let mut attributes = timed_attributes(common, variable, encoding, time, has_holes);
             if encoding.is_some() {
                 (dtype, fill) = (DType::Int64, None);

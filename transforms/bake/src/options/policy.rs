@@ -123,6 +123,18 @@ policy! {
     }
 }
 
+policy! {
+    /// What becomes of files of a merge dimension whose elements along a concat dimension differ.
+    JoinPolicy for "files of a merge dimension that differ" {
+        /// They are refused.
+        Error = "error",
+        /// Elements that all of them have are taken.
+        Inner = "inner",
+        /// Elements that any of them has are taken; variables of others are filled there.
+        Outer = "outer",
+    }
+}
+
 #[cold]
 fn unknown(text: &str, what: &str, words: &[&str]) -> Error {
     let message = format!("there is no policy `{text}` for {what}");

@@ -13,7 +13,7 @@ mod variants;
 pub(crate) use axis::{AxisPoint, AxisSummary};
 pub use reduction::Schema;
 pub(crate) use reduction::{
-    FilePlace, FileSummary, VariableFindings, attributes_of, has_dimension,
+    FilePlace, FileSummary, FurtherAxis, VariableFindings, attributes_of, has_dimension,
 };
 pub(crate) use spread::Spread;
 pub(crate) use variable::{BOUNDS, VariableSchema};

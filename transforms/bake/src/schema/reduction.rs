@@ -23,6 +23,26 @@ pub(crate) struct FileSummary {
     pub(crate) concat_length: u64,
     /// The concat coordinate, if the file has one.
     pub(crate) axis: Option<AxisSummary>,
+    /// The same of further concat dimensions, of files that lie in a grid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) further: Vec<FurtherAxis>,
+}
+
+/// What is kept of a file along a concat dimension that is not the first.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FurtherAxis {
+    pub(crate) length: u64,
+    pub(crate) axis: Option<AxisSummary>,
+}
+
+impl FileSummary {
+    /// Elements along the concat dimension of this number, and its coordinate.
+    pub(crate) fn along(&self, dim: usize) -> (u64, Option<&AxisSummary>) {
+        match dim.checked_sub(1).and_then(|further| self.further.get(further)) {
+            Some(further) => (further.length, further.axis.as_ref()),
+            None => (self.concat_length, self.axis.as_ref()),
+        }
+    }
 }
 
 /// What all files say.
@@ -30,7 +50,7 @@ pub(crate) struct FileSummary {
 #[element(crate = "dataflow")]
 pub struct Schema {
     pub(crate) files: BTreeMap<FilePlace, FileSummary>,
-    /// Lengths of the dimensions that some variable has, but the concat dimension.
+    /// Lengths of the dimensions that some variable has, but concat dimensions.
     pub(crate) dimensions: BTreeMap<String, Variants<u64>>,
     pub(crate) variables: BTreeMap<String, VariableSchema>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
@@ -42,8 +62,11 @@ pub struct Schema {
 /// What one file adds about a variable beyond its header.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct VariableFindings {
-    /// The digest of all elements, for variables without the concat dimension.
+    /// The digest of all elements, for variables without a concat dimension.
     pub(crate) digest: Option<u128>,
+    /// The digest of what all elements mean, for variables that files of a grid should share: files
+    /// of one tile hold the same.
+    pub(crate) tile: Option<(u32, u128)>,
     /// The values of it, where it is asked how far these lie apart.
     pub(crate) values: Option<Vec<f64>>,
     /// The extent of the times in it, if it counts time and was read.
@@ -58,12 +81,12 @@ impl Schema {
         place: FilePlace,
         summary: FileSummary,
         dataset: &Dataset,
-        concat: Option<&str>,
+        concats: &[String],
         findings: &BTreeMap<String, VariableFindings>,
     ) -> Self {
         let is_used =
             |name: &String| dataset.variables.iter().any(|it| it.dimensions.contains(name));
-        let dimensions = dataset.dimensions.iter().filter(|it| Some(it.name.as_str()) != concat);
+        let dimensions = dataset.dimensions.iter().filter(|it| !concats.contains(&it.name));
         let lengths = dimensions
             .filter(|it| is_used(&it.name))
             .map(|it| (it.name.clone(), Variants::of(it.length, place)));
@@ -112,7 +135,7 @@ pub(crate) fn attributes_of<'a>(
         .collect()
 }
 
-/// Whether a variable reaches along a dimension.
-pub(crate) fn has_dimension(variable: &Variable, dimension: Option<&str>) -> bool {
-    dimension.is_some_and(|name| variable.axis_of(name).is_some())
+/// Whether a variable reaches along one of these dimensions.
+pub(crate) fn has_dimension(variable: &Variable, dimensions: &[String]) -> bool {
+    dimensions.iter().any(|name| variable.axis_of(name).is_some())
 }

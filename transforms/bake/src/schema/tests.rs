@@ -108,7 +108,8 @@ impl MadeFile {
         let span = instants.as_ref().map(TimeSpan::of);
         let found = |digest: Option<u128>, span| {
             let values = digest.map(|it| vec![it as f64, -1.0]);
-            VariableFindings { digest, values, span, encoded_ratio: self.encoded_ratio }
+            let tile = digest.map(|it| (self.length as u32, it));
+            VariableFindings { digest, tile, values, span, encoded_ratio: self.encoded_ratio }
         };
         let findings = [
             ("time".to_owned(), found(None, span.clone())),
@@ -120,8 +121,9 @@ impl MadeFile {
             version: SourceVersion { size_bytes: self.length, modified_ms: -1 },
             concat_length: 1,
             axis: instants.as_ref().and_then(|it| AxisSummary::of_instants(it, true)),
+            further: vec![FurtherAxis { length: self.length, axis: None }],
         };
-        Schema::of_file(place, summary, &dataset, Some("time"), &findings.into())
+        Schema::of_file(place, summary, &dataset, &["time".to_owned()], &findings.into())
     }
 }
 
