@@ -117,8 +117,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) packing: Option<String>,
 
-    /// What becomes of attributes that differ: drop-conflicts, first, error [default:
-    /// drop-conflicts]
+    /// What becomes of attributes that differ: drop-conflicts, first, list, coverage (extents of all
+    /// files), error [default: drop-conflicts]
     #[arg(long, value_name = "POLICY")]
     pub(crate) attrs: Option<String>,
 

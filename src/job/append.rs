@@ -31,8 +31,7 @@ impl Bake {
         }
         if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {
             let message = "an append takes files along one dimension, and the pattern has several";
-            let error =
-                Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
             return Err(error.mend("bake the grid anew, or append a list of files"));
         }
         let (sources, missing) = self.expand_sources()?;

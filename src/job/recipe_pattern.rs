@@ -78,7 +78,8 @@ impl PatternTable {
         if self.query_secrets.is_empty() {
             return Ok(pattern);
         }
-        let secrets: Result<Vec<(String, String)>> = self.query_secrets.iter().map(secret).collect();
+        let secrets: Result<Vec<(String, String)>> =
+            self.query_secrets.iter().map(secret).collect();
         pattern.with_secrets(QuerySecrets::new(secrets?))
     }
 }

@@ -42,7 +42,11 @@ fn names(names: &[&str]) -> Keys {
 }
 
 /// A pattern of files in this folder.
-fn pattern(folder: &Folder, template: &str, dims: impl IntoIterator<Item = CombineDim>) -> FilePattern {
+fn pattern(
+    folder: &Folder,
+    template: &str,
+    dims: impl IntoIterator<Item = CombineDim>,
+) -> FilePattern {
     let template = folder.text(template).parse().expect("a template");
     FilePattern::new(template, dims).expect("a pattern")
 }
@@ -117,10 +121,12 @@ fn a_grid_of_two_concat_dimensions_and_a_merge_is_the_oracle_for_any_order_and_c
         CombineDim::concat("lat", keys(3)),
     ];
     let orders = [[0, 1, 2], [1, 0, 2], [2, 1, 0], [0, 2, 1]];
-    for (order, chunks) in orders.iter().zip(["time=1", "time=2,lat=4", "time=-1,lat=-1", "lat=1"]) {
+    for (order, chunks) in orders.iter().zip(["time=1", "time=2,lat=4", "time=-1,lat=-1", "lat=1"])
+    {
         let dims = order.map(|dim| dims[dim].clone());
         let options = BakeOptions { chunks: chunks.parse().expect("lengths"), ..plain() };
-        let (store, warnings) = baked(&folder, pattern(&folder, "{var}_{time}_{lat}.nc", dims), options);
+        let (store, warnings) =
+            baked(&folder, pattern(&folder, "{var}_{time}_{lat}.nc", dims), options);
         assert_eq!(store.values::<f64>("time"), TIMES.concat());
         assert_eq!(store.values::<f64>("lat"), LATS.concat());
         assert_eq!(store.values::<f64>("lon"), [0.0, 1.0]);
@@ -189,9 +195,8 @@ fn dimensions_are_made_from_keys() {
     assert_eq!(store.values::<i64>("member"), [3, 7]);
     assert_eq!(store.values::<f64>("time"), [0.0, 1.0]);
     let corner: Vec<f32> = store.values::<f32>("t").into_iter().step_by(2).collect();
-    let expected = [
-        300_050.0, 301_050.0, 700_050.0, 701_050.0, 300_050.5, 301_050.5, 700_050.5, 701_050.5,
-    ];
+    let expected =
+        [300_050.0, 301_050.0, 700_050.0, 701_050.0, 300_050.5, 301_050.5, 700_050.5, 701_050.5];
     assert_eq!(corner, expected);
 }
 
@@ -204,7 +209,12 @@ fn a_date_of_the_key_becomes_the_time_of_files_that_have_none() {
             &Made::new().dimension("x", 1).variable("v", "x", [value], &[]),
         );
     }
-    let days = levain::bake::DateRange::new("2000-01-31", "2000-02-01", "1 day".parse().expect("a step"), None);
+    let days = levain::bake::DateRange::new(
+        "2000-01-31",
+        "2000-02-01",
+        "1 day".parse().expect("a step"),
+        None,
+    );
     let dims = [CombineDim::expand("time", Keys::dates(days.expect("days")))];
     let (store, _) = baked(&folder, pattern(&folder, "{time:%Y%m%d}.nc", dims), plain());
     assert_eq!(store.times("time"), ["2000-01-31T00:00:00", "2000-02-01T00:00:00"]);
@@ -218,8 +228,12 @@ fn a_level_that_is_a_scalar_in_each_file_becomes_a_dimension_beside_time() {
     for (level, pressure) in [(0, 1000.0), (1, 850.0)] {
         for time in 0..2 {
             let value = move |time, lat, lon| t(time, lat, lon) + pressure as f32 * 1e4;
-            let made = field("t", &[f64::from(time)], &[5.0], value)
-                .variable("level", "", [pressure], &[("units", text("hPa"))]);
+            let made = field("t", &[f64::from(time)], &[5.0], value).variable(
+                "level",
+                "",
+                [pressure],
+                &[("units", text("hPa"))],
+            );
             folder.put(&format!("{level}_{time}.nc"), &made);
         }
     }

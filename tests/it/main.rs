@@ -13,6 +13,7 @@ mod determinism;
 mod engine;
 mod equivalence;
 mod examples;
+mod golden;
 mod grib;
 mod grids;
 mod http;

@@ -312,7 +312,11 @@ fn differing_meaning(variable: &VariableSchema) -> Option<Differing> {
 }
 
 /// The same numbers must mean the same in all files, or be times that can be encoded anew.
-pub(crate) fn check_meaning(schema: &Schema, variable: &VariableSchema, packing: PackingPolicy) -> Result<()> {
+pub(crate) fn check_meaning(
+    schema: &Schema,
+    variable: &VariableSchema,
+    packing: PackingPolicy,
+) -> Result<()> {
     if let Some([(a, first), (b, other)]) = variable.calendars_differ() {
         let message = format!("times of the {first} and of the {other} calendar cannot be joined");
         return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)

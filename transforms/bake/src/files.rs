@@ -52,14 +52,7 @@ impl OpenFiles {
         limit_bytes: u64,
     ) -> Self {
         let (open, openers) = (Mutex::default(), OnceLock::new());
-        Self(Arc::new(Shared {
-            files,
-            preparation,
-            options,
-            limit_bytes,
-            open,
-            openers,
-        }))
+        Self(Arc::new(Shared { files, preparation, options, limit_bytes, open, openers }))
     }
 
     /// The threads that open these files, started when they are first needed.

@@ -38,6 +38,7 @@ mod order;
 mod plan;
 mod template;
 
+mod attributes;
 mod recode;
 mod source;
 
@@ -47,13 +48,17 @@ mod commit;
 mod feeds;
 mod write;
 
+#[cfg(test)]
+mod golden;
+
 pub use append::{Append, OpenAppend, StoredTimes};
+pub use attributes::CombineAttributes;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
-    PresencePolicy, StaticPolicy, ZarrVersion,
+    AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
+    PackingPolicy, PresencePolicy, StaticPolicy, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{

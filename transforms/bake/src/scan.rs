@@ -11,9 +11,11 @@ use dataflow::prelude::{CombineFn, PCollection, PTransform, ParDo};
 use objects::{Location, StoreOptions};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::grid::{FileGrid, Lay};
 use crate::open::open_version;
-use crate::grid::{FileGrid, GridDim};
-use crate::options::{BakeOptions, JoinPolicy, OverlapPolicy, PresencePolicy, StaticPolicy};
+use crate::options::{
+    AttributePolicy, BakeOptions, JoinPolicy, OverlapPolicy, PresencePolicy, StaticPolicy,
+};
 use crate::prepare::Preparation;
 use crate::schema::{
     AxisSummary, FilePlace, FileSummary, FurtherAxis, Schema, VariableFindings, has_dimension,
@@ -59,8 +61,8 @@ impl ScanFiles {
     /// Whether all values of the concat coordinate decide on an order.
     fn keeps_values(&self) -> bool {
         let options = &self.options;
-        let is_joined = options.join != JoinPolicy::Error
-            || matches!(options.statics, StaticPolicy::Close(_));
+        let is_joined =
+            options.join != JoinPolicy::Error || matches!(options.statics, StaticPolicy::Close(_));
         self.is_compared
             || options.overlap != OverlapPolicy::Error
             || options.pattern.is_some() && is_joined
@@ -103,7 +105,9 @@ impl DoFn for ScanFile {
         let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
         DoFnFacts::default()
             .with_parameters(format!(
-                "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared} {pattern}"
+                "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared} {pattern} \
+                 {}",
+                self.0.options.attributes
             ))
             .with_working_bytes(WORKING_BYTES)
     }
@@ -139,7 +143,11 @@ impl ScanFiles {
         let further = along.map(|(length, axis)| FurtherAxis { length, axis }).collect();
         let location = location.to_string();
         let summary = FileSummary { location, version, concat_length, axis, further };
-        Ok(Schema::of_file(place, summary, &dataset, &lay.concats, &findings))
+        let schema = Schema::of_file(place, summary, &dataset, &lay.concats, &findings);
+        Ok(match self.options.attributes {
+            AttributePolicy::List => schema.with_listed(place),
+            _ => schema,
+        })
     }
 
     /// Reads what the header does not say; the summary of the axis if the variable is one.
@@ -155,10 +163,10 @@ impl ScanFiles {
         let encoding = cf::time_encoding(lay.dataset, variable).ok().flatten();
         let is_static = !has_dimension(variable, &lay.concats);
         let is_axis = axis.is_some();
-        let tile = lay.tile_of(variable, self.options.statics);
+        let shared = lay.shared(variable, &self.options);
         let wants_digest = is_static && !self.is_alone();
         let wants_values = encoding.is_some() && variable.element_count() <= TIME_ELEMENTS_LIMIT;
-        if !(is_axis || wants_digest || tile.is_some() || wants_values && !self.is_alone()) {
+        if !(is_axis || wants_digest || shared.is_some() || wants_values && !self.is_alone()) {
             return Ok(None);
         }
         let array = source.array(&variable.name)?;
@@ -166,9 +174,8 @@ impl ScanFiles {
             found.digest = Some(digest_of(array.as_ref())?);
             found.values = self.values_of(variable, array.as_ref())?;
         }
-        let of_elements = |tile| Ok::<_, Error>((tile, digest_of(array.as_ref())?));
         if !(is_axis || wants_values) {
-            found.tile = tile.map(of_elements).transpose()?;
+            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
@@ -176,8 +183,8 @@ impl ScanFiles {
         let Some(encoding) = encoding else {
             let summary = numbers_of(&chunk, &packing?, self.keeps_values())?;
             // Texts have no summary by which files could be compared.
-            let tile = tile.filter(|_| summary.is_none());
-            found.tile = tile.map(of_elements).transpose()?;
+            let shared = shared.filter(|_| summary.is_none());
+            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
             return Ok(summary);
         };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
@@ -185,16 +192,16 @@ impl ScanFiles {
             // Files cannot be put in order by times that nobody can read; others stay as they are.
             Err(error) if is_axis => return Err(error),
             Err(_) => {
-                found.tile = tile.map(of_elements).transpose()?;
+                shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
                 return Ok(None);
             }
         };
         found.span = Some(TimeSpan::of(&instants));
-        let summary = AxisSummary::of_instants(&instants, self.keeps_values());
-        // Times are the same if they mean the same.
-        let digest = summary.as_ref().map_or(0, |it| it.digest);
-        found.tile = tile.filter(|_| !is_axis).map(|tile| (tile, digest));
-        Ok(summary.filter(|_| is_axis))
+        if is_axis {
+            return Ok(AxisSummary::of_instants(&instants, self.keeps_values()));
+        }
+        shared.map(|it| it.find(array.as_ref(), Some(&instants), found)).transpose()?;
+        Ok(None)
     }
 
     /// The numbers of a static variable, if they may differ a little and are not too many.
@@ -210,80 +217,6 @@ impl ScanFiles {
         // What is no number is the same or it is not.
         let doubles = decoded.and_then(|it| it.widened(DType::Float64));
         doubles.ok().map(|doubles| doubles.values::<f64>()).transpose()
-    }
-}
-
-/// How the file that is scanned lies among the others.
-struct Lay<'a> {
-    place: FilePlace,
-    /// Dimensions along which files follow each other.
-    concats: Vec<String>,
-    /// All dimensions of a pattern.
-    pattern: Option<FileGrid>,
-    dataset: &'a Dataset,
-    /// Variables that others name: coordinates, bounds, grid mappings.
-    related: BTreeSet<String>,
-}
-
-impl<'a> Lay<'a> {
-    fn new(
-        place: FilePlace,
-        pattern: Option<FileGrid>,
-        concat: Option<&str>,
-        dataset: &'a Dataset,
-    ) -> Self {
-        let concats = match &pattern {
-            Some(grid) if grid.is_grid() => grid.along.iter().map(|dim| dim.name.clone()).collect(),
-            _ => concat.map(str::to_owned).into_iter().collect(),
-        };
-        let variables = dataset.variables.iter();
-        let related = variables.flat_map(|it| cf::related_variables(&it.attributes)).collect();
-        Self { place, concats, pattern, dataset, related }
-    }
-
-    /// Elements of the file along a concat dimension.
-    fn concat_length(&self, dataset: &Dataset, name: &str) -> Result<u64> {
-        let is_scalar = dataset.variable(name).is_some_and(|it| it.shape.is_empty());
-        let length = match dataset.expect_dimension(name) {
-            Ok(dimension) => dimension.length,
-            Err(error) if is_scalar => {
-                let mend = format!("`{name}` is a scalar variable: a step `expand` makes it one");
-                return Err(error.mend(mend));
-            }
-            Err(error) => return Err(error),
-        };
-        let dims = self.pattern.iter().flat_map(|grid| &grid.along);
-        let mut asked = dims.filter(|dim| dim.name == name).filter_map(|dim| dim.nitems);
-        match asked.find(|nitems| *nitems != length) {
-            None => Ok(length),
-            Some(nitems) => {
-                let message = format!(
-                    "the file has {length} elements along `{name}`, and the pattern says {nitems}"
-                );
-                let error = Error::new(ErrorCode::GRIDS_DIFFER, ErrorKind::Conflict, message);
-                Err(error.mend("leave out the number of items of each file, or correct it"))
-            }
-        }
-    }
-
-    /// The number of those files of a grid that should hold the same elements of a variable as this
-    /// one does; `None` if no others should.
-    ///
-    /// That is the place of the first of them. Where values that differ give a variable more
-    /// dimensions, only files with other merge keys should.
-    fn tile_of(&self, variable: &Variable, statics: StaticPolicy) -> Option<u32> {
-        let grid = self.pattern.as_ref().filter(|grid| grid.is_grid())?;
-        let has = |dim: &&GridDim| variable.axis_of(&dim.name).is_some();
-        let is_concat = statics == StaticPolicy::Concat;
-        let lacks_some = grid.along.iter().any(|dim| dim.count > 1 && !has(&dim));
-        let is_related =
-            variable.is_dimension_coordinate() || self.related.contains(&variable.name);
-        let is_shared = match grid.along.iter().any(|dim| has(&dim)) {
-            true => lacks_some || grid.cell_count() > 1 && is_related,
-            false => is_concat,
-        };
-        let dims = grid.along.iter().filter(|dim| is_concat || has(dim));
-        is_shared.then(|| dims.map(|dim| dim.offset(self.place)).sum())
     }
 }
 

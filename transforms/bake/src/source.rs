@@ -171,8 +171,7 @@ impl ArraySource for JoinedSource {
             reads.chunks(reads.len().div_ceil(openers.thread_count()).max(1)).map(|reads| {
                 let (parts, reads) = (Arc::clone(&self.parts), reads.to_vec());
                 openers.begin(move || {
-                    let fetch =
-                        |(place, read): &(usize, Part)| Ok((*place, parts.fetch(read)?));
+                    let fetch = |(place, read): &(usize, Part)| Ok((*place, parts.fetch(read)?));
                     reads.iter().map(fetch).collect()
                 })
             });
@@ -352,10 +351,8 @@ impl StoredPart {
         // One value of a file stands for each of its elements along dimensions that it lacks.
         let shape = [&vec![1; repeated_count], chunk.shape()].concat();
         let row = Chunk::new(chunk.dtype(), shape, chunk.payload().clone())?;
-        let repeats = ChunkGrid::regular(
-            &self.read.extent[..repeated_count],
-            &vec![1; repeated_count],
-        );
+        let repeats =
+            ChunkGrid::regular(&self.read.extent[..repeated_count], &vec![1; repeated_count]);
         (0..repeats.chunk_count()).try_for_each(|step| {
             let mut origin = origin.clone();
             for (at, more) in origin.iter_mut().zip(repeats.index_of(step)) {

@@ -8,6 +8,7 @@ use chunks::{ByteSize, ChunkSpec};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
 
+use crate::attributes::of_store;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
 use crate::options::{AttributePolicy, BakeOptions, StaticPolicy, ZarrVersion};
 use crate::recode::{Recode, choose_recodes};
@@ -90,10 +91,7 @@ impl Template {
             variables.push(variable);
         }
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
-        let file_count = schema.files.len() as u32;
-        let is_first = options.attributes == AttributePolicy::First;
-        let is_kept = |_: &str, it: &Attribute| is_first || is_agreed(it, file_count);
-        let attributes = agreed(&schema.attributes, is_kept, lost);
+        let attributes = of_store(schema, options.attributes, lost);
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
         let dataset = Dataset { dimensions, variables, attributes, groups, warnings };

@@ -159,15 +159,14 @@ impl Tiling {
             Some(chunks) if chunks.len() == own_shape.len() => chunks[axis].max(1),
             _ => slab(axis),
         };
-        let axes = (0..target.shape.len()).map(|axis| {
-            match self.axes.iter().find(|it| it.axis == axis) {
+        let axes =
+            (0..target.shape.len()).map(|axis| match self.axes.iter().find(|it| it.axis == axis) {
                 Some(tiled) if tiled.is_repeated => {
                     Axis::of_lengths(tiled.segments.iter().map(|segment| segment.length))
                 }
                 Some(tiled) => tiled.chunks(chunk_of(axis - offset)),
                 None => Axis::regular(target.shape[axis], chunk_of(axis - offset)),
-            }
-        });
+            });
         ChunkGrid::new(axes)
     }
 
@@ -235,7 +234,8 @@ mod tests {
     fn tiling() -> Tiling {
         // Two rows of three files; the second column is not there along the last dimension.
         let rows = Lane(vec![segment(2, Some(0), 0), segment(1, Some(3), 0)]);
-        let columns = Lane(vec![segment(2, Some(0), 1), segment(1, None, 0), segment(2, Some(2), 0)]);
+        let columns =
+            Lane(vec![segment(2, Some(0), 1), segment(1, None, 0), segment(2, Some(2), 0)]);
         let axes = vec![TiledAxis::new(0, 0, false, &rows), TiledAxis::new(2, 1, false, &columns)];
         Tiling { first: 10, axes, rank: 3 }
     }

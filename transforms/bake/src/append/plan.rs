@@ -170,11 +170,8 @@ impl BakePlan {
             let whole = self.template.expect_variable(&variable.name)?;
             let part = append.new_part(whole);
             let tiling = variable.assembly.tiling(part.shape.len(), &lane, &[]);
-            let files = Sources {
-                files: files.clone(),
-                lengths: Arc::clone(&lengths),
-                dim_count: 1,
-            };
+            let files =
+                Sources { files: files.clone(), lengths: Arc::clone(&lengths), dim_count: 1 };
             let new: Arc<dyn ArraySource> =
                 Arc::new(JoinedSource::new(files, variable, &part, tiling));
             let old = source.array(&variable.name)?;

@@ -27,7 +27,9 @@ fn table(schema: &Schema, pattern: &FilePattern, dim: usize, places: &[FilePlace
     let rows = shown.filter_map(|place| {
         let file = schema.files.get(place)?;
         let (length, axis) = file.along(dim);
-        let ends = axis.filter(|_| length > 0).map(|it| [it.first, it.last].map(|end| end.text(it.calendar)));
+        let ends = axis
+            .filter(|_| length > 0)
+            .map(|it| [it.first, it.last].map(|end| end.text(it.calendar)));
         let [first, last] = ends.unwrap_or_else(|| ["-", "-"].map(str::to_owned));
         let keys = keys_of(pattern, *place, |_| true);
         Some([file.location.clone(), keys, length.to_string(), first, last])

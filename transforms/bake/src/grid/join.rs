@@ -1,6 +1,7 @@
 //! One sequence of elements for files of a merge dimension that do not hold the same ones.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
@@ -73,6 +74,34 @@ impl Joined {
         Ok(Self { cells, elements: elements.collect(), length: points.len() as u64 })
     }
 
+    /// Two files whose rows of one element differ, of a variable of which `rows` are the digests of
+    /// each element; `key` gives the combination of merge keys of a file and the number of its key.
+    pub(super) fn differing(
+        &self,
+        rows: &BTreeMap<FilePlace, Vec<u64>>,
+        key: impl Fn(FilePlace) -> (FilePlace, u32),
+    ) -> Option<[FilePlace; 2]> {
+        let mut files: BTreeMap<(FilePlace, u32), Vec<FilePlace>> = BTreeMap::new();
+        for &place in rows.keys() {
+            files.entry(key(place)).or_default().push(place);
+        }
+        for element in 0..self.length as usize {
+            let mut known: Option<(FilePlace, u64)> = None;
+            for (cell, elements) in self.cells.iter().zip(&self.elements) {
+                let Some((position, row)) = elements[element] else { continue };
+                for &place in files.get(&(*cell, position)).into_iter().flatten() {
+                    let Some(&digest) = rows[&place].get(row as usize) else { continue };
+                    match known {
+                        Some((first, same)) if same != digest => return Some([first, place]),
+                        Some(_) => {}
+                        None => known = Some((place, digest)),
+                    }
+                }
+            }
+        }
+        None
+    }
+
     /// Where these combinations of merge keys have the elements: of several, each element is that
     /// of the first that has it.
     ///
@@ -90,7 +119,9 @@ impl Joined {
             });
             let goes_on = |last: &Segment| match (last.file, found) {
                 (None, None) => true,
-                (Some(file), Some((own, place))) => file == own && last.start + last.length == place,
+                (Some(file), Some((own, place))) => {
+                    file == own && last.start + last.length == place
+                }
                 _ => false,
             };
             match segments.last_mut().filter(|last| goes_on(last)) {
@@ -114,14 +145,18 @@ fn elements_of(list: &Schema, name: &str, order: &Order) -> Result<Vec<Element>>
         let is_whole = |axis: &&AxisSummary| {
             axis.missing_at.is_none()
                 && axis.values.len() as u64 == file.concat_length
-                && !axis.values.iter().any(|it| matches!(it, AxisPoint::Number(it) if it.abs() >= EXACT))
+                && !axis
+                    .values
+                    .iter()
+                    .any(|it| matches!(it, AxisPoint::Number(it) if it.abs() >= EXACT))
         };
         let Some(axis) = file.axis.as_ref().filter(is_whole) else {
             let message = format!("`{name}` has no value for every element by which to join files");
             let error = Error::new(ErrorCode::GRIDS_DIFFER, ErrorKind::Conflict, message);
-            return Err(error.at("dimension", name).at("source", &file.location).mend(
-                "add a coordinate of numbers or times, or bake files of equal length",
-            ));
+            return Err(error
+                .at("dimension", name)
+                .at("source", &file.location)
+                .mend("add a coordinate of numbers or times, or bake files of equal length"));
         };
         for place in piece.start..piece.start + piece.length {
             elements.push(Element { point: axis.values[place as usize], file: piece.file, place });

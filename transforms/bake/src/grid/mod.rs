@@ -11,6 +11,7 @@
 //! A list of files along one dimension is no grid: it is baked without this module. Modules stand
 //! in reading order.
 
+mod lay;
 mod shape;
 
 mod projection;
@@ -21,5 +22,6 @@ mod sequence;
 
 mod roles;
 
+pub(crate) use lay::Lay;
 pub(crate) use roles::{CheckedGrid, check_grid};
 pub(crate) use shape::{FileGrid, GridDim};

@@ -24,12 +24,7 @@ pub(super) struct Row {
 
 impl Projection {
     /// Projects all files on this concat dimension of the grid.
-    pub(super) fn new(
-        schema: &Schema,
-        grid: &FileGrid,
-        dim: usize,
-        options: &BakeOptions,
-    ) -> Self {
+    pub(super) fn new(schema: &Schema, grid: &FileGrid, dim: usize, options: &BakeOptions) -> Self {
         let mut projection = Self::default();
         for &place in schema.files.keys() {
             let key = (grid.cell_start(place), grid.along[dim].position(place));

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::check::{
-    Checked, Lacking, Role, between, check_attributes, check_lacking, check_lengths,
-    check_meaning, check_shape, check_values,
+    Checked, Lacking, Role, between, check_attributes, check_lacking, check_lengths, check_meaning,
+    check_shape, check_values,
 };
 use crate::grid::FileGrid;
 use crate::grid::agree::keys_of;
+use crate::grid::join::Joined;
 use crate::grid::sequence::Sequence;
 use crate::options::{BakeOptions, PresencePolicy, StaticPolicy};
 use crate::pattern::{CombineOp, FilePattern};
@@ -70,11 +71,8 @@ pub(crate) fn check_grid(
     options: &BakeOptions,
 ) -> Result<Checked> {
     if schema.files.len() != grid.file_count as usize {
-        let message = format!(
-            "{} of {} files of the pattern are there",
-            schema.files.len(),
-            grid.file_count
-        );
+        let message =
+            format!("{} of {} files of the pattern are there", schema.files.len(), grid.file_count);
         let error = Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, message);
         return Err(error.mend("a grid of files has no holes: leave out keys that files lack"));
     }
@@ -95,8 +93,7 @@ pub(crate) fn check_grid(
     let mut sequences = Vec::new();
     let mut decided = CheckedGrid::default();
     for (number, dim) in grid.along.iter().enumerate() {
-        let sequence =
-            Sequence::new(schema, grid, number, (pattern, options), &mut checked.notes)?;
+        let sequence = Sequence::new(schema, grid, number, (pattern, options), &mut checked.notes)?;
         decided.lengths.push((dim.name.clone(), sequence.length()));
         sequences.push(sequence);
     }
@@ -164,11 +161,11 @@ impl Grids<'_> {
     ) -> Result<Role> {
         let dimensions = found.variable.dimensions.first();
         let along = |(axis, name): (usize, &String)| Some((axis, self.grid.along_of(name)?));
-        let along: Vec<(usize, usize)> =
-            dimensions.iter().enumerate().filter_map(along).collect();
+        let along: Vec<(usize, usize)> = dimensions.iter().enumerate().filter_map(along).collect();
         let dims: BTreeSet<usize> = along.iter().map(|(_, dim)| *dim).collect();
         if dims.len() < along.len() {
-            let message = format!("`{}` has a concat dimension twice and cannot be joined", found.name);
+            let message =
+                format!("`{}` has a concat dimension twice and cannot be joined", found.name);
             let error = Error::new(ErrorCode::GRIDS_DIFFER, ErrorKind::Conflict, message);
             return Err(error.mend("choose other variables with --vars"));
         }
@@ -179,12 +176,19 @@ impl Grids<'_> {
             let concat = self.grid.along.first().map(|dim| dim.name.as_str());
             let (schema, name, options) = (self.schema, found.name, self.options);
             match check_values(schema, name, found.variable, concat, options, notes)? {
-                Role::Repeated => self.check_tiles(found, &dims, &lacked).map(|_| true)?,
+                Role::Repeated => {
+                    self.check_tiles(found, &dims, &lacked)?;
+                    true
+                }
                 role => return Ok(role),
             }
         } else {
             self.check_once(found, &along)?;
-            let differs = self.check_tiles(found, &dims, &lacked)?;
+            let joined = along.iter().find_map(|&(_, dim)| Some((dim, sequences[dim].joined()?)));
+            let differs = match joined {
+                Some(joined) => self.check_rows(found, joined, &lacked).map(|()| false)?,
+                None => self.check_tiles(found, &dims, &lacked)?,
+            };
             check_meaning(self.schema, found.variable, self.options.packing)?;
             differs
         };
@@ -220,6 +224,34 @@ impl Grids<'_> {
             "keep it in the files of one key: drop or rename it in the others, or leave it out with \
              --vars",
         ))
+    }
+
+    /// The same where files have other elements, of which only those that several have are compared.
+    fn check_rows(
+        &self,
+        found: &Found<'_>,
+        (dim, joined): (usize, &Joined),
+        lacked: &[usize],
+    ) -> Result<()> {
+        let dimensions = found.variable.dimensions.first();
+        let is_axis = dimensions.len() == 1 && dimensions[0] == found.name;
+        let is_compared = found.variable.tiles.is_some() && !is_axis;
+        if !is_compared || self.options.statics == StaticPolicy::First {
+            return Ok(());
+        }
+        let Some(rows) = &found.variable.rows else {
+            let message = format!(
+                "`{}` cannot be compared element by element between files that have other elements",
+                found.name
+            );
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.mend("--static first takes that of the first file; or leave it out"));
+        };
+        let key = |place| (self.grid.cell_start(place), self.grid.along[dim].position(place));
+        match joined.differing(rows, key) {
+            Some([a, b]) => Err(self.differing(found.name, false, lacked, a, b)),
+            None => Ok(()),
+        }
     }
 
     /// Refuses a variable that differs between files that should have the same; whether it differs
@@ -275,8 +307,9 @@ impl Grids<'_> {
         }
         if self.grid.cell_start(a) != self.grid.cell_start(b) {
             let message = format!("`{name}` differs between the files of merge keys");
-            return between(self.schema, ErrorCode::STATIC_DIFFERS, message, a, b)
-                .mend("--static first keeps the one of the first file; or leave it out with --vars");
+            return between(self.schema, ErrorCode::STATIC_DIFFERS, message, a, b).mend(
+                "--static first keeps the one of the first file; or leave it out with --vars",
+            );
         }
         let lacked: Vec<&str> =
             lacked.iter().map(|&dim| self.grid.along[dim].name.as_str()).collect();
@@ -297,14 +330,15 @@ impl Grids<'_> {
         sequences: &[Sequence],
         decided: &mut CheckedGrid,
     ) -> Result<GridRole> {
-        let is_joined = along.iter().any(|&(_, dim)| sequences[dim].is_joined());
+        let is_joined = along.iter().any(|&(_, dim)| sequences[dim].joined().is_some());
         // Elements that only some merge keys have are put together where that is a sum of places.
         let is_shared = is_joined && found.cells.len() > 1 && along.len() == 1;
         let first = found.variable.order.0;
         let own_cell = [self.grid.cell_start(first)];
         let cells = if is_shared { found.cells.as_slice() } else { &own_cell };
         let own = along.iter().map(|&(_, dim)| dim).chain(repeated.iter().copied());
-        let mut base: FilePlace = first - own.map(|dim| self.grid.along[dim].offset(first)).sum::<u32>();
+        let mut base: FilePlace =
+            first - own.map(|dim| self.grid.along[dim].offset(first)).sum::<u32>();
         if is_shared {
             base -= self.grid.cell_start(first);
         }

@@ -99,9 +99,12 @@ impl Sequence {
         }
     }
 
-    /// Whether several merge keys have the elements of a coordinate together only.
-    pub(super) fn is_joined(&self) -> bool {
-        matches!(self.kind, Kind::Joined(_))
+    /// The elements of each merge key, where these do not have the same.
+    pub(super) fn joined(&self) -> Option<&Joined> {
+        match &self.kind {
+            Kind::Alike(_) => None,
+            Kind::Joined(joined) => Some(joined),
+        }
     }
 
     /// Where these combinations of merge keys have the elements.

@@ -84,6 +84,12 @@ policy! {
         DropConflicts = "drop-conflicts",
         /// What the first file that has it says is taken.
         First = "first",
+        /// Of an attribute of the files themselves, what all say is listed; of one of a variable,
+        /// it is left out.
+        List = "list",
+        /// The same is left out, but of what files say of their extent, such as
+        /// `time_coverage_start` and `geospatial_lat_max`, the least or the greatest is taken.
+        Coverage = "coverage",
         /// It is refused.
         Error = "error",
     }

@@ -5,6 +5,7 @@
 //! whatever contradicts can be named with two files.
 
 mod axis;
+mod coverage;
 mod reduction;
 mod spread;
 mod variable;

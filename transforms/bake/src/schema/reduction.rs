@@ -7,6 +7,7 @@ use dataflow::Element;
 use serde::{Deserialize, Serialize};
 
 use crate::open::SourceVersion;
+use crate::schema::coverage::{self, Extreme};
 use crate::schema::{Attribute, AxisSummary, VariableSchema, Variants, merge_maps};
 
 /// The place of a file in the list of sources.
@@ -54,6 +55,12 @@ pub struct Schema {
     pub(crate) dimensions: BTreeMap<String, Variants<u64>>,
     pub(crate) variables: BTreeMap<String, VariableSchema>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
+    /// The extent of all files, as their attributes say it.
+    #[serde(default)]
+    pub(crate) coverage: BTreeMap<String, Extreme>,
+    /// What each file says, where differing attributes are to be listed.
+    #[serde(default)]
+    pub(crate) listed: BTreeMap<String, BTreeMap<FilePlace, AttributeValue>>,
     pub(crate) groups: BTreeSet<String>,
     /// What could not be read in some file: the sentence, and the first file.
     pub(crate) warnings: BTreeMap<String, FilePlace>,
@@ -67,6 +74,8 @@ pub(crate) struct VariableFindings {
     /// The digest of what all elements mean, for variables that files of a grid should share: files
     /// of one tile hold the same.
     pub(crate) tile: Option<(u32, u128)>,
+    /// The same of each element along the concat dimension, where files may have other elements.
+    pub(crate) rows: Option<Vec<u64>>,
     /// The values of it, where it is asked how far these lie apart.
     pub(crate) values: Option<Vec<f64>>,
     /// The extent of the times in it, if it counts time and was read.
@@ -101,9 +110,19 @@ impl Schema {
             dimensions: lengths.collect(),
             variables: variables.collect(),
             attributes: attributes_of(dataset.attributes.iter(), place),
+            coverage: coverage_of(dataset, place),
+            listed: BTreeMap::new(),
             groups: dataset.groups.iter().cloned().collect(),
             warnings: warnings.collect(),
         }
+    }
+
+    /// Keeps what this file says of itself, to be listed.
+    pub(crate) fn with_listed(mut self, place: FilePlace) -> Self {
+        let said = self.attributes.iter();
+        let said = said.map(|(name, it)| (name.clone(), [(place, it.first().1.clone())].into()));
+        self.listed = said.collect();
+        self
     }
 
     /// Adds what other files say.
@@ -112,6 +131,12 @@ impl Schema {
         merge_maps(&mut self.dimensions, other.dimensions, Variants::merge);
         merge_maps(&mut self.variables, other.variables, VariableSchema::merge);
         merge_maps(&mut self.attributes, other.attributes, Variants::merge);
+        for (name, extreme) in other.coverage {
+            let is_end = coverage::is_end(&name).unwrap_or_default();
+            let one = BTreeMap::from([(name, extreme)]);
+            merge_maps(&mut self.coverage, one, |known, more| known.merge(more, is_end));
+        }
+        merge_maps(&mut self.listed, other.listed, |known, more| known.extend(more));
         self.groups.extend(other.groups);
         merge_maps(&mut self.warnings, other.warnings, |first, other| *first = other.min(*first));
     }
@@ -120,6 +145,12 @@ impl Schema {
     pub(crate) fn location(&self, place: FilePlace) -> &str {
         self.files.get(&place).map_or("?", |file| file.location.as_str())
     }
+}
+
+/// The attributes of a file that say what it spans.
+fn coverage_of(dataset: &Dataset, place: FilePlace) -> BTreeMap<String, Extreme> {
+    let spans = dataset.attributes.iter().filter(|(name, _)| coverage::is_end(name).is_some());
+    spans.map(|(name, value)| (name.to_owned(), Extreme::of(value.clone(), place))).collect()
 }
 
 /// Attributes as variants; of one file, each has one.

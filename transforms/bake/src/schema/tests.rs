@@ -98,6 +98,8 @@ impl MadeFile {
         };
         if let Some(note) = self.note {
             dataset.attributes.set("note", note);
+            dataset.attributes.set("time_coverage_end", note);
+            dataset.attributes.set("geospatial_lat_min", Scalar::of(self.length as f64));
             dataset.warnings.push(note.to_owned());
             dataset.groups.push(note.to_owned());
         }
@@ -109,7 +111,14 @@ impl MadeFile {
         let found = |digest: Option<u128>, span| {
             let values = digest.map(|it| vec![it as f64, -1.0]);
             let tile = digest.map(|it| (self.length as u32, it));
-            VariableFindings { digest, tile, values, span, encoded_ratio: self.encoded_ratio }
+            VariableFindings {
+                digest,
+                tile,
+                rows: tile.map(|(tile, _)| vec![tile.into(); 3]),
+                values,
+                span,
+                encoded_ratio: self.encoded_ratio,
+            }
         };
         let findings = [
             ("time".to_owned(), found(None, span.clone())),
@@ -124,6 +133,7 @@ impl MadeFile {
             further: vec![FurtherAxis { length: self.length, axis: None }],
         };
         Schema::of_file(place, summary, &dataset, &["time".to_owned()], &findings.into())
+            .with_listed(place)
     }
 }
 
