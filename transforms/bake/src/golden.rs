@@ -306,17 +306,20 @@ fn file_of(schema: &Value, place: FilePlace, concat: Option<&str>) -> MadeFile {
 /// Compared are lengths, dimensions, types by NumPy's promotion, and attributes that both have.
 /// Encodings are combined as groups here, which no dictionary can say, and are not compared.
 ///
-/// Deliberately different, 3 of 139: dimensions in another order are turned (CF 1.11, 2.4: the
-/// dimensions of a variable "may appear in any relative order").
+/// Deliberately different, 4 of 139: numbers and texts of one variable are refused, not made texts
+/// (CF 1.11, 2.2, knows each variable as one of the types that it lists, and texts as none of the
+/// numeric ones). Where pangeo-forge refuses dimensions in another order, 3 of 139, they are turned
+/// (CF 1.11, 2.4: dimensions "may appear in any relative order").
 #[test]
 fn golden_pfr_combine_schemas() {
-    let mut turned_count = 0;
+    let (mut turned_count, mut text_count) = (0, 0);
     for case in cases("pfr_combine_schemas.json") {
         let (input, id) = (&case["input"], &case["id"]);
         let concat = input["concat_dim"].as_str();
         let sides: Vec<&Value> = [&input["schema1"], &input["schema2"]]
             .into_iter()
-            .filter(|side| !side.is_null())
+            // Before any file is added there is nothing, not even a dimension.
+            .filter(|side| side["dims"].as_object().is_some_and(|it| !it.is_empty()))
             .collect();
         let files: Vec<MadeFile> =
             (0..).zip(&sides).map(|(place, side)| file_of(side, place, concat)).collect();
@@ -330,13 +333,22 @@ fn golden_pfr_combine_schemas() {
             );
             continue;
         }
+        let has_both = schema.variables.values().any(|it| {
+            let is_text = *it.dtype.first() == DType::Text;
+            it.dtype.conflict().is_some_and(|[_, (_, other)]| is_text != (*other == DType::Text))
+        });
         let refusal = refusal(&schema, &sides, concat);
+        if has_both && message.is_empty() {
+            text_count += 1;
+            assert!(refusal.is_some(), "{id}");
+            continue;
+        }
         assert_eq!(refusal.is_some(), !message.is_empty(), "{id}: {refusal:?} and {message}");
         if refusal.is_none() {
             check_combined(&schema, &sides, &case["expected"], concat, id);
         }
     }
-    assert!(turned_count <= 3);
+    assert!(turned_count <= 3 && text_count <= 4, "{turned_count} and {text_count}");
 }
 
 /// Why two schemas are not combined.
