@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ::bake::{
-    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, Preparation, ScanFiles,
-    Schema, choose_concat, open_prepared,
+    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, ScanFiles, Schema,
+    choose_concat, open_prepared,
 };
 use chunks::Machine;
 use dataflow::cancel::CancelToken;
@@ -189,7 +189,7 @@ impl Bake {
             Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, "there is no source")
                 .mend("name at least one file, folder, pattern or store")
         })?;
-        let first = open_prepared(first, 0, &Preparation::of(&self.options), &self.store)?;
+        let first = open_prepared(first, 0, &self.options, &self.store)?;
         let asked = self.append.as_deref().or(self.options.concat.as_deref());
         choose_concat(first.dataset(), sources.len(), asked)
     }

@@ -67,13 +67,11 @@ fn stored(described: &Value) -> (Values, Vec<(&'static str, NcAttrValue)>) {
             about.push(("scale_factor", NcAttrValue::Doubles(vec![scale])));
             about.push(("add_offset", NcAttrValue::Doubles(vec![offset])));
             about.push(("_FillValue", NcAttrValue::Shorts(vec![fill.expect("a fill") as i16])));
-            // As they stand in memory: with the digits of a float of 32 bits.
-            let packed = |value: f64| {
-                let value = f64::from(value as f32);
-                if value.is_nan() {
-                    filled(value)
-                } else {
-                    ((value - offset) / scale).round_ties_even()
+            // In floats of 32 bits, as xarray packs what it holds so.
+            let packed = |value: f64| match value.is_nan() {
+                true => filled(value),
+                false => {
+                    f64::from(((value as f32 - offset as f32) / scale as f32).round_ties_even())
                 }
             };
             Values::Shorts(values.map(|it| packed(it) as i16).collect())

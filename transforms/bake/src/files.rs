@@ -10,6 +10,7 @@ use objects::{Location, StoreOptions};
 
 use crate::open::{SourceVersion, open_version};
 use crate::openers::Openers;
+use crate::options::BakeOptions;
 use crate::prepare::Preparation;
 
 /// What an open file is taken to hold in memory: a small one is held whole, of a large one its
@@ -43,14 +44,15 @@ struct Slot {
 }
 
 impl OpenFiles {
-    /// These versions of files, as they are prepared; open ones take no more than `limit_bytes`
-    /// together, or as much as one of them needs.
+    /// These versions of files, changed as the options say; open ones take no more than
+    /// `limit_bytes` together, or as much as one of them needs.
     pub fn new(
         files: Vec<(Location, SourceVersion)>,
-        preparation: Preparation,
+        bake: &BakeOptions,
         options: StoreOptions,
         limit_bytes: u64,
     ) -> Self {
+        let preparation = Preparation::of(bake);
         let (open, openers) = (Mutex::default(), OnceLock::new());
         Self(Arc::new(Shared { files, preparation, options, limit_bytes, open, openers }))
     }

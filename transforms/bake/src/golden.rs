@@ -193,38 +193,7 @@ fn golden_pfr_determine_schema_grid() {
             key.parse::<u64>().expect("a number")
         };
         let is_longer = input["last_file_of_last_variable_longer_by_one"] == true;
-        let mut start = 0.0;
-        let starts: Vec<f64> = lengths
-            .iter()
-            .map(|&length| {
-                let own = start;
-                start += length as f64;
-                own
-            })
-            .collect();
-        let mut schema = Schema::default();
-        for place in 0..pattern.len() as u32 {
-            let (own, time) = (key(place, "variable"), key(place, "time") as usize);
-            let is_last = own + 1 == variables && time + 1 == lengths.len();
-            let length = lengths[time] + u64::from(is_longer && is_last);
-            let dataset = Dataset {
-                dimensions: dimensions(&[("time", length), ("lat", 2)]),
-                variables: vec![
-                    variable("time", &["time"], &[length], DType::Int64),
-                    variable("lat", &["lat"], &[2], DType::Float64),
-                    variable(&format!("v{own}"), &["time", "lat"], &[length, 2], DType::Float32),
-                ],
-                ..Dataset::default()
-            };
-            let along = vec![("time".to_owned(), length)];
-            let coordinates = vec!["lat".to_owned()];
-            let mut file = MadeFile { place, along, dataset, coordinates }.schema();
-            let axis = (0..length).map(|it| starts[time] + it as f64);
-            for summary in file.files.values_mut() {
-                summary.axis = AxisSummary::of_numbers(axis.clone(), true);
-            }
-            schema.merge(file);
-        }
+        let schema = grid_schema(&pattern, key, (variables, &lengths), is_longer);
         let options = BakeOptions { pattern: Some(pattern.clone()), ..BakeOptions::default() };
         let template = match template(&schema, Some("time"), &options) {
             Ok(template) => template.dataset,
@@ -248,6 +217,48 @@ fn golden_pfr_determine_schema_grid() {
             assert_eq!(got, case["expected"], "{}", case["id"]);
         }
     }
+}
+
+/// What the files of a grid say: one variable each, of as many elements as their time has.
+fn grid_schema(
+    pattern: &FilePattern,
+    key: impl Fn(u32, &str) -> u64,
+    (variables, lengths): (u64, &[u64]),
+    is_longer: bool,
+) -> Schema {
+    let mut start = 0.0;
+    let starts: Vec<f64> = lengths
+        .iter()
+        .map(|&length| {
+            let own = start;
+            start += length as f64;
+            own
+        })
+        .collect();
+    let mut schema = Schema::default();
+    for place in 0..pattern.len() as u32 {
+        let (own, time) = (key(place, "variable"), key(place, "time") as usize);
+        let is_last = own + 1 == variables && time + 1 == lengths.len();
+        let length = lengths[time] + u64::from(is_longer && is_last);
+        let dataset = Dataset {
+            dimensions: dimensions(&[("time", length), ("lat", 2)]),
+            variables: vec![
+                variable("time", &["time"], &[length], DType::Int64),
+                variable("lat", &["lat"], &[2], DType::Float64),
+                variable(&format!("v{own}"), &["time", "lat"], &[length, 2], DType::Float32),
+            ],
+            ..Dataset::default()
+        };
+        let along = vec![("time".to_owned(), length)];
+        let coordinates = vec!["lat".to_owned()];
+        let mut file = MadeFile { place, along, dataset, coordinates }.schema();
+        let axis = (0..length).map(|it| starts[time] + it as f64);
+        for summary in file.files.values_mut() {
+            summary.axis = AxisSummary::of_numbers(axis.clone(), true);
+        }
+        schema.merge(file);
+    }
+    schema
 }
 
 fn sizes(dataset: &Dataset) -> Value {

@@ -66,7 +66,7 @@ pub use pattern::{
     Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
 };
 pub use plan::{BakePlan, SourceFile, VariablePlan};
-pub use prepare::{Bound, GivenAttribute, Preparation, Step};
+pub use prepare::{Bound, GivenAttribute, Step};
 pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};

@@ -10,6 +10,7 @@ use objects::{Location, ObjectFile, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::ZarrSource;
 
+use crate::options::BakeOptions;
 use crate::prepare::Preparation;
 
 /// Bytes at the head of a file that are enough to tell its format.
@@ -34,19 +35,19 @@ pub fn open_dataset(location: &Location, options: &StoreOptions) -> Result<Arc<d
     open_version(location, options).map(|(dataset, _)| dataset)
 }
 
-/// Opens what [`open_dataset`] opens, as it is prepared: it stands at this place of its list or
-/// pattern.
+/// Opens what [`open_dataset`] opens, changed as the options say; it stands at this place of its
+/// list or pattern.
 ///
 /// # Errors
 /// Those of [`open_dataset`], and steps that the file does not allow.
 pub fn open_prepared(
     location: &Location,
     place: u32,
-    preparation: &Preparation,
+    bake: &BakeOptions,
     options: &StoreOptions,
 ) -> Result<Arc<dyn DatasetSource>> {
     let (dataset, _) = open_version(location, options)?;
-    preparation.prepare(dataset, place).map_err(|error| error.at("source", location))
+    Preparation::of(bake).prepare(dataset, place).map_err(|error| error.at("source", location))
 }
 
 /// Opens what [`open_dataset`] opens, and says which version that is.

@@ -15,7 +15,6 @@ use crate::files::OpenFiles;
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::order::Piece;
-use crate::prepare::Preparation;
 use crate::recode::missing_value;
 use crate::schema::{FileSet, FileSummary, Schema};
 use crate::source::{Assembly, JoinedSource, Sources};
@@ -165,8 +164,7 @@ impl BakePlan {
         let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let preparation = Preparation::of(&self.options);
-        let files = OpenFiles::new(files, preparation, store.clone(), open_files_bytes);
+        let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
         let list = Lane::from(self.pieces.as_slice());
         let dim_count = 1 + self.files.first().map_or(0, |file| file.further_lengths.len());
         let lengths = self.files.iter();

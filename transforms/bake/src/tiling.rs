@@ -240,8 +240,11 @@ mod tests {
         Tiling { first: 10, axes, rank: 3 }
     }
 
+    /// A file, its elements, and where they go.
+    type Wanted = (Option<u32>, [[u64; 2]; 3], [u64; 3]);
+
     #[track_caller]
-    fn check(ranges: [Range<u64>; 3], want: &[(Option<u32>, [[u64; 2]; 3], [u64; 3])]) {
+    fn check(ranges: [Range<u64>; 3], want: &[Wanted]) {
         let parts = tiling().parts(&Region::new(ranges));
         let found: Vec<_> = parts
             .iter()

@@ -20,7 +20,6 @@ use crate::open::open_prepared;
 use crate::options::BakeOptions;
 use crate::order::Piece;
 use crate::plan::{BakePlan, SourceFile, VariablePlan};
-use crate::prepare::Preparation;
 use crate::recode::Recode;
 use crate::schema::{AxisPoint, Schema};
 use crate::source::{JoinedSource, Sources};
@@ -109,7 +108,7 @@ impl BakePlan {
         let new = axis.compare(schema, &checked.pieces, &options)?;
         let new_length = axis.length + new.points.len() as u64;
         let target = ZarrAppend::open(&source, dimension, new_length)?;
-        check_times(&appended, &new, &axis, (sources, &Preparation::of(&options)), store)?;
+        check_times(&appended, &new, &axis, (sources, &options), store)?;
         let append = Append {
             dimension: dimension.to_owned(),
             old_length: axis.length,
@@ -161,8 +160,7 @@ impl BakePlan {
         }
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let preparation = Preparation::of(&self.options);
-        let files = OpenFiles::new(files, preparation, store.clone(), open_files_bytes);
+        let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
         let lane = Lane::from(self.pieces.as_slice());
         let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
         let (mut copies, mut unit_offsets) = (Vec::new(), BTreeMap::new());
@@ -194,7 +192,7 @@ fn check_times(
     appended: &[Appended],
     new: &NewElements,
     axis: &StoreAxis,
-    (sources, preparation): (&[Location], &Preparation),
+    (sources, options): (&[Location], &BakeOptions),
     store: &StoreOptions,
 ) -> Result<()> {
     for variable in appended {
@@ -224,7 +222,7 @@ fn check_times(
         for file in files.into_iter().filter(|file| variable.files.contains(*file)) {
             let location = &sources[file as usize];
             let read = || {
-                let opened = open_prepared(location, file, preparation, store)?;
+                let opened = open_prepared(location, file, options, store)?;
                 let reader =
                     Recode::Stored(times.clone()).reader(opened.as_ref(), &variable.name)?;
                 let array = opened.array(&variable.name)?;

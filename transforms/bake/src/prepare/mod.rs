@@ -13,6 +13,6 @@ mod step;
 mod subset;
 
 pub use attribute::GivenAttribute;
-pub use source::Preparation;
+pub(crate) use source::Preparation;
 pub use step::Step;
 pub use subset::Bound;

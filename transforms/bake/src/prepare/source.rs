@@ -14,14 +14,14 @@ use crate::prepare::step::{Step, expand};
 
 /// What is changed in every file before it is looked at.
 #[derive(Debug, Clone)]
-pub struct Preparation {
+pub(crate) struct Preparation {
     steps: Arc<[Step]>,
     pattern: Option<Arc<FilePattern>>,
 }
 
 impl Preparation {
     /// What these options say.
-    pub fn of(options: &BakeOptions) -> Self {
+    pub(crate) fn of(options: &BakeOptions) -> Self {
         let pattern = options.pattern.clone().map(Arc::new);
         Self { steps: options.steps.as_slice().into(), pattern }
     }
@@ -30,7 +30,7 @@ impl Preparation {
     ///
     /// # Errors
     /// A step that this file does not allow; the error says which.
-    pub fn prepare(
+    pub(crate) fn prepare(
         &self,
         source: Arc<dyn DatasetSource>,
         place: u32,
