@@ -46,9 +46,7 @@ impl Bake {
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
             return Err(error.mend("give fewer keys, or prune the pattern"));
         }
-        let all: Result<Vec<Location>> =
-            (0..pattern.len()).map(|it| pattern.location(it)).collect();
-        let all = all?;
+        let all: Vec<Location> = pattern.locations().collect::<Result<_>>()?;
         if self.options.missing_files != MissingFilePolicy::Skip {
             return Ok((all, Vec::new()));
         }

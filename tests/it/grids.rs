@@ -18,6 +18,16 @@ const DAYS: &str = "days since 2000-01-01";
 /// A file of one variable on a grid of `time`, `lat` and `lon`, whose elements are what `value`
 /// makes of their coordinates.
 fn field(name: &str, times: &[f64], lats: &[f64], value: impl Fn(f64, f64, f64) -> f32) -> Made {
+    field_since(DAYS, 1.0, (name, times, lats), value)
+}
+
+/// The same, whose `time` is counted otherwise: so many a day, since one.
+fn field_since(
+    units: &str,
+    a_day: f64,
+    (name, times, lats): (&str, &[f64], &[f64]),
+    value: impl Fn(f64, f64, f64) -> f32,
+) -> Made {
     let lons = [0.0, 1.0];
     let mut values = Vec::new();
     for &time in times {
@@ -29,7 +39,12 @@ fn field(name: &str, times: &[f64], lats: &[f64], value: impl Fn(f64, f64, f64) 
         .unlimited("time")
         .dimension("lat", lats.len() as u64)
         .dimension("lon", 2)
-        .variable("time", "time", times.to_vec(), &[("units", text(DAYS))])
+        .variable(
+            "time",
+            "time",
+            times.iter().map(|it| it * a_day).collect::<Vec<f64>>(),
+            &[("units", text(units))],
+        )
         .variable("lat", "lat", lats.to_vec(), &[("units", text("degrees_north"))])
         .variable("lon", "lon", lons, &[("units", text("degrees_east"))])
         .variable(name, "time lat lon", values, &[("units", text("K"))])
@@ -92,7 +107,7 @@ fn q(time: f64, lat: f64, lon: f64) -> f32 {
 const TIMES: [&[f64]; 2] = [&[0.0, 1.0, 2.0], &[3.0, 4.0]];
 const LATS: [&[f64]; 3] = [&[-30.0], &[-10.0, 10.0], &[30.0, 40.0, 50.0]];
 
-/// Two times x three latitudes x two variables; in every file, time counts from its own day.
+/// Two times x three latitudes x two variables.
 fn put_grid(folder: &Folder) {
     for (i, times) in TIMES.iter().enumerate() {
         for (j, lats) in LATS.iter().enumerate() {
@@ -138,6 +153,40 @@ fn a_grid_of_two_concat_dimensions_and_a_merge_is_the_oracle_for_any_order_and_c
         assert_eq!(warnings, Vec::<String>::new());
         std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
     }
+}
+
+#[test]
+fn times_are_the_same_whatever_they_count_and_some_variables_are_chosen() {
+    let folder = Folder::new();
+    put_grid(&folder);
+    for (i, times) in TIMES.iter().enumerate() {
+        for (j, lats) in LATS.iter().enumerate() {
+            let hourly = field_since("hours since 2000-01-01", 24.0, ("q", times, lats), q);
+            folder.put(&format!("q_{i}_{j}.nc"), &hourly);
+        }
+    }
+    let all = || {
+        let dims = [
+            CombineDim::merge("var", names(&["t", "q"])),
+            CombineDim::concat("time", keys(2)),
+            CombineDim::concat("lat", keys(3)),
+        ];
+        pattern(&folder, "{var}_{time}_{lat}.nc", dims)
+    };
+    let (store, _) = baked(&folder, all(), plain());
+    let days = ["2000-01-01", "2000-01-02", "2000-01-03", "2000-01-04", "2000-01-05"];
+    assert_eq!(store.times("time"), days.map(|day| format!("{day}T00:00:00")));
+    assert_eq!((store.values::<f32>("t"), store.values::<f32>("q")), (oracle(t), oracle(q)));
+    std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    let (store, _) = baked(&folder, all(), crate::baking::choosing(&["q"]));
+    assert_eq!(store.names(), ["time", "lat", "lon", "q"]);
+    assert_eq!(store.values::<f32>("q"), oracle(q));
+    let folder_of_other = Folder::new();
+    put_grid(&folder_of_other);
+    let other =
+        pattern(&folder_of_other, "{var}_0_0.nc", [CombineDim::merge("var", names(&["t", "q"]))]);
+    let misspelled = crate::baking::choosing(&["qq"]);
+    refused(&folder_of_other, other, misspelled, ErrorCode::UNKNOWN_VARIABLE, &["`qq`"]);
 }
 
 #[test]

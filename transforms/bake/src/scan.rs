@@ -117,8 +117,11 @@ impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
         let (source, version) = open_version(location, &self.store)?;
         let source = Preparation::of(&self.options).prepare(source, place)?;
-        let dataset = select(source.dataset(), &self.options.variables, self.options.presence)?;
         let asked = FileGrid::asked(&self.options)?;
+        // Files of other merge keys have other variables; which lack one is checked later.
+        let is_merged = asked.as_ref().is_some_and(|grid| !grid.merged.is_empty());
+        let presence = if is_merged { PresencePolicy::Union } else { self.options.presence };
+        let dataset = select(source.dataset(), &self.options.variables, presence)?;
         let lay = Lay::new(place, asked, self.concat.as_deref(), &dataset);
         let mut lengths = Vec::new();
         for name in &lay.concats {
@@ -182,8 +185,10 @@ impl ScanFiles {
         let packing = Packing::parse(&variable.attributes, variable.dtype);
         let Some(encoding) = encoding else {
             let summary = numbers_of(&chunk, &packing?, self.keeps_values())?;
-            // Texts have no summary by which files could be compared.
-            let shared = shared.filter(|_| summary.is_none());
+            // Texts have no summary by which files could be compared, and long integers one that
+            // does not tell all of them apart.
+            let is_wide = matches!(variable.dtype, DType::Int64 | DType::UInt64);
+            let shared = shared.filter(|_| summary.is_none() || is_wide);
             shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
             return Ok(summary);
         };

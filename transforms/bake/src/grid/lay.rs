@@ -23,7 +23,7 @@ pub(crate) struct Lay<'a> {
     /// All dimensions of a pattern.
     pattern: Option<FileGrid>,
     pub(crate) dataset: &'a Dataset,
-    /// Variables that others name: coordinates, bounds, grid mappings.
+    /// Variables that others name: coordinates, bounds, grid mappings; of a grid only.
     related: BTreeSet<String>,
 }
 
@@ -38,7 +38,8 @@ impl<'a> Lay<'a> {
             Some(grid) if grid.is_grid() => grid.along.iter().map(|dim| dim.name.clone()).collect(),
             _ => concat.map(str::to_owned).into_iter().collect(),
         };
-        let variables = dataset.variables.iter();
+        let is_grid = pattern.as_ref().is_some_and(FileGrid::is_grid);
+        let variables = dataset.variables.iter().filter(|_| is_grid);
         let related = variables.flat_map(|it| cf::related_variables(&it.attributes)).collect();
         Self { place, concats, pattern, dataset, related }
     }
