@@ -37,7 +37,7 @@ pub(crate) enum Command {
     #[command(
         override_usage = "levain bake [OPTIONS] <SRC>... <DST>\n       levain bake [OPTIONS] <RECIPE>.toml"
     )]
-    Bake(BakeArgs),
+    Bake(Box<BakeArgs>),
     /// Writes a store or a file anew with other chunks
     Rechunk(RechunkArgs),
     /// Says what a bake or a rechunk would do; writes nothing
@@ -68,9 +68,9 @@ pub(crate) enum PlanCommand {
     #[command(
         override_usage = "levain plan bake [OPTIONS] <SRC>... <DST>\n       levain plan [OPTIONS] <RECIPE>.toml"
     )]
-    Bake(BakeArgs),
+    Bake(Box<BakeArgs>),
     /// What `levain rechunk` with these arguments would do
-    Rechunk(RechunkArgs),
+    Rechunk(Box<RechunkArgs>),
 }
 
 #[derive(Debug, Args)]

@@ -85,6 +85,7 @@ impl PatternTable {
 }
 
 /// A parameter of a query, and its value, of which the recipe names the environment variable.
+#[expect(clippy::disallowed_methods, reason = "a recipe names variables of the environment")]
 fn secret((parameter, variable): (&String, &String)) -> Result<(String, String)> {
     match std::env::var(variable) {
         Ok(value) => Ok((parameter.clone(), value)),

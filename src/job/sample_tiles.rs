@@ -27,7 +27,7 @@ const VARIABLES: [(&str, &str); 2] = [("t2m", "air_temperature"), ("d2m", "dew_p
 pub fn write_sample_tiles(folder: &Path) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder)?;
     let mut paths = Vec::new();
-    for variable in 0..VARIABLES.len() {
+    for (variable, (name, _)) in VARIABLES.into_iter().enumerate() {
         for member in 1..=MEMBERS {
             for day in 1..=DAYS {
                 for half in HALVES {
@@ -35,7 +35,6 @@ pub fn write_sample_tiles(folder: &Path) -> Result<Vec<PathBuf>> {
                         let message = format!("cannot make a sample file: {why}");
                         Error::new(ErrorCode::ENGINE_BUG, ErrorKind::Internal, message)
                     })?;
-                    let (name, _) = VARIABLES[variable];
                     let path = folder.join(format!("{name}_{member}_202601{day:02}_{}.nc", half.0));
                     std::fs::write(&path, &body)
                         .map_err(|error| Error::from(error).at("file", path.display()))?;

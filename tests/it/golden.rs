@@ -17,8 +17,10 @@ fn words(value: &Value) -> &str {
 
 fn float(value: &Value) -> f64 {
     match value.as_str() {
-        Some("NaN") => f64::NAN,
-        Some(other) => panic!("unknown {other}"),
+        Some(text) => {
+            assert_eq!(text, "NaN");
+            f64::NAN
+        }
         None => value.as_f64().expect("a number"),
     }
 }
@@ -37,9 +39,11 @@ fn times(described: &Value) -> (Vec<f64>, Calendar) {
     let start = calendar.parse_instant(words(&described["start"])).expect("a date");
     let hour = 3_600_000_000_000i128;
     let step = match words(&described["freq"]) {
-        "D" => 24 * hour,
         "6h" => 6 * hour,
-        other => panic!("unknown {other}"),
+        freq => {
+            assert_eq!(freq, "D");
+            24 * hour
+        }
     };
     let count = i128::from(described["n"].as_i64().expect("a count"));
     let number = |place| {
@@ -80,7 +84,8 @@ fn stored(described: &Value) -> (Values, Vec<(&'static str, NcAttrValue)>) {
             about.extend(fill.map(|it| ("_FillValue", NcAttrValue::Floats(vec![it as f32]))));
             Values::Floats(values.map(|it| filled(it) as f32).collect())
         }
-        "float64" => {
+        dtype => {
+            assert_eq!(dtype, "float64");
             about.extend(fill.map(|it| ("_FillValue", NcAttrValue::Doubles(vec![it]))));
             let of_memory = |it: f64| match words(&described["memory_dtype"]) {
                 "float32" => f64::from(it as f32),
@@ -88,7 +93,6 @@ fn stored(described: &Value) -> (Values, Vec<(&'static str, NcAttrValue)>) {
             };
             Values::Doubles(values.map(|it| filled(of_memory(it))).collect())
         }
-        other => panic!("unknown {other}"),
     };
     (values, about)
 }
