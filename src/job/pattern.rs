@@ -48,7 +48,13 @@ impl Bake {
         }
         let all: Vec<Location> = pattern.locations().collect::<Result<_>>()?;
         if self.options.missing_files != MissingFilePolicy::Skip {
-            return Ok((all, Vec::new()));
+            // Of remote files, scanning finds out: it asks for each anyway.
+            let is_gone = |it: &&Location| it.is_local_path().is_some_and(|path| !path.exists());
+            return match all.iter().find(is_gone) {
+                Some(gone) => Err(missing_file(gone, "a file of the pattern is missing")
+                    .mend("correct the template or the keys")),
+                None => Ok((all, Vec::new())),
+            };
         }
         let (mut sources, mut missing) = (Vec::new(), Vec::new());
         for location in all {
@@ -60,8 +66,7 @@ impl Bake {
         let is_list = pattern.dims().iter().all(|dim| dim.op() == CombineOp::Concat);
         if let Some(first) = missing.first().filter(|_| !is_list || pattern.dims().len() > 1) {
             let message = format!("{} files of a grid are missing", missing.len());
-            let error = Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, message);
-            return Err(error.at("file", first).mend(
+            return Err(missing_file(first, &message).mend(
                 "a file of a grid cannot be skipped: leave out a key whose files are missing",
             ));
         }
@@ -78,4 +83,8 @@ impl Bake {
             Err(error) => Err(error),
         }
     }
+}
+
+fn missing_file(location: &Location, message: &str) -> Error {
+    Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, message).at("file", location)
 }

@@ -1,8 +1,8 @@
 //! Files in a grid: several concat dimensions, merge dimensions, dimensions made from keys.
 
 use levain::bake::{
-    BakeOptions, CombineDim, FilePattern, JoinPolicy, Keys, OverlapPolicy, PresencePolicy,
-    StaticPolicy,
+    BakeOptions, CombineDim, FilePattern, JoinPolicy, Keys, MissingFilePolicy, OverlapPolicy,
+    PresencePolicy, StaticPolicy,
 };
 use levain::dataflow::error::{Error, ErrorCode};
 use levain::job::{Bake, BakeReport};
@@ -187,6 +187,40 @@ fn times_are_the_same_whatever_they_count_and_some_variables_are_chosen() {
         pattern(&folder_of_other, "{var}_0_0.nc", [CombineDim::merge("var", names(&["t", "q"]))]);
     let misspelled = crate::baking::choosing(&["qq"]);
     refused(&folder_of_other, other, misspelled, ErrorCode::UNKNOWN_VARIABLE, &["`qq`"]);
+}
+
+#[test]
+fn a_step_changes_the_variables_that_a_file_has() {
+    let folder = Folder::new();
+    put_grid(&folder);
+    let put = |vars: &str| {
+        let recipe = format!(
+            "destination = 'out.zarr'\n[pattern]\ntemplate = '{{var}}_{{time}}_0.nc'\n\
+             merge = {{ var = ['t', 'q'] }}\nconcat = {{ time = [0, 1] }}\n\
+             [[steps]]\nstep = 'scale'\nvars = {vars}\nfactor = 2\n\
+             [[steps]]\nstep = 'rename'\nnames = {{ t = 'tas', lon = 'x' }}\n"
+        );
+        folder.put_bytes("steps.toml", recipe.as_bytes())
+    };
+    let misspelled = levain(&["bake", &put("['q', 'tt']"), "--progress", "none"]);
+    misspelled.check_refused("E108", 4, &["`tt`", "step"]);
+    levain(&["bake", &put("['q']"), "--progress", "none"]).check_done();
+    let store = Baked::open(&folder.text("out.zarr"));
+    assert_eq!(store.names(), ["time", "lat", "x", "tas", "q"]);
+    assert_eq!(store.values::<f32>("tas")[..4], [-300.0, -299.0, 700.0, 701.0]);
+    assert_eq!(store.decoded("q")[..4], [600.0, 598.0, -1400.0, -1402.0]);
+}
+
+#[test]
+fn a_file_of_a_grid_that_is_missing_is_named() {
+    let folder = Folder::new();
+    put_grid(&folder);
+    std::fs::remove_file(folder.path("t_1_1.nc")).expect("it was there");
+    let dims = || [CombineDim::concat("time", keys(2)), CombineDim::concat("lat", keys(3))];
+    let all = || pattern(&folder, "t_{time}_{lat}.nc", dims());
+    refused(&folder, all(), plain(), ErrorCode::NOTHING_MATCHES, &["t_1_1.nc"]);
+    let skip = BakeOptions { missing_files: MissingFilePolicy::Skip, ..plain() };
+    refused(&folder, all(), skip, ErrorCode::NOTHING_MATCHES, &["t_1_1.nc", "grid"]);
 }
 
 #[test]

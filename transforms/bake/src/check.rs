@@ -63,6 +63,7 @@ pub(crate) fn check(
     options: &BakeOptions,
 ) -> Result<Checked> {
     check_wanted(schema, options)?;
+    check_steps(schema)?;
     if let (Some(pattern), Some(grid)) = (&options.pattern, FileGrid::asked(options)?)
         && grid.is_grid()
     {
@@ -103,6 +104,14 @@ fn check_wanted(schema: &Schema, options: &BakeOptions) -> Result<()> {
     let message = format!("no file has a variable `{name}`");
     let error = Error::new(ErrorCode::UNKNOWN_VARIABLE, ErrorKind::InvalidInput, message);
     Err(error.mend("`levain inspect` shows what a file has"))
+}
+
+/// A step that changes nothing in any file names what was misspelled.
+fn check_steps(schema: &Schema) -> Result<()> {
+    let Some((step, name)) = schema.unknown.iter().flatten().next() else { return Ok(()) };
+    let message = format!("no file has a variable `{name}`");
+    let error = Error::new(ErrorCode::UNKNOWN_VARIABLE, ErrorKind::InvalidInput, message);
+    Err(error.at("step", step).mend("`levain inspect` shows what a file has"))
 }
 
 /// Whether a variable is baked.

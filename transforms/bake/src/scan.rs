@@ -116,7 +116,8 @@ impl DoFn for ScanFile {
 impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
         let (source, version) = open_version(location, &self.store)?;
-        let source = Preparation::of(&self.options).prepare(source, place)?;
+        let preparation = Preparation::of(&self.options);
+        let (source, unknown) = preparation.prepare_part(source, place)?;
         let asked = FileGrid::asked(&self.options)?;
         // Files of other merge keys have other variables; which lack one is checked later.
         let is_merged = asked.as_ref().is_some_and(|grid| !grid.merged.is_empty());
@@ -147,6 +148,7 @@ impl ScanFiles {
         let location = location.to_string();
         let summary = FileSummary { location, version, concat_length, axis, further };
         let schema = Schema::of_file(place, summary, &dataset, &lay.concats, &findings);
+        let schema = schema.with_unknown(unknown);
         Ok(match self.options.attributes {
             AttributePolicy::List => schema.with_listed(place),
             _ => schema,

@@ -8,11 +8,13 @@
 mod attribute;
 mod key;
 mod mapped;
+mod partial;
 mod source;
 mod step;
 mod subset;
 
 pub use attribute::GivenAttribute;
+pub(crate) use partial::Unknown;
 pub(crate) use source::Preparation;
 pub use step::Step;
 pub use subset::Bound;

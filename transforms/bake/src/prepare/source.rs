@@ -1,6 +1,6 @@
 //! A file as steps have changed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use array::{ArraySource, ChunkGrid, Dataset, DatasetSource, Scalar};
@@ -10,6 +10,7 @@ use crate::options::BakeOptions;
 use crate::pattern::{CombineDim, CombineOp, FilePattern, Place};
 use crate::prepare::key::NewCoordinate;
 use crate::prepare::mapped::{Constant, Mapped, Mapping};
+use crate::prepare::partial::Unknown;
 use crate::prepare::step::{Step, expand};
 
 /// What is changed in every file before it is looked at.
@@ -35,9 +36,32 @@ impl Preparation {
         source: Arc<dyn DatasetSource>,
         place: u32,
     ) -> Result<Arc<dyn DatasetSource>> {
+        self.prepare_part(source, place).map(|(prepared, _)| prepared)
+    }
+
+    /// The same, and what steps name that the file does not have: files with other merge keys have
+    /// other variables.
+    ///
+    /// # Errors
+    /// As [`Preparation::prepare`].
+    pub(crate) fn prepare_part(
+        &self,
+        source: Arc<dyn DatasetSource>,
+        place: u32,
+    ) -> Result<(Arc<dyn DatasetSource>, BTreeSet<Unknown>)> {
+        let is_merged = self.pattern.as_ref().is_some_and(|it| it.merge_dims().next().is_some());
+        let mut unknown = BTreeSet::new();
         let mut keyed = self.keyed_dims(place);
         let mut prepared = source;
         for (number, step) in (1..).zip(self.steps.iter()) {
+            let part;
+            let step = if is_merged {
+                part = step.within(prepared.dataset(), number, &mut unknown);
+                let Some(step) = &part else { continue };
+                step
+            } else {
+                step
+            };
             let key = match step {
                 Step::Expand { dim, value: None } => keyed.iter().position(|it| it.0.name() == dim),
                 _ => None,
@@ -54,7 +78,7 @@ impl Preparation {
             let change = expanded(prepared.as_ref(), key)?;
             prepared = Arc::new(Prepared { source: prepared, change });
         }
-        Ok(prepared)
+        Ok((prepared, unknown))
     }
 
     /// The dimensions that are made from keys, and which key is that of a file.

@@ -7,6 +7,7 @@ use dataflow::Element;
 use serde::{Deserialize, Serialize};
 
 use crate::open::SourceVersion;
+use crate::prepare::Unknown;
 use crate::schema::coverage::{self, Extreme};
 use crate::schema::{Attribute, AxisSummary, VariableSchema, Variants, merge_maps};
 
@@ -61,6 +62,9 @@ pub struct Schema {
     /// What each file says, where differing attributes are to be listed.
     #[serde(default)]
     pub(crate) listed: BTreeMap<String, BTreeMap<FilePlace, AttributeValue>>,
+    /// What steps name and no file has; `None` of no file.
+    #[serde(default)]
+    pub(crate) unknown: Option<BTreeSet<Unknown>>,
     pub(crate) groups: BTreeSet<String>,
     /// What could not be read in some file: the sentence, and the first file.
     pub(crate) warnings: BTreeMap<String, FilePlace>,
@@ -112,6 +116,7 @@ impl Schema {
             attributes: attributes_of(dataset.attributes.iter(), place),
             coverage: coverage_of(dataset, place),
             listed: BTreeMap::new(),
+            unknown: Some(BTreeSet::new()),
             groups: dataset.groups.iter().cloned().collect(),
             warnings: warnings.collect(),
         }
@@ -122,6 +127,12 @@ impl Schema {
         let said = self.attributes.iter();
         let said = said.map(|(name, it)| (name.clone(), [(place, it.first().1.clone())].into()));
         self.listed = said.collect();
+        self
+    }
+
+    /// Says what steps name and this file does not have.
+    pub(crate) fn with_unknown(mut self, unknown: BTreeSet<Unknown>) -> Self {
+        self.unknown = Some(unknown);
         self
     }
 
@@ -137,6 +148,10 @@ impl Schema {
             merge_maps(&mut self.coverage, one, |known, more| known.merge(more, is_end));
         }
         merge_maps(&mut self.listed, other.listed, |known, more| known.extend(more));
+        self.unknown = match (self.unknown.take(), other.unknown) {
+            (Some(known), Some(more)) => Some(known.intersection(&more).cloned().collect()),
+            (known, more) => known.or(more),
+        };
         self.groups.extend(other.groups);
         merge_maps(&mut self.warnings, other.warnings, |first, other| *first = other.min(*first));
     }

@@ -134,6 +134,7 @@ impl MadeFile {
         };
         Schema::of_file(place, summary, &dataset, &["time".to_owned()], &findings.into())
             .with_listed(place)
+            .with_unknown(self.note.iter().map(|note| (1, (*note).to_owned())).collect())
     }
 }
 
