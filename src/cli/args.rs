@@ -37,7 +37,7 @@ pub(crate) enum Command {
     #[command(
         override_usage = "levain bake [OPTIONS] <SRC>... <DST>\n       levain bake [OPTIONS] <RECIPE>.toml"
     )]
-    Bake(BakeArgs),
+    Bake(Box<BakeArgs>),
     /// Writes a store or a file anew with other chunks
     Rechunk(RechunkArgs),
     /// Says what a bake or a rechunk would do; writes nothing
@@ -68,9 +68,9 @@ pub(crate) enum PlanCommand {
     #[command(
         override_usage = "levain plan bake [OPTIONS] <SRC>... <DST>\n       levain plan [OPTIONS] <RECIPE>.toml"
     )]
-    Bake(BakeArgs),
+    Bake(Box<BakeArgs>),
     /// What `levain rechunk` with these arguments would do
-    Rechunk(RechunkArgs),
+    Rechunk(Box<RechunkArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -117,8 +117,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) packing: Option<String>,
 
-    /// What becomes of attributes that differ: drop-conflicts, first, error [default:
-    /// drop-conflicts]
+    /// What becomes of attributes that differ: drop-conflicts, first, list, coverage (extents of all
+    /// files), error [default: drop-conflicts]
     #[arg(long, value_name = "POLICY")]
     pub(crate) attrs: Option<String>,
 
@@ -130,6 +130,11 @@ pub(crate) struct BakeArgs {
     /// What becomes of steps that are missing between files: report, error [default: report]
     #[arg(long, value_name = "POLICY")]
     pub(crate) gaps: Option<String>,
+
+    /// What becomes of files of a merge dimension whose elements differ: error, inner, outer (they
+    /// are filled) [default: error]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) join: Option<String>,
 
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,

@@ -62,6 +62,7 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     given(&mut options.attributes, args.attrs.as_deref())?;
     given(&mut options.overlap, args.overlap.as_deref())?;
     given(&mut options.gaps, args.gaps.as_deref())?;
+    given(&mut options.join, args.join.as_deref())?;
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
     let bake = bake.with_resume(args.resume);
@@ -243,10 +244,15 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         [only] => only.location.clone(),
         many => format!("{} files", count(many.len() as u64)),
     };
-    let along = plan.concat.as_deref().map_or(String::new(), |name| {
-        let length: u64 = plan.pieces.iter().map(|piece| piece.length).sum();
-        format!(" along {name} ({})", count(length))
-    });
+    let along: Vec<String> = plan
+        .concat_lengths()
+        .iter()
+        .map(|(name, length)| format!("{name} ({})", count(*length)))
+        .collect();
+    let along = match along.as_slice() {
+        [] => String::new(),
+        along => format!(" along {}", along.join(", ")),
+    };
     let size = if stored > 0 { format!(", {}", ByteSize(stored)) } else { String::new() };
     let mut text = format!("{title}   {files}{size}{along} -> {}\n", plan.destination);
     let head = [

@@ -7,7 +7,9 @@ use std::time::Instant;
 use levain::bake::BakeOptions;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, BakeReport, SampleFormat, VerifyLevel, verify, write_sample_files};
+use levain::job::{
+    Bake, BakeReport, SampleFormat, VerifyLevel, verify, write_sample_files, write_sample_tiles,
+};
 use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
@@ -31,6 +33,8 @@ pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> 
         ByteSize(files.size_bytes),
         began.elapsed().as_secs_f64(),
     ))?;
+    // Nothing here bakes these; recipes that are shown do.
+    write_sample_tiles(&folder.join("tiles"))?;
     let sources: Vec<String> = files.paths.iter().map(|path| path.display().to_string()).collect();
     let slabs = folder.join("by-day.zarr");
     let options =

@@ -29,6 +29,11 @@ impl Bake {
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
             return Err(error.mend("leave out --overwrite and --concat where --append is given"));
         }
+        if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {
+            let message = "an append takes files along one dimension, and the pattern has several";
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.mend("bake the grid anew, or append a list of files"));
+        }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ::bake::{
-    BakeOptions, BakePlan, CombineSchemas, MissingFilePolicy, ScanFiles, Schema, choose_concat,
-    open_prepared,
+    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, ScanFiles, Schema,
+    choose_concat, open_prepared,
 };
 use chunks::Machine;
 use dataflow::cancel::CancelToken;
@@ -65,10 +65,23 @@ impl Bake {
         })
     }
 
-    /// Sets all that decides what is written.
+    /// Bakes the files of a pattern: they lie along its concat dimensions, hold the variables of
+    /// its merge dimensions, and have the dimensions that it makes of keys.
+    ///
+    /// # Errors
+    /// A destination that is no location.
+    pub fn of_pattern(pattern: FilePattern, destination: &str) -> Result<Self> {
+        let mut bake = Self::new(Vec::<String>::new(), destination)?;
+        bake.options.pattern = Some(pattern);
+        Ok(bake)
+    }
+
+    /// Sets all that decides what is written. A pattern stays, unless another one is given.
     #[must_use]
     pub fn with_options(mut self, options: BakeOptions) -> Self {
+        let pattern = self.options.pattern.take();
         self.options = options;
+        self.options.pattern = self.options.pattern.or(pattern);
         self
     }
 
@@ -169,11 +182,14 @@ impl Bake {
 
     /// The dimension along which the sources follow each other.
     pub(super) fn choose_concat(&self, sources: &[Location]) -> Result<Option<String>> {
+        if let Some(pattern) = &self.options.pattern {
+            return self.concat_of(pattern);
+        }
         let first = sources.first().ok_or_else(|| {
             Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, "there is no source")
                 .mend("name at least one file, folder, pattern or store")
         })?;
-        let first = open_prepared(first, &self.options.steps, &self.store)?;
+        let first = open_prepared(first, 0, &self.options, &self.store)?;
         let asked = self.append.as_deref().or(self.options.concat.as_deref());
         choose_concat(first.dataset(), sources.len(), asked)
     }
@@ -201,6 +217,9 @@ impl Bake {
 
     /// The sources that are there, and those that are missing where that is allowed.
     pub(super) fn expand_sources(&self) -> Result<(Vec<Location>, Vec<Location>)> {
+        if let Some(pattern) = &self.options.pattern {
+            return self.sources_of(pattern);
+        }
         let (mut sources, mut missing) = (Vec::new(), Vec::new());
         for source in &self.sources {
             match self.expand_source(source) {

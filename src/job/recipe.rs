@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ::bake::{BakeOptions, Step, ZarrVersion};
+use ::bake::{BakeOptions, FilePattern, Step, ZarrVersion};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ use crate::job::recipe_pattern::PatternTable;
 /// What a recipe says: sources, a destination, and all that decides what is written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recipe {
-    /// Files, globs, folders, URLs or Zarr stores.
+    /// Files, globs, folders, URLs or Zarr stores; none where the options have a pattern.
     pub sources: Vec<String>,
     /// Where the store goes.
     pub destination: String,
@@ -38,6 +38,7 @@ struct Form {
     attrs: Option<String>,
     overlap: Option<String>,
     gaps: Option<String>,
+    join: Option<String>,
     chunks: Option<Lengths>,
     shards: Option<Lengths>,
     chunk_size: Option<String>,
@@ -90,20 +91,23 @@ impl Recipe {
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
         let form: Form = toml::from_str(text).map_err(|error| unreadable(&error, text))?;
         let destination = within(folder, &form.destination);
-        let (sources, concat) = form.sources()?;
-        let sources = sources.iter().map(|it| within(folder, it)).collect();
-        let mut options = form.options()?;
-        options.concat = concat.or(options.concat);
+        let (sources, pattern) = form.sources(folder)?;
+        let options = BakeOptions { pattern, ..form.options()? };
         Ok(Self { sources, destination, options })
     }
 }
 
 impl Form {
-    /// What files there are, and the dimension along which a pattern joins them.
-    fn sources(&self) -> Result<(Vec<String>, Option<String>)> {
+    /// What files there are: a list, or a pattern.
+    fn sources(&self, folder: &Path) -> Result<(Vec<String>, Option<FilePattern>)> {
         let pattern = match (&self.sources, &self.pattern) {
-            (Some(OneOrMore::One(source)), None) => return Ok((vec![source.clone()], None)),
-            (Some(OneOrMore::More(sources)), None) => return Ok((sources.clone(), None)),
+            (Some(sources), None) => {
+                let sources = match sources {
+                    OneOrMore::One(source) => std::slice::from_ref(source),
+                    OneOrMore::More(sources) => sources,
+                };
+                return Ok((sources.iter().map(|it| within(folder, it)).collect(), None));
+            }
             (None, Some(pattern)) => pattern,
             (None, None) => {
                 let error = invalid("the recipe says nowhere what files there are".to_owned());
@@ -114,15 +118,22 @@ impl Form {
                 return Err(error.mend("leave one of the two out"));
             }
         };
-        let (sources, dim) = pattern.sources().map_err(|error| error.at("table", "pattern"))?;
-        match (&self.concat, &dim) {
-            (Some(concat), Some(dim)) if concat != dim => {
-                let message =
-                    format!("files follow each other along `{dim}`, and along `{concat}`");
+        let pattern = pattern.pattern(folder).map_err(|error| error.at("table", "pattern"))?;
+        let mut known = pattern.concat_dims();
+        match &self.concat {
+            Some(concat) if !known.any(|dim| dim == concat) => {
+                let known: Vec<&str> = pattern.concat_dims().collect();
+                let message = format!(
+                    "files follow each other along `{}`, and along `{concat}`",
+                    known.join("`, `")
+                );
                 let error = invalid(message).at("key", "concat");
                 Err(error.mend(format!("leave `concat = \"{concat}\"` out")))
             }
-            _ => Ok((sources, dim)),
+            _ => {
+                drop(known);
+                Ok((Vec::new(), Some(pattern)))
+            }
         }
     }
 
@@ -140,6 +151,7 @@ impl Form {
         given(&mut options.attributes, "attrs", self.attrs)?;
         given(&mut options.overlap, "overlap", self.overlap)?;
         given(&mut options.gaps, "gaps", self.gaps)?;
+        given(&mut options.join, "join", self.join)?;
         given(&mut options.chunks, "chunks", self.chunks.map(|it| it.text()))?;
         given(&mut options.shards, "shards", self.shards.map(|it| it.text()))?;
         given(&mut options.chunk_size, "chunk-size", self.chunk_size)?;
@@ -184,7 +196,7 @@ fn given<T: std::str::FromStr<Err = Error>>(
 }
 
 /// A path of a recipe, as seen from here; URLs and absolute paths are what they are.
-fn within(folder: &Path, path: &str) -> String {
+pub(super) fn within(folder: &Path, path: &str) -> String {
     if path.contains("://") || Path::new(path).is_absolute() || folder.as_os_str().is_empty() {
         return path.to_owned();
     }

@@ -99,7 +99,7 @@ fn sample_file(
     Ok(file.to_vec(NcWriteOptions { format })?.1)
 }
 
-fn coordinate(
+pub(super) fn coordinate(
     file: &mut NcFileBuilder,
     name: &str,
     dimension: DimensionId,
@@ -112,7 +112,7 @@ fn coordinate(
     file.write_variable(variable, values)
 }
 
-fn describe(
+pub(super) fn describe(
     file: &mut NcFileBuilder,
     variable: VariableId,
     units: &str,
@@ -122,7 +122,7 @@ fn describe(
     file.add_variable_attribute(variable, "standard_name", text(standard_name))
 }
 
-fn text(text: &str) -> NcAttrValue {
+pub(super) fn text(text: &str) -> NcAttrValue {
     NcAttrValue::Chars(text.to_owned())
 }
 

@@ -1,7 +1,12 @@
 //! What users of other tools suffered from, one test each, by the numbers of their lists: R1 to R5
 //! are data that were written wrong or died late, the others are what was asked for.
 
-use levain::bake::{BakeOptions, MissingFilePolicy, OverlapPolicy, PresencePolicy, StaticPolicy};
+use std::num::NonZeroU64;
+
+use levain::bake::{
+    BakeOptions, CombineDim, DateRange, FilePattern, JoinPolicy, Keys, MissingFilePolicy,
+    OverlapPolicy, PresencePolicy, Selection, StaticPolicy,
+};
 use levain::dataflow::error::ErrorCode;
 use levain::job::Bake;
 use netcdf_writer::{NcAttrValue, NcWriteFormat};
@@ -137,6 +142,59 @@ fn ask_07_a_dash_in_an_attribute_is_only_a_dash() {
     assert_eq!(store.dataset().attributes.text("title"), Some("1991–2020"));
 }
 
+/// Files of two variables, each over the days of a key.
+fn two_variables(folder: &Folder, days: [[&[f64]; 2]; 2]) -> FilePattern {
+    for (name, files) in ["t", "q"].iter().zip(days) {
+        for (key, days) in files.into_iter().enumerate() {
+            let time = [("units", text(DAYS))];
+            let values: Vec<f32> = days.iter().map(|&day| day as f32).collect();
+            let made = Made::new()
+                .unlimited("time")
+                .variable("time", "time", days.to_vec(), &time)
+                .variable(name, "time", values, &[]);
+            folder.put(&format!("{name}_{key}.nc"), &made);
+        }
+    }
+    let keys = Keys::integers(0, 1, 1).expect("keys");
+    let dims = [
+        CombineDim::merge("var", Keys::texts(["t", "q"]).expect("keys")),
+        CombineDim::concat("time", keys),
+    ];
+    let template = folder.text("{var}_{time}.nc").parse().expect("a template");
+    FilePattern::new(template, dims).expect("a pattern")
+}
+
+#[test]
+fn ask_09_files_of_a_merge_dimension_that_differ_are_a_table_or_joined() {
+    let join = |join| {
+        let folder = Folder::new();
+        let days: [[&[f64]; 2]; 2] = [[&[0.0, 1.0], &[2.0, 3.0]], [&[0.0, 1.0], &[2.0, 3.0, 4.0]]];
+        let pattern = two_variables(&folder, days);
+        let bake = Bake::of_pattern(pattern, &folder.text("out.zarr")).expect("a destination");
+        let report = bake.with_options(BakeOptions { join, ..plain() }).run();
+        report.map(|_| {
+            let store = Baked::open(&folder.text("out.zarr"));
+            (store.values::<f64>("time"), store.values::<f32>("t"), store.values::<f32>("q"))
+        })
+    };
+    let error = join(JoinPolicy::Error).expect_err("the lengths differ").to_string();
+    for words in [
+        "t_1.nc",
+        "q_1.nc",
+        "var=t, time=1  2       2000-01-03T00:00:00  2000-01-04T00:00:00",
+        "var=q, time=1  3       2000-01-03T00:00:00  2000-01-05T00:00:00",
+    ] {
+        assert!(error.contains(words), "`{words}` is not in\n{error}");
+    }
+    let (time, t, q) = join(JoinPolicy::Inner).expect("a store");
+    assert_eq!((time, t), (vec![0.0, 1.0, 2.0, 3.0], vec![0.0, 1.0, 2.0, 3.0]));
+    assert_eq!(q, [0.0, 1.0, 2.0, 3.0]);
+    let (time, t, q) = join(JoinPolicy::Outer).expect("a store");
+    assert_eq!(time, [0.0, 1.0, 2.0, 3.0, 4.0]);
+    assert!(t[..4] == [0.0, 1.0, 2.0, 3.0] && t[4].is_nan(), "{t:?}");
+    assert_eq!(q, [0.0, 1.0, 2.0, 3.0, 4.0]);
+}
+
 #[test]
 fn ask_10_files_that_are_missing_are_named_in_the_store_when_they_may_be() {
     let folder = Folder::new();
@@ -247,10 +305,80 @@ fn ask_22_a_chunk_size_always_has_an_answer() {
 }
 
 #[test]
-fn ask_37_files_without_any_dimension_to_follow_along_are_baked() {
+fn ask_25_a_pattern_of_many_files_is_as_small_as_its_keys_and_listed_nowhere() {
+    // 42 years of hours, in files for each of them.
+    let hours =
+        DateRange::new("1979-01-01", "2020-12-31T23", "1 hour".parse().expect("a step"), None);
+    let folder = Folder::new();
+    let template = folder.text("{time:%Y%m%d%H}.nc").parse().expect("a template");
+    let dims = [CombineDim::concat("time", Keys::dates(hours.expect("hours")))];
+    let pattern = FilePattern::new(template, dims).expect("a pattern");
+    assert_eq!(pattern.len(), 368_184);
+    let travelling = serde_json::to_string(&pattern).expect("JSON");
+    assert!(travelling.len() < 400, "{travelling}");
+    let arrived: FilePattern = serde_json::from_str(&travelling).expect("a pattern");
+    assert_eq!(arrived, pattern);
+    // What would take hours, were the files before it looked at.
+    for _ in 0..1_000 {
+        assert!(pattern.url_at(368_183).expect("the last").ends_with("2020123123.nc"));
+    }
+    let index = pattern.index(368_183).expect("the last");
+    assert_eq!(pattern.number(&index).expect("its number"), 368_183);
+    // A part of it is baked, of which nothing else need be there.
+    let every = NonZeroU64::new(200_000).expect("not zero");
+    let few = pattern.prune(Selection::Every(every));
+    assert_eq!(few.len(), 2);
+    for (place, day) in [(0, 0.0), (1, 8333.0)] {
+        let url = few.url_at(place).expect("there");
+        let name = url.rsplit('/').next().expect("a name");
+        folder.put(name, &series("days since 1979-01-01", &[day], vec![day as f32], &[]));
+    }
+    let bake = Bake::of_pattern(few, &folder.text("out.zarr")).expect("a destination");
+    bake.run().expect("a store");
+    assert_eq!(Baked::open(&folder.text("out.zarr")).values::<f32>("x"), [0.0, 8333.0]);
+}
+
+#[test]
+fn ask_37_files_follow_each_other_along_no_one_and_several_dimensions() {
     let file = Made::new().dimension("lat", 2).variable("orog", "lat", [1.0f32, 2.0], &[]);
     let (_folder, store, _) = baked(&[file], plain());
     assert_eq!(store.values::<f32>("orog"), [1.0, 2.0]);
+    // Two concat dimensions, two merge dimensions, and one that is made from the key.
+    let folder = Folder::new();
+    let keys = || Keys::integers(0, 1, 1).expect("keys");
+    let words = |words: [&str; 2]| Keys::texts(words).expect("keys");
+    for place in 0..32i32 {
+        let bit = |number: i32| (place >> number) & 1;
+        let name = format!("{}_{}", ["t", "q"][bit(0) as usize], ["low", "high"][bit(1) as usize]);
+        let (member, time, lat) = (bit(2), f64::from(bit(3)), f64::from(bit(4)));
+        let value = (place & 3) as f32 * 1000.0 + member as f32 * 100.0;
+        let made = Made::new()
+            .dimension("time", 1)
+            .dimension("lat", 1)
+            .variable("time", "time", [time], &[("units", text(DAYS))])
+            .variable("lat", "lat", [lat], &[])
+            .variable(&name, "time lat", [value + 10.0 * time as f32 + lat as f32], &[]);
+        folder.put(&format!("{name}_{member}_{time}_{lat}.nc"), &made);
+    }
+    let dims = [
+        CombineDim::merge("var", words(["t", "q"])),
+        CombineDim::concat("lat", keys()),
+        CombineDim::expand("member", keys()),
+        CombineDim::merge("level", words(["low", "high"])),
+        CombineDim::concat("time", keys()),
+    ];
+    let template = folder.text("{var}_{level}_{member}_{time}_{lat}.nc").parse();
+    let pattern = FilePattern::new(template.expect("a template"), dims).expect("a pattern");
+    let bake = Bake::of_pattern(pattern, &folder.text("out.zarr")).expect("a destination");
+    bake.run().expect("a store");
+    let store = Baked::open(&folder.text("out.zarr"));
+    for (number, name) in ["t_low", "q_low", "t_high", "q_high"].into_iter().enumerate() {
+        let own = store.dataset().variable(name).expect("there");
+        assert_eq!(own.dimensions, ["member", "time", "lat"]);
+        let first = number as f32 * 1000.0;
+        let expected = [0.0, 1.0, 10.0, 11.0, 100.0, 101.0, 110.0, 111.0].map(|it| first + it);
+        assert_eq!(store.values::<f32>(name), expected);
+    }
 }
 
 #[test]

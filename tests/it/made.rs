@@ -109,6 +109,14 @@ impl Made {
         self
     }
 
+    /// Adds an attribute of a variable that was added before.
+    pub(crate) fn attribute_of(mut self, variable: &str, name: &str, value: NcAttrValue) -> Self {
+        let mut variables = self.variables.iter_mut();
+        let found = variables.find(|it| it.name == variable).expect("a variable of this name");
+        found.attributes.push((name.to_owned(), value));
+        self
+    }
+
     /// Adds an attribute of the file.
     pub(crate) fn attribute(mut self, name: &str, value: NcAttrValue) -> Self {
         self.attributes.push((name.to_owned(), value));

@@ -257,3 +257,46 @@ fn a_grid_that_was_rounded_is_the_same_grid_when_asked() {
     let torn = [grid(0.0, [0.0, 1.0], [1.0, f32::NAN]), grid(1.0, [0.0, 1.0], [1.0, 2.0])];
     refused(&torn, close(1e9), ErrorCode::STATIC_DIFFERS, &["`area`"]);
 }
+
+#[test]
+fn attributes_of_files_are_listed_or_span_all_files_when_asked() {
+    let file = |step: f64, id: &str, ends: [&str; 2], least: f64| {
+        day(DAYS, &[step], 0.0)
+            .attribute("tracking_id", text(id))
+            .attribute("title", text("T"))
+            .attribute("time_coverage_start", text(ends[0]))
+            .attribute("time_coverage_end", text(ends[1]))
+            .attribute("geospatial_lat_min", doubles(least))
+            .attribute("geospatial_lat_max", text(if step == 1.0 { "10" } else { "9.5" }))
+            .attribute("geospatial_bounds", text(id))
+    };
+    let files = || {
+        [
+            file(0.0, "b", ["2000-01-01T00:00:00Z", "2000-01-01T23:00:00Z"], -5.0),
+            file(1.0, "a", ["2000-01-02T00:00:00Z", "2000-01-02T23:00:00Z"], -20.0),
+            file(2.0, "b", ["2000-01-03", "2000-01-03T23:00:00Z"], -7.5),
+        ]
+    };
+    let with = |attributes| BakeOptions { attributes, ..plain() };
+    let (_folder, store, _) = baked(&files(), with(AttributePolicy::List));
+    let listed = |name: &str| format!("{:?}", store.dataset().attributes.get(name));
+    assert_eq!(listed("tracking_id"), r#"Some(Texts(["b", "a"]))"#);
+    assert_eq!(listed("title"), r#"Some(Text("T"))"#);
+    let (_folder, store, warnings) = baked(&files(), with(AttributePolicy::Coverage));
+    let attributes = &store.dataset().attributes;
+    assert_eq!(attributes.text("time_coverage_start"), Some("2000-01-01T00:00:00Z"));
+    assert_eq!(attributes.text("time_coverage_end"), Some("2000-01-03T23:00:00Z"));
+    let least = attributes.number("geospatial_lat_min").and_then(|it| it.as_float());
+    assert_eq!(least, Some(-20.0));
+    assert_eq!(attributes.text("geospatial_lat_max"), Some("10"));
+    assert_eq!(attributes.get("tracking_id"), None);
+    assert!(warnings.iter().any(|it| it.contains("tracking_id")), "{warnings:?}");
+    // A date and a number have no order.
+    let torn = [
+        file(0.0, "a", ["2000-01-01", "2000-01-02"], 0.0),
+        file(1.0, "a", ["yesterday", "2000-01-03"], 0.0),
+    ];
+    let (_folder, store, _) = baked(&torn, with(AttributePolicy::Coverage));
+    assert_eq!(store.dataset().attributes.get("time_coverage_start"), None);
+    assert_eq!(store.dataset().attributes.text("time_coverage_end"), Some("2000-01-03"));
+}

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use levain::bake::BakeOptions;
 use levain::dataflow::error::ErrorCode;
-use levain::job::{Recipe, SampleFormat, write_sample_files};
+use levain::job::{Recipe, SampleFormat, write_sample_files, write_sample_tiles};
 use netcdf_writer::NcAttrValue;
 
 use crate::baking::{baked, refused};
-use crate::command::levain;
+use crate::command::{command, levain, ran};
 use crate::made::{Baked, Folder, Made, counted, day, text};
 
 const DAYS: &str = "days since 2000-01-01";
@@ -170,16 +170,37 @@ fn files_are_named_by_a_pattern() {
     run("unknown", &unknown).check_refused("E107", 4, &["`{time}`", "did you mean `tmie`?"]);
     let key = "concat = { time = { start = '2020', end = '2021', stpe = '1 day' } }";
     run("key", key).check_refused("E100", 4, &["did you mean `step`?", "dimension"]);
-    // What cannot be joined yet is refused before any file is looked at.
-    let merge = format!(
-        "template = 'no/{{var}}/{{time:%d}}.nc'\nmerge = {{ var = ['t', 'q'] }}\nconcat = {{ time = {days} }}"
-    );
-    let merge = format!("destination = 'm.zarr'\n[pattern]\n{merge}\n");
-    let merge = folder.put_bytes("merge.toml", merge.as_bytes());
-    levain(&["bake", &merge]).check_refused("E204", 1, &["merge dimension `var`"]);
+    // Of three days, every second one is the first and the last; one of three is sampled.
+    run("every", &format!("prune = {{ every = 2 }}\nconcat = {{ time = {days} }}")).check_done();
+    assert_eq!(Baked::open(&folder.text("every.zarr")).values::<f64>("time"), [0.0, 2.0]);
+    let sample = format!("prune = {{ sample = 1, dim = 'time' }}\nconcat = {{ time = {days} }}");
+    run("sample", &sample).check_done();
+    assert_eq!(Baked::open(&folder.text("sample.zarr")).values::<f64>("time").len(), 1);
+    let nothing = format!("prune = {{ seed = 1 }}\nconcat = {{ time = {days} }}");
+    run("nothing", &nothing).check_refused("E100", 4, &["`first`, `every` and `sample`"]);
+    let unknown = format!("prune = {{ first = 1, dim = 'tmie' }}\nconcat = {{ time = {days} }}");
+    run("nodim", &unknown).check_refused("E107", 4, &["did you mean `time`?"]);
+    let nitems = days.replace("'1 day' }", "'1 day', nitems = 2 }");
+    let nitems = format!("concat = {{ time = {nitems} }}");
+    run("nitems", &nitems).check_refused("E205", 1, &["says 2", "in/2020"]);
     let twice = "sources = 'a.nc'\ndestination = 'b.zarr'\n[pattern]\ntemplate = 'x'\n";
     let twice = folder.put_bytes("twice.toml", twice.as_bytes());
     levain(&["bake", &twice]).check_refused("E100", 4, &["leave one of the two out"]);
+}
+
+#[test]
+fn secrets_of_a_query_come_from_the_environment_and_are_shown_nowhere() {
+    let folder = Folder::new();
+    let recipe = "destination = 'out.zarr'\n[pattern]\ntemplate = 'http://127.0.0.1:9/a.nc?x=1'\n\
+                  query-secrets = { token = 'LEVAIN_TEST_TOKEN' }\n";
+    let path = folder.put_bytes("secret.toml", recipe.as_bytes());
+    let lacking = levain(&["bake", &path, "--progress", "none"]);
+    lacking.check_refused("E100", 4, &["`LEVAIN_TEST_TOKEN`", "query-secrets.token"]);
+    let mut given = command(&["bake", &path, "--progress", "none"]);
+    let given = ran(given.env("LEVAIN_TEST_TOKEN", "hush-hush").output().expect("it starts"));
+    assert_ne!(given.exit, Some(0));
+    assert!(given.stderr.contains("127.0.0.1:9"), "{}", given.stderr);
+    assert!(!given.stderr.contains("hush-hush"), "{}", given.stderr);
 }
 
 #[test]
@@ -187,6 +208,7 @@ fn the_recipes_that_are_shown_run() {
     let folder = Folder::new();
     write_sample_files(&folder.path("levain-demo/files"), 30_000_000, SampleFormat::InTurns)
         .expect("room for files");
+    write_sample_tiles(&folder.path("levain-demo/tiles")).expect("room for files");
     let shown = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/recipes");
     let mut count = 0;
     for entry in std::fs::read_dir(shown).expect("there are recipes") {
@@ -202,7 +224,12 @@ fn the_recipes_that_are_shown_run() {
         assert!(store.dataset().variables.len() >= 4, "{name}");
         count += 1;
     }
-    assert!(count >= 6);
+    assert!(count >= 7);
+    let grid = Baked::open(&folder.text("levain-demo/grid-of-files.zarr"));
+    assert_eq!(grid.shape("t2m"), [2, 72, 36, 36]);
+    assert_eq!(grid.values::<f64>("lat")[17..19], [5.0, -5.0 + 0.0]);
+    let missing = |name: &str| grid.decoded(name).iter().filter(|it| it.is_nan()).count();
+    assert_eq!((missing("t2m"), missing("d2m")), (0, 2 * 6 * 36 * 36));
     let region = Baked::open(&folder.text("levain-demo/one-region.zarr"));
     assert_eq!(region.shape("t2m")[1..], [31, 40]);
     let member = Baked::open(&folder.text("levain-demo/ensemble-member.zarr"));

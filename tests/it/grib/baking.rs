@@ -60,6 +60,34 @@ fn files_of_days_are_baked_into_one_store() {
 }
 
 #[test]
+fn a_level_that_is_a_scalar_in_each_file_is_a_concat_dimension_beside_time() {
+    let folder = Folder::new();
+    for (place, level) in [850, 500, 300].into_iter().enumerate() {
+        for day in 0..2 {
+            let base = 100 * place as u16 + 10 * day;
+            let message = Message { date: [2024, 1, 15 + day, 6], level, base, ..PLAIN };
+            folder.put_bytes(&format!("{level}_{day}.grib2"), &message.edition_2());
+        }
+    }
+    let recipe = "destination = 'out.zarr'\n[pattern]\n\
+                  template = '{isobaricInhPa}_{time}.grib2'\n\
+                  concat = { isobaricInhPa = [850, 500, 300], time = [0, 1] }\n\
+                  [[steps]]\nstep = 'expand'\ndim = 'isobaricInhPa'\n";
+    let recipe = folder.put_bytes("levels.toml", recipe.as_bytes());
+    levain(&["bake", &recipe, "--progress", "none"]).check_done();
+    let store = Baked::open(&folder.text("out.zarr"));
+    let t = store.dataset().variable("t").expect("a variable");
+    assert_eq!(t.dimensions, ["isobaricInhPa", "time", "latitude", "longitude"]);
+    assert_eq!(store.values::<f64>("isobaricInhPa"), [850.0, 500.0, 300.0]);
+    assert_eq!(store.values::<i64>("valid_time"), [1_705_298_400, 1_705_384_800]);
+    let wanted: Vec<f32> = [0, 10, 100, 110, 200, 210]
+        .into_iter()
+        .flat_map(|base| (0..6).map(move |point| (base + point) as f32))
+        .collect();
+    assert_eq!(store.values::<f32>("t"), wanted);
+}
+
+#[test]
 fn a_store_of_a_file_with_gaps_has_them_as_nan() {
     let folder = Folder::new();
     let message = Message { gap: 4, ..PLAIN };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use cf::{Calendar, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
+use crate::grid::{CheckedGrid, FileGrid, check_grid};
 use crate::options::{AttributePolicy, BakeOptions, PackingPolicy, PresencePolicy, StaticPolicy};
 use crate::order::{Order, Piece};
 use crate::schema::{Attribute, FilePlace, Schema, VariableSchema};
@@ -30,6 +31,8 @@ pub(crate) enum Role {
     Along(usize),
     /// From all files, each value for all elements of its file.
     Repeated,
+    /// From the files of a grid, along one of its concat dimensions at least.
+    Grid,
 }
 
 /// The role of every variable, by name and in the order of the store; how files follow each other;
@@ -39,6 +42,18 @@ pub(crate) struct Checked {
     pub(crate) roles: Vec<(String, Role)>,
     pub(crate) pieces: Vec<Piece>,
     pub(crate) notes: Vec<String>,
+    /// What was decided about files that are more than a list.
+    pub(crate) grid: Option<CheckedGrid>,
+}
+
+impl Checked {
+    /// Whether some elements of a variable are in no file.
+    pub(crate) fn has_holes(&self, schema: &Schema, name: &str, variable: &VariableSchema) -> bool {
+        match self.grid.as_ref().and_then(|grid| grid.roles.get(name)) {
+            Some(role) => role.has_holes,
+            None => variable.has_holes(schema),
+        }
+    }
 }
 
 /// Checks that all files can become one store.
@@ -47,8 +62,14 @@ pub(crate) fn check(
     concat: Option<&str>,
     options: &BakeOptions,
 ) -> Result<Checked> {
-    let mut checked = Checked::default();
     check_wanted(schema, options)?;
+    check_steps(schema)?;
+    if let (Some(pattern), Some(grid)) = (&options.pattern, FileGrid::asked(options)?)
+        && grid.is_grid()
+    {
+        return check_grid(schema, &grid, pattern, options);
+    }
+    let mut checked = Checked::default();
     let mut variables: Vec<_> = schema.variables.iter().collect();
     variables.sort_by_key(|(_, variable)| variable.order);
     let mut present = Vec::new();
@@ -85,6 +106,14 @@ fn check_wanted(schema: &Schema, options: &BakeOptions) -> Result<()> {
     Err(error.mend("`levain inspect` shows what a file has"))
 }
 
+/// A step that changes nothing in any file names what was misspelled.
+fn check_steps(schema: &Schema) -> Result<()> {
+    let Some((step, name)) = schema.unknown.iter().flatten().next() else { return Ok(()) };
+    let message = format!("no file has a variable `{name}`");
+    let error = Error::new(ErrorCode::UNKNOWN_VARIABLE, ErrorKind::InvalidInput, message);
+    Err(error.at("step", step).mend("`levain inspect` shows what a file has"))
+}
+
 /// Whether a variable is baked.
 fn check_presence(
     schema: &Schema,
@@ -96,18 +125,38 @@ fn check_presence(
     if variable.file_count as usize == schema.files.len() {
         return Ok(true);
     }
-    let lacking = schema.files.keys().find(|&&file| !variable.files.contains(file));
-    let lacking = lacking.map_or("?", |&file| schema.location(file));
-    let count = schema.files.len() - variable.file_count as usize;
-    let (all, how) = (
-        schema.files.len(),
-        match policy {
-            PresencePolicy::Union => "is filled there",
-            PresencePolicy::Intersection => "is left out",
-            PresencePolicy::Error => {
-                let message =
-                    format!("the variable is missing in {count} of {} files", schema.files.len());
-                return Err(Error::new(ErrorCode::VARIABLE_MISSING, ErrorKind::Conflict, message)
+    let lacking = Lacking {
+        count: schema.files.len() - variable.file_count as usize,
+        file_count: schema.files.len(),
+        first: schema.files.keys().find(|&&file| !variable.files.contains(file)).copied(),
+    };
+    check_lacking(schema, name, variable, &lacking, policy, notes)
+}
+
+/// Files that lack a variable: how many, of how many, and the first.
+pub(crate) struct Lacking {
+    pub(crate) count: usize,
+    pub(crate) file_count: usize,
+    pub(crate) first: Option<FilePlace>,
+}
+
+/// Whether a variable that some files lack is baked.
+pub(crate) fn check_lacking(
+    schema: &Schema,
+    name: &str,
+    variable: &VariableSchema,
+    lacking: &Lacking,
+    policy: PresencePolicy,
+    notes: &mut Vec<String>,
+) -> Result<bool> {
+    let (count, all) = (lacking.count, lacking.file_count);
+    let lacking = lacking.first.map_or("?", |file| schema.location(file));
+    let how = match policy {
+        PresencePolicy::Union => "is filled there",
+        PresencePolicy::Intersection => "is left out",
+        PresencePolicy::Error => {
+            let message = format!("the variable is missing in {count} of {all} files");
+            return Err(Error::new(ErrorCode::VARIABLE_MISSING, ErrorKind::Conflict, message)
                 .at("variable", name)
                 .at("there in", schema.location(variable.order.0))
                 .at("not in", lacking)
@@ -115,15 +164,14 @@ fn check_presence(
                     "say what becomes of it: --missing-vars union fills it, intersection leaves it \
                      out; or choose variables with --vars",
                 ));
-            }
-        },
-    );
+        }
+    };
     notes.push(format!("{name} is missing in {count} of {all} files and {how} (first {lacking})"));
     Ok(policy == PresencePolicy::Union)
 }
 
 /// Refuses attributes that differ, where that is asked for; packings and times are decided apart.
-fn check_attributes(
+pub(crate) fn check_attributes(
     schema: &Schema,
     variable: Option<&str>,
     attributes: &BTreeMap<String, Attribute>,
@@ -143,7 +191,7 @@ fn check_attributes(
 }
 
 /// The same dimensions in another order are turned; others are refused.
-fn check_shape(
+pub(crate) fn check_shape(
     schema: &Schema,
     name: &str,
     variable: &VariableSchema,
@@ -168,7 +216,8 @@ fn check_shape(
         .mend("bake files of one layout together, or choose other variables with --vars"))
 }
 
-fn check_lengths(schema: &Schema) -> Result<()> {
+/// Dimensions along which files do not follow each other have one length.
+pub(crate) fn check_lengths(schema: &Schema) -> Result<()> {
     for (name, dimension) in &schema.dimensions {
         if let Some([(a, first), (b, other)]) = dimension.conflict() {
             let message = format!("dimension `{name}` has {first} elements and {other} elements");
@@ -179,7 +228,8 @@ fn check_lengths(schema: &Schema) -> Result<()> {
     Ok(())
 }
 
-fn check_values(
+/// The role of a variable along one concat dimension at the most.
+pub(crate) fn check_values(
     schema: &Schema,
     name: &str,
     variable: &VariableSchema,
@@ -271,7 +321,11 @@ fn differing_meaning(variable: &VariableSchema) -> Option<Differing> {
 }
 
 /// The same numbers must mean the same in all files, or be times that can be encoded anew.
-fn check_meaning(schema: &Schema, variable: &VariableSchema, packing: PackingPolicy) -> Result<()> {
+pub(crate) fn check_meaning(
+    schema: &Schema,
+    variable: &VariableSchema,
+    packing: PackingPolicy,
+) -> Result<()> {
     if let Some([(a, first), (b, other)]) = variable.calendars_differ() {
         let message = format!("times of the {first} and of the {other} calendar cannot be joined");
         return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)

@@ -4,6 +4,7 @@ use array::Region;
 
 use crate::plan::{BakePlan, VariablePlan};
 use crate::source::Assembly;
+use crate::tiling::Lane;
 
 impl BakePlan {
     /// The files that feed a region of a variable, in the order of the store; none for elements
@@ -14,21 +15,23 @@ impl BakePlan {
         let Some(plan) = self.variables.iter().find(|it| it.name == variable) else {
             return Vec::new();
         };
-        let axis = match &plan.assembly {
-            Assembly::One { file } => return self.location(*file).into_iter().collect(),
-            Assembly::Along { axis, .. } => *axis,
-            Assembly::Repeated { .. } => 0,
-        };
-        let mut start = self.append.as_ref().map_or(0, |append| append.old_length);
-        let wanted = region.range(axis);
+        if let Assembly::One { file } = &plan.assembly {
+            return self.location(*file).into_iter().collect();
+        }
+        let lane = Lane::from(self.pieces.as_slice());
+        let tiling = plan.assembly.tiling(region.rank(), &lane, &self.lanes);
+        // Elements that were there before an append are those of other plans.
+        let old_length = self.append.as_ref().map_or(0, |append| append.old_length);
+        let is_along = |axis: usize| tiling.axes.iter().any(|it| it.axis == axis);
+        let own = region.ranges().enumerate().map(|(axis, range)| match is_along(axis) {
+            true => range.start.saturating_sub(old_length)..range.end.saturating_sub(old_length),
+            false => range,
+        });
         let mut files = Vec::new();
-        for piece in &self.pieces {
-            let end = start + piece.length;
-            let meets = start < wanted.end && wanted.start < end;
-            if meets && !files.contains(&piece.file) && has(plan, piece.file) {
-                files.push(piece.file);
+        for file in tiling.parts(&Region::new(own)).into_iter().filter_map(|part| part.file) {
+            if !files.contains(&file) && has(plan, file) {
+                files.push(file);
             }
-            start = end;
         }
         files.into_iter().filter_map(|file| self.location(file)).collect()
     }

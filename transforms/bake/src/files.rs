@@ -10,7 +10,8 @@ use objects::{Location, StoreOptions};
 
 use crate::open::{SourceVersion, open_version};
 use crate::openers::Openers;
-use crate::prepare::{Step, prepared};
+use crate::options::BakeOptions;
+use crate::prepare::Preparation;
 
 /// What an open file is taken to hold in memory: a small one is held whole, of a large one its
 /// metadata.
@@ -23,7 +24,7 @@ pub struct OpenFiles(Arc<Shared>);
 
 struct Shared {
     files: Vec<(Location, SourceVersion)>,
-    steps: Vec<Step>,
+    preparation: Preparation,
     options: StoreOptions,
     limit_bytes: u64,
     open: Mutex<Open>,
@@ -43,16 +44,17 @@ struct Slot {
 }
 
 impl OpenFiles {
-    /// These versions of files, as the steps change them; open ones take no more than `limit_bytes` together, or as much as
-    /// one of them needs.
+    /// These versions of files, changed as the options say; open ones take no more than
+    /// `limit_bytes` together, or as much as one of them needs.
     pub fn new(
         files: Vec<(Location, SourceVersion)>,
-        steps: Vec<Step>,
+        bake: &BakeOptions,
         options: StoreOptions,
         limit_bytes: u64,
     ) -> Self {
+        let preparation = Preparation::of(bake);
         let (open, openers) = (Mutex::default(), OnceLock::new());
-        Self(Arc::new(Shared { files, steps, options, limit_bytes, open, openers }))
+        Self(Arc::new(Shared { files, preparation, options, limit_bytes, open, openers }))
     }
 
     /// The threads that open these files, started when they are first needed.
@@ -93,7 +95,7 @@ impl OpenFiles {
         let (location, scanned) = &self.0.files[place as usize];
         let (dataset, version) = open_version(location, &self.0.options)?;
         if version == *scanned {
-            return prepared(dataset, &self.0.steps);
+            return self.0.preparation.prepare(dataset, place);
         }
         let message = "the file has changed since it was scanned";
         let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);

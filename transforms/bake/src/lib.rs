@@ -29,13 +29,16 @@ mod openers;
 
 mod scan;
 mod schema;
+mod tiling;
 
 mod check;
 mod gaps;
+mod grid;
 mod order;
 mod plan;
 mod template;
 
+mod attributes;
 mod recode;
 mod source;
 
@@ -45,13 +48,17 @@ mod commit;
 mod feeds;
 mod write;
 
+#[cfg(test)]
+mod golden;
+
 pub use append::{Append, OpenAppend, StoredTimes};
+pub use attributes::CombineAttributes;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, GapPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
-    PresencePolicy, StaticPolicy, ZarrVersion,
+    AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
+    PackingPolicy, PresencePolicy, StaticPolicy, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{
@@ -63,5 +70,6 @@ pub use prepare::{Bound, GivenAttribute, Step};
 pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};
-pub use source::Assembly;
+pub use source::{Assembly, GridAxis};
+pub use tiling::{Lane, Segment};
 pub use write::{ArrayTotal, WriteStore};

@@ -10,7 +10,8 @@ use objects::{Location, ObjectFile, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::ZarrSource;
 
-use crate::prepare::{Step, prepared};
+use crate::options::BakeOptions;
+use crate::prepare::Preparation;
 
 /// Bytes at the head of a file that are enough to tell its format.
 const HEAD_BYTES: u64 = 16 << 10;
@@ -34,17 +35,19 @@ pub fn open_dataset(location: &Location, options: &StoreOptions) -> Result<Arc<d
     open_version(location, options).map(|(dataset, _)| dataset)
 }
 
-/// Opens what [`open_dataset`] opens, as these steps change it.
+/// Opens what [`open_dataset`] opens, changed as the options say; it stands at this place of its
+/// list or pattern.
 ///
 /// # Errors
 /// Those of [`open_dataset`], and steps that the file does not allow.
 pub fn open_prepared(
     location: &Location,
-    steps: &[Step],
+    place: u32,
+    bake: &BakeOptions,
     options: &StoreOptions,
 ) -> Result<Arc<dyn DatasetSource>> {
     let (dataset, _) = open_version(location, options)?;
-    prepared(dataset, steps).map_err(|error| error.at("source", location))
+    Preparation::of(bake).prepare(dataset, place).map_err(|error| error.at("source", location))
 }
 
 /// Opens what [`open_dataset`] opens, and says which version that is.

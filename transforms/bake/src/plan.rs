@@ -10,15 +10,16 @@ use serde::{Deserialize, Serialize};
 use zarr::{ZarrLayout, ZarrSink};
 
 use crate::append::Append;
-use crate::check::{Role, check};
+use crate::check::{Checked, Role, check};
 use crate::files::OpenFiles;
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::order::Piece;
 use crate::recode::missing_value;
-use crate::schema::{FileSet, Schema};
-use crate::source::{Assembly, JoinedSource, Sources, grid_of};
+use crate::schema::{FileSet, FileSummary, Schema};
+use crate::source::{Assembly, JoinedSource, Sources};
 use crate::template::{Template, layout_of};
+use crate::tiling::Lane;
 
 /// The attribute of a store that names the sources that were not there.
 const MISSING_SOURCES: &str = "missing_sources";
@@ -34,6 +35,20 @@ pub struct SourceFile {
     pub version: SourceVersion,
     /// Elements along the concat dimension.
     pub concat_length: u64,
+    /// The same of further concat dimensions, of files that lie in a grid.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_lengths: Vec<u64>,
+}
+
+impl SourceFile {
+    pub(crate) fn of(file: &FileSummary) -> Self {
+        Self {
+            location: file.location.clone(),
+            version: file.version,
+            concat_length: file.concat_length,
+            further_lengths: file.further.iter().map(|it| it.length).collect(),
+        }
+    }
 }
 
 /// What becomes of one variable.
@@ -70,8 +85,11 @@ pub struct BakePlan {
     pub concat: Option<String>,
     /// The files, as they were given.
     pub files: Vec<SourceFile>,
-    /// The elements along the concat dimension, in order.
+    /// The elements along the concat dimension, in order; of a grid of files, `lanes` say it.
     pub pieces: Vec<Piece>,
+    /// The elements along the concat dimensions of a grid of files, as variables need them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lanes: Vec<Lane>,
     /// What the store will hold.
     pub template: Dataset,
     /// What becomes of each variable, in the order of the template.
@@ -104,7 +122,8 @@ impl BakePlan {
         let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
         let decided = Decided {
             schema,
-            pieces: &checked.pieces,
+            checked: &checked,
+            list: Lane::from(checked.pieces.as_slice()),
             template: &template,
             layout: &layout,
             sink: &sink,
@@ -114,11 +133,7 @@ impl BakePlan {
         let variables = variables.collect::<Result<_>>()?;
         let notes = template.notes.iter().chain(&checked.notes).cloned().collect();
         let warnings = warnings_of(schema, notes, &template.dropped);
-        let files = schema.files.values().map(|file| SourceFile {
-            location: file.location.clone(),
-            version: file.version,
-            concat_length: file.concat_length,
-        });
+        let files = schema.files.values().map(SourceFile::of);
         Ok(Self {
             version: PLAN_VERSION,
             destination: destination.to_string(),
@@ -126,6 +141,7 @@ impl BakePlan {
             concat,
             files: files.collect(),
             pieces: checked.pieces,
+            lanes: checked.grid.map(|grid| grid.lanes).unwrap_or_default(),
             template: template.dataset,
             variables,
             warnings,
@@ -148,21 +164,19 @@ impl BakePlan {
         let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let files =
-            OpenFiles::new(files, self.options.steps.clone(), store.clone(), open_files_bytes);
-        let pieces: Arc<[Piece]> = self.pieces.clone().into();
-        let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
+        let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
+        let list = Lane::from(self.pieces.as_slice());
+        let dim_count = 1 + self.files.first().map_or(0, |file| file.further_lengths.len());
+        let lengths = self.files.iter();
+        let lengths = lengths.flat_map(|file| {
+            std::iter::once(file.concat_length).chain(file.further_lengths.iter().copied())
+        });
+        let sources = Sources { files, lengths: lengths.collect(), dim_count };
         let mut copies = Vec::new();
         for variable in &self.variables {
             let target = self.template.expect_variable(&variable.name)?;
-            let source_chunks = variable.source_chunk_shape.as_deref();
-            let grid = grid_of(&variable.assembly, target, source_chunks, &pieces);
-            let files = Sources {
-                files: files.clone(),
-                lengths: Arc::clone(&lengths),
-                pieces: Arc::clone(&pieces),
-            };
-            let source = JoinedSource::new(files, variable, target, grid);
+            let tiling = variable.assembly.tiling(target.shape.len(), &list, &self.lanes);
+            let source = JoinedSource::new(sources.clone(), variable, target, tiling);
             copies.push(PlannedCopy {
                 name: variable.name.clone(),
                 source: Arc::new(source),
@@ -171,6 +185,18 @@ impl BakePlan {
             });
         }
         Ok((sink, copies))
+    }
+
+    /// The dimensions along which files follow each other, with the elements of all files.
+    pub fn concat_lengths(&self) -> Vec<(&str, u64)> {
+        if self.lanes.is_empty() {
+            let length = self.pieces.iter().map(|piece| piece.length).sum();
+            return self.concat.iter().map(|name| (name.as_str(), length)).collect();
+        }
+        let pattern = self.options.pattern.iter();
+        let names = pattern.flat_map(|pattern| pattern.concat_dims());
+        let length = |name| self.template.dimension(name).map(|it| (name, it.length));
+        names.filter_map(length).collect()
     }
 
     /// Says, also in a store that is made, which sources were not there.
@@ -248,7 +274,9 @@ fn check_content(schema: &Schema) -> Result<()> {
 /// What is decided before variables are planned one by one.
 struct Decided<'a> {
     schema: &'a Schema,
-    pieces: &'a [Piece],
+    checked: &'a Checked,
+    /// The elements along the concat dimension of a list.
+    list: Lane,
     template: &'a Template,
     layout: &'a ZarrLayout,
     sink: &'a ZarrSink,
@@ -261,7 +289,8 @@ impl Decided<'_> {
         let variable = known.ok_or_else(|| Error::internal(format!("`{name}` has no schema")))?;
         let recode = self.template.recodes.get(name).cloned();
         let target = self.template.dataset.expect_variable(name)?;
-        let has_holes = !matches!(role, Role::Static(_)) && variable.has_holes(self.schema);
+        let is_static = matches!(role, Role::Static(_));
+        let has_holes = !is_static && self.checked.has_holes(self.schema, name, variable);
         let hole = match &recode {
             _ if !has_holes => None,
             Some(recode) => recode.fill(),
@@ -273,11 +302,19 @@ impl Decided<'_> {
             Role::Static(file) => Assembly::One { file },
             Role::Along(axis) => Assembly::Along { axis, recode },
             Role::Repeated => Assembly::Repeated { recode },
+            Role::Grid => {
+                let roles = self.checked.grid.as_ref().map(|grid| &grid.roles);
+                let role = roles.and_then(|roles| roles.get(name));
+                let role = role.ok_or_else(|| Error::internal(format!("`{name}` has no role")))?;
+                Assembly::Grid { file: role.first, axes: role.axes.clone(), recode }
+            }
         };
+        let lanes = self.checked.grid.as_ref().map_or(&[][..], |grid| &grid.lanes);
+        let tiling = assembly.tiling(target.shape.len(), &self.list, lanes);
         let source_chunk_shape = variable.chunk_shape.1.clone();
         let facts = SourceFacts {
             dtype: target.dtype,
-            grid: grid_of(&assembly, target, source_chunk_shape.as_deref(), self.pieces),
+            grid: tiling.grid(target, source_chunk_shape.as_deref(), assembly.is_whole()),
             is_random_access: false,
             codecs: Vec::new(),
             encoded_ratio: variable.encoded_ratio,

@@ -122,7 +122,7 @@ pub(crate) fn choose_recodes(
             continue;
         }
         let differs = variable.packing.conflict().is_some();
-        let has_holes = variable.has_holes(schema);
+        let has_holes = checked.has_holes(schema, name, variable);
         if !(differs || has_holes && missing_value(variable).is_none()) {
             continue;
         }

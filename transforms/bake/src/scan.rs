@@ -11,10 +11,15 @@ use dataflow::prelude::{CombineFn, PCollection, PTransform, ParDo};
 use objects::{Location, StoreOptions};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::grid::{FileGrid, Lay};
 use crate::open::open_version;
-use crate::options::{BakeOptions, OverlapPolicy, PresencePolicy, StaticPolicy};
-use crate::prepare::prepared;
-use crate::schema::{AxisSummary, FilePlace, FileSummary, Schema, VariableFindings, has_dimension};
+use crate::options::{
+    AttributePolicy, BakeOptions, JoinPolicy, OverlapPolicy, PresencePolicy, StaticPolicy,
+};
+use crate::prepare::Preparation;
+use crate::schema::{
+    AxisSummary, FilePlace, FileSummary, FurtherAxis, Schema, VariableFindings, has_dimension,
+};
 
 /// Elements of a time variable that are read while scanning; larger ones are data.
 const TIME_ELEMENTS_LIMIT: u64 = 1 << 22;
@@ -55,7 +60,12 @@ impl ScanFiles {
 
     /// Whether all values of the concat coordinate decide on an order.
     fn keeps_values(&self) -> bool {
-        self.is_compared || self.options.overlap != OverlapPolicy::Error
+        let options = &self.options;
+        let is_joined =
+            options.join != JoinPolicy::Error || matches!(options.statics, StaticPolicy::Close(_));
+        self.is_compared
+            || options.overlap != OverlapPolicy::Error
+            || options.pattern.is_some() && is_joined
     }
 
     /// A single file need not be compared with any other, unless with a store.
@@ -90,11 +100,14 @@ impl DoFn for ScanFile {
 
     fn facts(&self) -> DoFnFacts {
         let (concat, variables) = (&self.0.concat, &self.0.options.variables);
+        let pattern = serde_json::to_string(&self.0.options.pattern).unwrap_or_default();
         let (statics, is_compared) = (self.0.options.statics, self.0.is_compared);
         let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
         DoFnFacts::default()
             .with_parameters(format!(
-                "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared}"
+                "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared} {pattern} \
+                 {}",
+                self.0.options.attributes
             ))
             .with_working_bytes(WORKING_BYTES)
     }
@@ -103,45 +116,62 @@ impl DoFn for ScanFile {
 impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
         let (source, version) = open_version(location, &self.store)?;
-        let source = prepared(source, &self.options.steps)?;
-        let dataset = select(source.dataset(), &self.options.variables, self.options.presence)?;
-        let concat = self.concat.as_deref();
-        let concat_length = match concat {
-            Some(name) => source.dataset().expect_dimension(name)?.length,
-            None => 0,
-        };
+        let preparation = Preparation::of(&self.options);
+        let (source, unknown) = preparation.prepare_part(source, place)?;
+        let asked = FileGrid::asked(&self.options)?;
+        // Files of other merge keys have other variables; which lack one is checked later.
+        let is_merged = asked.as_ref().is_some_and(|grid| !grid.merged.is_empty());
+        let presence = if is_merged { PresencePolicy::Union } else { self.options.presence };
+        let dataset = select(source.dataset(), &self.options.variables, presence)?;
+        let lay = Lay::new(place, asked, self.concat.as_deref(), &dataset);
+        let mut lengths = Vec::new();
+        for name in &lay.concats {
+            lengths.push(lay.concat_length(source.dataset(), name)?);
+        }
         let encoded_ratio = encoded_ratio(source.dataset(), version.size_bytes);
-        let mut axis = None;
+        let mut axes: Vec<Option<AxisSummary>> = vec![None; lay.concats.len()];
         let mut findings = BTreeMap::new();
         for variable in &dataset.variables {
             let mut found = VariableFindings { encoded_ratio, ..VariableFindings::default() };
-            let is_axis = variable.is_dimension_coordinate() && concat == Some(&variable.name);
-            let scanned =
-                self.scan_variable(source.as_ref(), &dataset, variable, is_axis, &mut found);
+            let axis = lay.concats.iter().position(|name| *name == variable.name);
+            let axis = axis.filter(|_| variable.is_dimension_coordinate());
+            let scanned = self.scan_variable(source.as_ref(), &lay, variable, axis, &mut found);
             let summary = scanned.map_err(|error| error.at("variable", &variable.name))?;
-            axis = axis.or(summary);
+            if let Some(axis) = axis {
+                axes[axis] = summary;
+            }
             findings.insert(variable.name.clone(), found);
         }
+        let mut along = lengths.into_iter().zip(axes);
+        let (concat_length, axis) = along.next().unwrap_or_default();
+        let further = along.map(|(length, axis)| FurtherAxis { length, axis }).collect();
         let location = location.to_string();
-        let summary = FileSummary { location, version, concat_length, axis };
-        Ok(Schema::of_file(place, summary, &dataset, concat, &findings))
+        let summary = FileSummary { location, version, concat_length, axis, further };
+        let schema = Schema::of_file(place, summary, &dataset, &lay.concats, &findings);
+        let schema = schema.with_unknown(unknown);
+        Ok(match self.options.attributes {
+            AttributePolicy::List => schema.with_listed(place),
+            _ => schema,
+        })
     }
 
-    /// Reads what the header does not say; the summary of the axis if the variable is the axis.
+    /// Reads what the header does not say; the summary of the axis if the variable is one.
     fn scan_variable(
         &self,
         source: &dyn DatasetSource,
-        dataset: &Dataset,
+        lay: &Lay<'_>,
         variable: &Variable,
-        is_axis: bool,
+        axis: Option<usize>,
         found: &mut VariableFindings,
     ) -> Result<Option<AxisSummary>> {
         // A time that cannot be decoded is kept as it is, if all files write it alike.
-        let encoding = cf::time_encoding(dataset, variable).ok().flatten();
-        let is_static = !has_dimension(variable, self.concat.as_deref());
+        let encoding = cf::time_encoding(lay.dataset, variable).ok().flatten();
+        let is_static = !has_dimension(variable, &lay.concats);
+        let is_axis = axis.is_some();
+        let shared = lay.shared(variable, &self.options);
         let wants_digest = is_static && !self.is_alone();
         let wants_values = encoding.is_some() && variable.element_count() <= TIME_ELEMENTS_LIMIT;
-        if !(is_axis || wants_digest || wants_values && !self.is_alone()) {
+        if !(is_axis || wants_digest || shared.is_some() || wants_values && !self.is_alone()) {
             return Ok(None);
         }
         let array = source.array(&variable.name)?;
@@ -150,21 +180,35 @@ impl ScanFiles {
             found.values = self.values_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
+            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
         let packing = Packing::parse(&variable.attributes, variable.dtype);
         let Some(encoding) = encoding else {
-            return numbers_of(&chunk, &packing?, self.keeps_values());
+            let summary = numbers_of(&chunk, &packing?, self.keeps_values())?;
+            // Texts have no summary by which files could be compared, and long integers one that
+            // does not tell all of them apart.
+            let is_wide = matches!(variable.dtype, DType::Int64 | DType::UInt64);
+            let shared = shared.filter(|_| summary.is_none() || is_wide);
+            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            return Ok(summary);
         };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
             Ok(instants) => instants,
             // Files cannot be put in order by times that nobody can read; others stay as they are.
             Err(error) if is_axis => return Err(error),
-            Err(_) => return Ok(None),
+            Err(_) => {
+                shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+                return Ok(None);
+            }
         };
         found.span = Some(TimeSpan::of(&instants));
-        Ok(if is_axis { AxisSummary::of_instants(&instants, self.keeps_values()) } else { None })
+        if is_axis {
+            return Ok(AxisSummary::of_instants(&instants, self.keeps_values()));
+        }
+        shared.map(|it| it.find(array.as_ref(), Some(&instants), found)).transpose()?;
+        Ok(None)
     }
 
     /// The numbers of a static variable, if they may differ a little and are not too many.

@@ -3,21 +3,18 @@
 use std::sync::Arc;
 
 use array::{
-    ArrayBuffer, ArraySource, Axis, Chunk, ChunkGrid, DatasetSource, Fetched, Placement, Region,
-    Scalar, SourceFacts, Variable,
+    ArrayBuffer, ArraySource, Chunk, ChunkGrid, DatasetSource, Fetched, Placement, Region, Scalar,
+    SourceFacts, Variable,
 };
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::files::OpenFiles;
 use crate::openers::Opening;
-use crate::order::Piece;
 use crate::plan::VariablePlan;
 use crate::recode::{Reader, Recode};
 use crate::schema::{FilePlace, FileSet};
-
-/// Rows of an array that lies in one piece are read together up to this size.
-const SLAB_BYTES: u64 = 64 << 10;
+use crate::tiling::{Lane, Part, TiledAxis, Tiling};
 
 /// Where the values of a variable come from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,91 +37,79 @@ pub enum Assembly {
         /// What is written instead, where files write it differently.
         recode: Option<Recode>,
     },
+    /// From files that lie in a grid.
+    Grid {
+        /// The place of the first file, to which those of segments are added.
+        file: u32,
+        /// The dimensions along which files follow each other.
+        axes: Vec<GridAxis>,
+        /// What is written instead, where files write it differently.
+        recode: Option<Recode>,
+    },
+}
+
+/// A dimension of a variable along which the files of a grid follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GridAxis {
+    /// The dimension of the variable.
+    pub axis: usize,
+    /// Its number among the concat dimensions of the grid.
+    pub dim: usize,
+    /// The number of its lane in the plan.
+    pub lane: usize,
+    /// Files do not have it: each of their values stands for all their elements along it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_repeated: bool,
 }
 
 impl Assembly {
     pub(crate) fn recode(&self) -> Option<&Recode> {
         match self {
             Self::One { .. } => None,
-            Self::Along { recode, .. } | Self::Repeated { recode } => recode.as_ref(),
+            Self::Along { recode, .. } | Self::Repeated { recode } | Self::Grid { recode, .. } => {
+                recode.as_ref()
+            }
         }
     }
 
-    /// The dimensions of the target that a file does not have.
-    fn own_offset(&self) -> usize {
-        usize::from(matches!(self, Self::Repeated { .. }))
+    /// Whether all elements of a file must be read together.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.recode().is_some_and(Recode::is_whole)
     }
-}
 
-/// The chunks of the sources of a variable, joined: what is read at once.
-///
-/// Times that are encoded anew are read by whole files, as [`TimeEncoding::decode`] asks for.
-pub(crate) fn grid_of(
-    assembly: &Assembly,
-    target: &Variable,
-    source_chunks: Option<&[u64]>,
-    pieces: &[Piece],
-) -> ChunkGrid {
-    let offset = assembly.own_offset();
-    let own_shape = &target.shape[offset..];
-    let is_whole = assembly.recode().is_some_and(Recode::is_whole);
-    let row: u64 = own_shape.iter().skip(1).product::<u64>() * target.dtype.estimated_bytes();
-    let slab = |axis: usize| match axis {
-        0 if !is_whole => (SLAB_BYTES / row.max(1)).max(1),
-        _ => own_shape[axis].max(1),
-    };
-    let chunk_of = |axis: usize| match source_chunks.filter(|_| !is_whole) {
-        Some(chunks) if chunks.len() == own_shape.len() => chunks[axis].max(1),
-        _ => slab(axis),
-    };
-    let axes = (0..target.shape.len()).map(|axis| {
-        let length = target.shape[axis];
-        match assembly {
-            Assembly::Repeated { .. } if axis == 0 => {
-                Axis::of_lengths(pieces.iter().map(|piece| piece.length))
+    /// How the files of a variable of so many dimensions lie, by the lanes of the plan: `lanes` of
+    /// a grid, `list` of files that follow each other along one dimension.
+    pub(crate) fn tiling(&self, rank: usize, list: &Lane, lanes: &[Lane]) -> Tiling {
+        let (first, axes) = match self {
+            Self::One { file } => (*file, Vec::new()),
+            Self::Along { axis, .. } => (0, vec![TiledAxis::new(*axis, 0, false, list)]),
+            Self::Repeated { .. } => (0, vec![TiledAxis::new(0, 0, true, list)]),
+            Self::Grid { file, axes, .. } => {
+                let tiled = axes
+                    .iter()
+                    .map(|it| TiledAxis::new(it.axis, it.dim, it.is_repeated, &lanes[it.lane]));
+                (*file, tiled.collect())
             }
-            Assembly::Along { axis: along, .. } if axis == *along => {
-                joined_axis(pieces, chunk_of(axis))
-            }
-            _ => Axis::regular(length, chunk_of(axis - offset)),
-        }
-    });
-    ChunkGrid::new(axes)
-}
-
-/// The chunks of all pieces along the concat dimension, cut as they lie in their files.
-fn joined_axis(pieces: &[Piece], chunk_length: u64) -> Axis {
-    let inner = &pieces[..pieces.len().saturating_sub(1)];
-    let starts_chunks = pieces.iter().all(|piece| piece.start % chunk_length == 0);
-    if starts_chunks && inner.iter().all(|piece| piece.length % chunk_length == 0) {
-        let length = pieces.iter().map(|piece| piece.length).sum();
-        return Axis::regular(length, chunk_length);
+        };
+        Tiling { first, axes, rank }
     }
-    Axis::of_lengths(pieces.iter().flat_map(|piece| {
-        let end = piece.start + piece.length;
-        let chunks = piece.start / chunk_length..end.div_ceil(chunk_length);
-        let start = piece.start;
-        chunks
-            .map(move |index| end.min((index + 1) * chunk_length) - start.max(index * chunk_length))
-    }))
 }
 
 /// A variable of a store that is baked, read from the files that have it.
 #[derive(Debug)]
 pub(crate) struct JoinedSource {
     parts: Arc<Parts>,
-    /// Where each piece begins along the concat dimension, and where the last ends.
-    starts: Vec<u64>,
     facts: SourceFacts,
 }
 
-/// The files of a bake, and how their elements follow each other.
-#[derive(Debug)]
+/// The files of a bake.
+#[derive(Debug, Clone)]
 pub(crate) struct Sources {
     pub(crate) files: OpenFiles,
-    /// Elements of each file along the concat dimension.
+    /// Elements of each file along each concat dimension, file by file.
     pub(crate) lengths: Arc<[u64]>,
-    pub(crate) pieces: Arc<[Piece]>,
+    /// How many concat dimensions there are, or 1 if there is none.
+    pub(crate) dim_count: usize,
 }
 
 #[derive(Debug)]
@@ -134,20 +119,9 @@ struct Parts {
     dimensions: Vec<String>,
     shape: Vec<u64>,
     assembly: Assembly,
+    tiling: Tiling,
     present: FileSet,
     hole: Option<Scalar>,
-}
-
-/// What one file adds to one region.
-#[derive(Debug, Clone)]
-struct PartRead {
-    file: FilePlace,
-    /// The elements of the file's own array, with its dimensions in the order of the target.
-    region: Region,
-    /// Where they go, from the start of the region that was asked for.
-    at: Vec<u64>,
-    /// How often they are repeated along the first dimension of the target.
-    repeat: u64,
 }
 
 impl JoinedSource {
@@ -155,73 +129,29 @@ impl JoinedSource {
         sources: Sources,
         plan: &VariablePlan,
         target: &Variable,
-        grid: ChunkGrid,
+        tiling: Tiling,
     ) -> Self {
-        let mut starts = vec![0];
-        starts.extend(sources.pieces.iter().scan(0, |end, piece| {
-            *end += piece.length;
-            Some(*end)
-        }));
+        let source_chunks = plan.source_chunk_shape.as_deref();
         let facts = SourceFacts {
             dtype: target.dtype,
-            grid,
+            grid: tiling.grid(target, source_chunks, plan.assembly.is_whole()),
             is_random_access: false,
             codecs: Vec::new(),
             encoded_ratio: 1.0,
             recode_bytes: 0,
             fill: Scalar::zero(target.dtype),
         };
-        let assembly = plan.assembly.clone();
         let parts = Parts {
             sources,
             variable: target.name.clone(),
-            dimensions: target.dimensions[assembly.own_offset()..].to_vec(),
+            dimensions: target.dimensions[tiling.repeated_count()..].to_vec(),
             shape: target.shape.clone(),
-            assembly,
+            assembly: plan.assembly.clone(),
+            tiling,
             present: plan.files.clone(),
             hole: plan.hole.clone(),
         };
-        Self { parts: Arc::new(parts), starts, facts }
-    }
-
-    fn reads(&self, region: &Region) -> Vec<PartRead> {
-        match self.parts.assembly {
-            Assembly::One { file } => {
-                let at = vec![0; region.rank()];
-                vec![PartRead { file, region: region.clone(), at, repeat: 1 }]
-            }
-            Assembly::Along { axis, .. } => self.reads_along(region, axis, false),
-            Assembly::Repeated { .. } => self.reads_along(region, 0, true),
-        }
-    }
-
-    fn reads_along(&self, region: &Region, axis: usize, is_repeated: bool) -> Vec<PartRead> {
-        let wanted = region.range(axis);
-        let first = self.starts.partition_point(|&start| start <= wanted.start).saturating_sub(1);
-        let pieces = &self.parts.sources.pieces;
-        let places = (first..pieces.len()).take_while(|&it| self.starts[it] < wanted.end);
-        let reads = places.filter_map(|place| {
-            let (start, end) = (self.starts[place], self.starts[place + 1]);
-            let (from, to) = (wanted.start.max(start), wanted.end.min(end));
-            if from >= to {
-                return None;
-            }
-            let mut at = vec![0; region.rank()];
-            at[axis] = from - wanted.start;
-            let ranges = region.ranges().enumerate();
-            let own: Vec<_> = if is_repeated {
-                ranges.skip(1).map(|(_, range)| range).collect()
-            } else {
-                let first = pieces[place].start;
-                let own = from - start + first..to - start + first;
-                let shift = |(it, range)| if it == axis { own.clone() } else { range };
-                ranges.map(shift).collect()
-            };
-            let repeat = if is_repeated { to - from } else { 1 };
-            let file = pieces[place].file;
-            Some(PartRead { file, region: Region::new(own), at, repeat })
-        });
-        reads.collect()
+        Self { parts: Arc::new(parts), facts }
     }
 }
 
@@ -233,16 +163,15 @@ impl ArraySource for JoinedSource {
     fn fetch(&self, regions: &[Region]) -> Result<Box<dyn Fetched>> {
         let reads = regions.iter().enumerate();
         let reads = reads.flat_map(|(place, region)| {
-            self.reads(region).into_iter().map(move |read| (place, read))
+            self.parts.tiling.parts(region).into_iter().map(move |read| (place, read))
         });
-        let reads: Vec<(usize, PartRead)> = reads.collect();
+        let reads: Vec<(usize, Part)> = reads.collect();
         let openers = self.parts.sources.files.openers()?;
         let openings =
             reads.chunks(reads.len().div_ceil(openers.thread_count()).max(1)).map(|reads| {
                 let (parts, reads) = (Arc::clone(&self.parts), reads.to_vec());
                 openers.begin(move || {
-                    let fetch =
-                        |(place, read): &(usize, PartRead)| Ok((*place, parts.fetch(read)?));
+                    let fetch = |(place, read): &(usize, Part)| Ok((*place, parts.fetch(read)?));
                     reads.iter().map(fetch).collect()
                 })
             });
@@ -251,15 +180,18 @@ impl ArraySource for JoinedSource {
 }
 
 impl Parts {
-    fn fetch(&self, read: &PartRead) -> Result<FetchedPart> {
-        if let Some(hole) = self.hole.clone().filter(|_| !self.present.contains(read.file)) {
-            return Ok(FetchedPart::Hole { value: hole, read: read.clone() });
-        }
-        let location = self.sources.files.location(read.file);
+    fn fetch(&self, read: &Part) -> Result<FetchedPart> {
+        let place = read.file.filter(|&file| self.hole.is_none() || self.present.contains(file));
+        let Some(place) = place else {
+            let hole = self.hole.clone();
+            let value = hole.ok_or_else(|| Error::internal("a hole that nothing is said for"))?;
+            return Ok(FetchedPart::Hole { value, read: read.clone() });
+        };
+        let location = self.sources.files.location(place);
         let fetch = || {
-            let file = self.sources.files.get(read.file)?;
+            let file = self.sources.files.get(place)?;
             let turn = self.turn(file.as_ref())?;
-            self.check_shape(file.as_ref(), read.file, &turn)?;
+            self.check_shape(file.as_ref(), place, &turn)?;
             let array = file.array(&self.variable)?;
             let source = array.facts();
             let recode = self.assembly.recode();
@@ -300,12 +232,9 @@ impl Parts {
 
     /// A file that has another shape than when it was scanned would be read at wrong places.
     fn check_shape(&self, file: &dyn DatasetSource, place: FilePlace, turn: &Turn) -> Result<()> {
-        let mut scanned = self.shape.clone();
-        match self.assembly {
-            Assembly::One { .. } => {}
-            Assembly::Along { axis, .. } => scanned[axis] = self.sources.lengths[place as usize],
-            Assembly::Repeated { .. } => drop(scanned.remove(0)),
-        }
+        let (place, count) = (place as usize, self.sources.dim_count);
+        let lengths = &self.sources.lengths[place * count..(place + 1) * count];
+        let scanned = self.tiling.file_shape(&self.shape, lengths);
         let now = turn.to_target(&file.dataset().expect_variable(&self.variable)?.shape);
         if now == scanned {
             return Ok(());
@@ -346,7 +275,7 @@ impl Turn {
 
 enum FetchedPart {
     Stored(Box<StoredPart>),
-    Hole { value: Scalar, read: PartRead },
+    Hole { value: Scalar, read: Part },
 }
 
 struct StoredPart {
@@ -356,7 +285,7 @@ struct StoredPart {
     region: Region,
     reader: Option<Reader>,
     turn: Turn,
-    read: PartRead,
+    read: Part,
 }
 
 /// Parts of regions, each with the place of its region, as far as their files are open.
@@ -378,17 +307,13 @@ impl FetchedPart {
         match self {
             Self::Stored(part) => part.decode(place),
             Self::Hole { value, read } => {
-                let mut extent = read.region.shape();
-                if extent.len() < place.at.len() {
-                    extent.insert(0, read.repeat);
-                }
-                place.into.fill(&read.origin(place), &extent, &value)
+                place.into.fill(&read.origin(place), &read.extent, &value)
             }
         }
     }
 }
 
-impl PartRead {
+impl Part {
     /// Where the elements go in the buffer.
     fn origin(&self, place: &Placement<'_>) -> Vec<u64> {
         place.at.iter().zip(&self.at).map(|(a, b)| a + b).collect()
@@ -400,7 +325,6 @@ impl StoredPart {
         let origin = self.read.origin(place);
         let is_direct = self.reader.is_none()
             && !self.turn.is_needed()
-            && self.read.repeat == 1
             && self.source_dtype == place.into.dtype()
             && origin.len() == self.read.region.rank();
         if is_direct {
@@ -420,15 +344,20 @@ impl StoredPart {
             let fetched = self.turn.to_target(&self.region.start());
             chunk = chunk.slice(&self.read.region.relative_to(&fetched))?;
         }
-        if self.read.repeat == 1 && origin.len() == chunk.shape().len() {
+        let repeated_count = origin.len() - chunk.shape().len();
+        if repeated_count == 0 {
             return place.into.write(&origin, &chunk, &Region::whole(chunk.shape()));
         }
-        // One value of a file stands for each of its elements along the first dimension.
-        let row =
-            Chunk::new(chunk.dtype(), [&[1], chunk.shape()].concat(), chunk.payload().clone())?;
-        (0..self.read.repeat).try_for_each(|step| {
+        // One value of a file stands for each of its elements along dimensions that it lacks.
+        let shape = [&vec![1; repeated_count], chunk.shape()].concat();
+        let row = Chunk::new(chunk.dtype(), shape, chunk.payload().clone())?;
+        let repeats =
+            ChunkGrid::regular(&self.read.extent[..repeated_count], &vec![1; repeated_count]);
+        (0..repeats.chunk_count()).try_for_each(|step| {
             let mut origin = origin.clone();
-            origin[0] += step;
+            for (at, more) in origin.iter_mut().zip(repeats.index_of(step)) {
+                *at += more;
+            }
             place.into.write(&origin, &row, &Region::whole(row.shape()))
         })
     }

@@ -8,6 +8,7 @@ use chunks::{ByteSize, ChunkSpec};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
 
+use crate::attributes::of_store;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
 use crate::options::{AttributePolicy, BakeOptions, StaticPolicy, ZarrVersion};
 use crate::recode::{Recode, choose_recodes};
@@ -39,7 +40,9 @@ impl Template {
     ) -> Result<Self> {
         let encodings = choose_encodings(schema, checked)?;
         let concat_length: u64 = checked.pieces.iter().map(|piece| piece.length).sum();
+        let of_grid = |name: &str| checked.grid.as_ref().and_then(|grid| grid.length(name));
         let length = |name: &str| match concat {
+            _ if of_grid(name).is_some() => of_grid(name).unwrap_or_default(),
             Some(concat) if concat == name => concat_length,
             _ => schema.dimensions.get(name).map_or(0, |dimension| *dimension.first()),
         };
@@ -52,6 +55,8 @@ impl Template {
             if *role == Role::Repeated {
                 dimensions.insert(0, concat.unwrap_or_default().to_owned());
             }
+            let repeated = checked.grid.as_ref().map(|grid| grid.repeated(name));
+            dimensions.splice(0..0, repeated.into_iter().flatten());
             let encoding = encodings.get(name);
             let is_static = matches!(role, Role::Static(_));
             let taken = match options.attributes {
@@ -67,7 +72,7 @@ impl Template {
                 (dtype, fill) = (recode.dtype(), recode.fill());
             }
             let time = written_anew(schema, &encodings, name, &common);
-            let has_holes = !is_static && variable.has_holes(schema);
+            let has_holes = !is_static && checked.has_holes(schema, name, variable);
             let mut attributes = timed_attributes(common, variable, encoding, time, has_holes);
             if encoding.is_some() {
                 (dtype, fill) = (DType::Int64, None);
@@ -86,10 +91,7 @@ impl Template {
             variables.push(variable);
         }
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
-        let file_count = schema.files.len() as u32;
-        let is_first = options.attributes == AttributePolicy::First;
-        let is_kept = |_: &str, it: &Attribute| is_first || is_agreed(it, file_count);
-        let attributes = agreed(&schema.attributes, is_kept, lost);
+        let attributes = of_store(schema, options.attributes, lost);
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
         let dataset = Dataset { dimensions, variables, attributes, groups, warnings };

@@ -31,9 +31,10 @@ mod generate_sequence;
 pub use co_group_by_key::CoGroupByKey;
 pub use combine::{
     All, Any, ApproximateDistinct, ByKey, ByTimeGlobally, ByTimePerKey, Count, CountPerElement,
-    Earliest, ExactQuantiles, Histogram, HistogramCounts, Latest, Max, Mean, Min, Natural, OfField,
-    Quantiles, Ranking, Sample, SampleAny, SingleInputTupleCombineFn, StdDev, Sum, ToList, ToSet,
-    Top, TupleCombineFn, ValueSet, ValueSetCoder, Variance,
+    Earliest, ExactQuantiles, Histogram, HistogramCounts, IntegerExtent, Latest, Max, Mean, Min,
+    MinMaxCount, Natural, OfField, Quantiles, Ranking, Sample, SampleAny,
+    SingleInputTupleCombineFn, StdDev, Sum, ToList, ToSet, Top, TupleCombineFn, ValueSet,
+    ValueSetCoder, Variance,
 };
 pub use combine_grouped::CombineGroupedValues;
 pub use dataflow::primitives::HotKeyFanout;

@@ -213,6 +213,7 @@ impl StoreAxis {
             version: SourceVersion::default(),
             concat_length: self.length,
             axis: None,
+            further: Vec::new(),
         };
         let files = [(*place, schema.files[place].clone()), (STORE_PLACE, store)];
         let both = Schema { files: files.into(), ..Schema::default() };

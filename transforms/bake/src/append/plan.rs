@@ -20,10 +20,10 @@ use crate::open::open_prepared;
 use crate::options::BakeOptions;
 use crate::order::Piece;
 use crate::plan::{BakePlan, SourceFile, VariablePlan};
-use crate::prepare::Step;
 use crate::recode::Recode;
 use crate::schema::{AxisPoint, Schema};
-use crate::source::{JoinedSource, Sources, grid_of};
+use crate::source::{JoinedSource, Sources};
+use crate::tiling::Lane;
 
 /// What an append adds to a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ impl BakePlan {
         let new = axis.compare(schema, &checked.pieces, &options)?;
         let new_length = axis.length + new.points.len() as u64;
         let target = ZarrAppend::open(&source, dimension, new_length)?;
-        check_times(&appended, &new, &axis, (sources, &options.steps), store)?;
+        check_times(&appended, &new, &axis, (sources, &options), store)?;
         let append = Append {
             dimension: dimension.to_owned(),
             old_length: axis.length,
@@ -120,11 +120,7 @@ impl BakePlan {
         for variable in appended.into_iter().filter(|_| !new.pieces.is_empty()) {
             variables.push(variable_plan(variable, &append, &target, &new.pieces, machine)?);
         }
-        let files = schema.files.values().map(|file| SourceFile {
-            location: file.location.clone(),
-            version: file.version,
-            concat_length: file.concat_length,
-        });
+        let files = schema.files.values().map(SourceFile::of);
         let warnings = schema.warnings.keys().chain(&checked.notes).chain(&new.notes);
         Ok(Self {
             version: crate::plan::PLAN_VERSION,
@@ -133,6 +129,7 @@ impl BakePlan {
             concat: Some(dimension.to_owned()),
             files: files.collect(),
             pieces: new.pieces,
+            lanes: Vec::new(),
             template: target.dataset().clone(),
             variables,
             warnings: warnings.cloned().collect(),
@@ -163,23 +160,18 @@ impl BakePlan {
         }
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let steps = self.options.steps.clone();
-        let files = OpenFiles::new(files, steps, store.clone(), open_files_bytes);
-        let pieces: Arc<[Piece]> = self.pieces.clone().into();
+        let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
+        let lane = Lane::from(self.pieces.as_slice());
         let lengths: Arc<[u64]> = self.files.iter().map(|file| file.concat_length).collect();
         let (mut copies, mut unit_offsets) = (Vec::new(), BTreeMap::new());
         for variable in &self.variables {
             let whole = self.template.expect_variable(&variable.name)?;
             let part = append.new_part(whole);
-            let source_chunks = variable.source_chunk_shape.as_deref();
-            let grid = grid_of(&variable.assembly, &part, source_chunks, &pieces);
-            let files = Sources {
-                files: files.clone(),
-                lengths: Arc::clone(&lengths),
-                pieces: Arc::clone(&pieces),
-            };
+            let tiling = variable.assembly.tiling(part.shape.len(), &lane, &[]);
+            let files =
+                Sources { files: files.clone(), lengths: Arc::clone(&lengths), dim_count: 1 };
             let new: Arc<dyn ArraySource> =
-                Arc::new(JoinedSource::new(files, variable, &part, grid));
+                Arc::new(JoinedSource::new(files, variable, &part, tiling));
             let old = source.array(&variable.name)?;
             let window = append.window(whole)?;
             unit_offsets.insert(variable.name.clone(), window.unit_offset());
@@ -200,7 +192,7 @@ fn check_times(
     appended: &[Appended],
     new: &NewElements,
     axis: &StoreAxis,
-    (sources, steps): (&[Location], &[Step]),
+    (sources, options): (&[Location], &BakeOptions),
     store: &StoreOptions,
 ) -> Result<()> {
     for variable in appended {
@@ -230,7 +222,7 @@ fn check_times(
         for file in files.into_iter().filter(|file| variable.files.contains(*file)) {
             let location = &sources[file as usize];
             let read = || {
-                let opened = open_prepared(location, steps, store)?;
+                let opened = open_prepared(location, file, options, store)?;
                 let reader =
                     Recode::Stored(times.clone()).reader(opened.as_ref(), &variable.name)?;
                 let array = opened.array(&variable.name)?;
@@ -253,9 +245,10 @@ fn variable_plan(
     let whole = target.dataset().expect_variable(&name)?;
     let part = append.new_part(whole);
     let is_recoded = assembly.recode().is_some() || source_chunk_shape.is_none();
+    let tiling = assembly.tiling(part.shape.len(), &Lane::from(pieces), &[]);
     let facts = SourceFacts {
         dtype: whole.dtype,
-        grid: grid_of(&assembly, &part, source_chunk_shape.as_deref(), pieces),
+        grid: tiling.grid(&part, source_chunk_shape.as_deref(), assembly.is_whole()),
         is_random_access: false,
         codecs: Vec::new(),
         encoded_ratio,

@@ -6,10 +6,12 @@ mod statics;
 use chunks::{ByteSize, ChunkSpec};
 use serde::{Deserialize, Serialize};
 
+use crate::pattern::FilePattern;
 use crate::prepare::Step;
 
 pub use policy::{
-    AttributePolicy, GapPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
+    AttributePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
+    PresencePolicy,
 };
 pub use statics::StaticPolicy;
 
@@ -18,6 +20,9 @@ pub use statics::StaticPolicy;
 /// All of it is part of the plan's identity: other options, other bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BakeOptions {
+    /// How files lie, where they are more than a list: the sources are its files, in its order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<FilePattern>,
     /// What is changed in every file before anything else.
     #[serde(default)]
     pub steps: Vec<Step>,
@@ -45,6 +50,9 @@ pub struct BakeOptions {
     /// What becomes of steps that are missing along the concat dimension.
     #[serde(default)]
     pub gaps: GapPolicy,
+    /// What becomes of files of a merge dimension whose elements along a concat dimension differ.
+    #[serde(default)]
+    pub join: JoinPolicy,
     /// Lengths of chunks.
     pub chunks: ChunkSpec,
     /// Lengths of shards; none if empty.
@@ -63,6 +71,7 @@ const CHUNK_SIZE: ByteSize = ByteSize(32 << 20);
 impl Default for BakeOptions {
     fn default() -> Self {
         Self {
+            pattern: None,
             steps: Vec::new(),
             concat: None,
             variables: Vec::new(),
@@ -73,6 +82,7 @@ impl Default for BakeOptions {
             attributes: AttributePolicy::default(),
             overlap: OverlapPolicy::default(),
             gaps: GapPolicy::default(),
+            join: JoinPolicy::default(),
             chunks: ChunkSpec::default(),
             shards: ChunkSpec::default(),
             chunk_size: CHUNK_SIZE,

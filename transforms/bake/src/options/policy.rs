@@ -84,6 +84,12 @@ policy! {
         DropConflicts = "drop-conflicts",
         /// What the first file that has it says is taken.
         First = "first",
+        /// Of an attribute of the files themselves, what all say is listed; of one of a variable,
+        /// it is left out.
+        List = "list",
+        /// The same is left out, but of what files say of their extent, such as
+        /// `time_coverage_start` and `geospatial_lat_max`, the least or the greatest is taken.
+        Coverage = "coverage",
         /// It is refused.
         Error = "error",
     }
@@ -120,6 +126,18 @@ policy! {
         Report = "report",
         /// They are refused.
         Error = "error",
+    }
+}
+
+policy! {
+    /// What becomes of files of a merge dimension whose elements along a concat dimension differ.
+    JoinPolicy for "files of a merge dimension that differ" {
+        /// They are refused.
+        Error = "error",
+        /// Elements that all of them have are taken.
+        Inner = "inner",
+        /// Elements that any of them has are taken; variables of others are filled there.
+        Outer = "outer",
     }
 }
 

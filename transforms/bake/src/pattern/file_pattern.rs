@@ -301,6 +301,14 @@ impl FilePattern {
         Location::parse(&self.secrets.add_to(&self.url_at(number)?)?)
     }
 
+    /// The place of every file, in order; nothing is made before it is asked for.
+    ///
+    /// # Errors
+    /// Each as [`FilePattern::location`].
+    pub fn locations(&self) -> impl Iterator<Item = Result<Location>> + '_ {
+        (0..self.len).map(|number| self.location(number))
+    }
+
     /// The key of an index along a dimension: the value of the new coordinate where the dimension
     /// is made from keys, the set of variables where it merges.
     ///

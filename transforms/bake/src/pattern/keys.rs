@@ -159,7 +159,7 @@ fn check_list<K: Ord + fmt::Display>(keys: &[K]) -> Result<()> {
 }
 
 /// The error for a pattern that cannot be.
-pub(super) fn invalid(message: impl AsRef<str>) -> Error {
+pub(crate) fn invalid(message: impl AsRef<str>) -> Error {
     Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message)
 }
 

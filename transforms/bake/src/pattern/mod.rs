@@ -42,6 +42,7 @@ pub use dim::{CombineDim, CombineOp, Selection};
 pub use file_pattern::FilePattern;
 pub use hash_chain::Resumption;
 pub use index::{FileStarts, Index, IndexedPosition, Place, Position};
+pub(crate) use keys::invalid;
 pub use keys::{Key, Keys};
 pub use secrets::QuerySecrets;
 pub use url_template::UrlTemplate;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::PACKING_ATTRIBUTES;
 use crate::prepare::attribute::GivenAttribute;
+use crate::prepare::key::NewCoordinate;
 use crate::prepare::mapped::{Mapping, ValueMap};
 use crate::prepare::source::Change;
 use crate::prepare::subset::{Bound, range_of};
@@ -139,7 +140,10 @@ impl Step {
                 let kept = places.start.max(values.start)..places.end.min(values.end);
                 subset(dim, kept, &mut change)?;
             }
-            Self::Expand { dim, value } => expand(dataset, dim, *value, &mut change)?,
+            Self::Expand { dim, value } => {
+                let value = value.map(|value| NewCoordinate::of(Scalar::of(value)));
+                expand(dataset, dim, value, &mut change)?;
+            }
             Self::SetCoords { vars } => {
                 expect_all(dataset, vars)?;
                 set_coords(&mut change.dataset, vars);
@@ -241,7 +245,16 @@ fn subset(dim: &str, kept: std::ops::Range<u64>, change: &mut Change) -> Result<
     Ok(())
 }
 
-fn expand(dataset: &Dataset, dim: &str, value: Option<f64>, change: &mut Change) -> Result<()> {
+/// Gives every variable that is no coordinate a new first dimension of one element.
+///
+/// # Errors
+/// A name that is taken, or nothing that could become the coordinate.
+pub(super) fn expand(
+    dataset: &Dataset,
+    dim: &str,
+    value: Option<NewCoordinate>,
+    change: &mut Change,
+) -> Result<()> {
     let refuse = |message: String, mend: &str| {
         let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
         Err(error.mend(mend))
@@ -251,18 +264,18 @@ fn expand(dataset: &Dataset, dim: &str, value: Option<f64>, change: &mut Change)
     }
     match (dataset.variable(dim), value) {
         (Some(scalar), None) if scalar.shape.is_empty() => {}
-        (None, Some(value)) => {
+        (None, Some(NewCoordinate { value, attributes })) => {
             let coordinate = Variable {
                 name: dim.to_owned(),
                 dimensions: Vec::new(),
                 shape: Vec::new(),
-                dtype: DType::Float64,
+                dtype: value.dtype(),
                 fill: None,
-                attributes: array::Attributes::default(),
+                attributes,
                 storage: Storage::default(),
             };
             change.dataset.variables.insert(0, coordinate);
-            change.constants.insert(dim.to_owned(), Scalar::of(value));
+            change.constants.insert(dim.to_owned(), value);
         }
         (Some(_), _) => {
             return refuse(

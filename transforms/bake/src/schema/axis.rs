@@ -2,6 +2,7 @@
 
 use cf::{Calendar, Instants};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::Xxh3;
 
 /// One value of a coordinate, so that values of different files can be compared.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub(crate) struct AxisSummary {
     pub(crate) turns_at: Option<u64>,
     /// The first place without a value.
     pub(crate) missing_at: Option<u64>,
+    /// The digest of all values, by which files are told apart.
+    pub(crate) digest: u128,
     /// All values, where it was asked for them.
     pub(crate) values: Vec<AxisPoint>,
 }
@@ -46,6 +49,14 @@ impl AxisPoint {
             (Self::Instant(a), Self::Instant(b)) => Some(Self::Instant(a - b)),
             (Self::Number(a), Self::Number(b)) => Some(Self::Number(a - b)),
             _ => None,
+        }
+    }
+
+    fn hash_into(self, hasher: &mut Xxh3) {
+        match self {
+            Self::Instant(instant) => hasher.update(&instant.to_le_bytes()),
+            // Both zeros are one value.
+            Self::Number(number) => hasher.update(&(number + 0.0).to_le_bytes()),
         }
     }
 
@@ -122,7 +133,9 @@ impl AxisSummary {
         keeps_values: bool,
     ) -> Option<Self> {
         let mut summary: Option<Self> = None;
+        let mut hasher = Xxh3::new();
         for (place, point) in points.enumerate() {
+            point.map_or(AxisPoint::Number(f64::NAN), |it| it).hash_into(&mut hasher);
             let Some(point) = point else {
                 let zero = AxisPoint::Number(f64::NAN);
                 let summary = summary.get_or_insert(Self::new(zero, calendar));
@@ -137,12 +150,15 @@ impl AxisSummary {
                 summary.values.push(point);
             }
         }
+        if let Some(summary) = &mut summary {
+            summary.digest = hasher.digest128();
+        }
         summary
     }
 
     fn new(first: AxisPoint, calendar: Option<Calendar>) -> Self {
-        let (step, turns_at, missing_at, values) = (None, None, None, Vec::new());
-        Self { calendar, first, last: first, step, turns_at, missing_at, values }
+        let (step, turns_at, missing_at, digest, values) = (None, None, None, 0, Vec::new());
+        Self { calendar, first, last: first, step, turns_at, missing_at, digest, values }
     }
 
     fn push(&mut self, place: u64, point: AxisPoint) {

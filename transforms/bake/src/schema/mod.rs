@@ -5,6 +5,7 @@
 //! whatever contradicts can be named with two files.
 
 mod axis;
+mod coverage;
 mod reduction;
 mod spread;
 mod variable;
@@ -13,7 +14,7 @@ mod variants;
 pub(crate) use axis::{AxisPoint, AxisSummary};
 pub use reduction::Schema;
 pub(crate) use reduction::{
-    FilePlace, FileSummary, VariableFindings, attributes_of, has_dimension,
+    FilePlace, FileSummary, FurtherAxis, VariableFindings, attributes_of, has_dimension,
 };
 pub(crate) use spread::Spread;
 pub(crate) use variable::{BOUNDS, VariableSchema};

@@ -98,6 +98,8 @@ impl MadeFile {
         };
         if let Some(note) = self.note {
             dataset.attributes.set("note", note);
+            dataset.attributes.set("time_coverage_end", note);
+            dataset.attributes.set("geospatial_lat_min", Scalar::of(self.length as f64));
             dataset.warnings.push(note.to_owned());
             dataset.groups.push(note.to_owned());
         }
@@ -108,7 +110,15 @@ impl MadeFile {
         let span = instants.as_ref().map(TimeSpan::of);
         let found = |digest: Option<u128>, span| {
             let values = digest.map(|it| vec![it as f64, -1.0]);
-            VariableFindings { digest, values, span, encoded_ratio: self.encoded_ratio }
+            let tile = digest.map(|it| (self.length as u32, it));
+            VariableFindings {
+                digest,
+                tile,
+                rows: tile.map(|(tile, _)| vec![tile.into(); 3]),
+                values,
+                span,
+                encoded_ratio: self.encoded_ratio,
+            }
         };
         let findings = [
             ("time".to_owned(), found(None, span.clone())),
@@ -120,8 +130,11 @@ impl MadeFile {
             version: SourceVersion { size_bytes: self.length, modified_ms: -1 },
             concat_length: 1,
             axis: instants.as_ref().and_then(|it| AxisSummary::of_instants(it, true)),
+            further: vec![FurtherAxis { length: self.length, axis: None }],
         };
-        Schema::of_file(place, summary, &dataset, Some("time"), &findings.into())
+        Schema::of_file(place, summary, &dataset, &["time".to_owned()], &findings.into())
+            .with_listed(place)
+            .with_unknown(self.note.iter().map(|note| (1, (*note).to_owned())).collect())
     }
 }
 

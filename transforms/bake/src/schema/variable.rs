@@ -33,6 +33,12 @@ pub(crate) struct VariableSchema {
     pub(crate) time: Variants<Option<(String, String)>>,
     /// Digests of the elements, where the concat dimension is missing.
     pub(crate) digest: Option<Variants<u128>>,
+    /// Digests of what the elements mean, by tile, where files of a grid should share them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tiles: Option<BTreeMap<u32, Variants<u128>>>,
+    /// Digests of each element along the concat dimension, by file, where files may have others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rows: Option<BTreeMap<FilePlace, Vec<u64>>>,
     /// How far the values of files lie apart, where that is asked.
     pub(crate) spread: Option<Spread>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
@@ -74,6 +80,8 @@ impl VariableSchema {
             packing: Variants::of(packing, place),
             time: Variants::of(written_time(dataset, variable), place),
             digest: found.digest.map(|digest| Variants::of(digest, place)),
+            tiles: found.tile.map(|(tile, digest)| [(tile, Variants::of(digest, place))].into()),
+            rows: found.rows.map(|rows| [(place, rows)].into()),
             spread: found.values.map(Spread::of),
             attributes: attributes_of(variable.attributes.iter(), place),
             spans: found.span.map(|span| [(span.calendar(), (place, span))].into()),
@@ -103,6 +111,20 @@ impl VariableSchema {
                 Some(known)
             }
             // A file in which it has the concat dimension: the dimensions contradict anyway.
+            _ => None,
+        };
+        self.tiles = match (self.tiles.take(), other.tiles) {
+            (Some(mut known), Some(more)) => {
+                merge_maps(&mut known, more, Variants::merge);
+                Some(known)
+            }
+            _ => None,
+        };
+        self.rows = match (self.rows.take(), other.rows) {
+            (Some(mut known), Some(more)) => {
+                known.extend(more);
+                Some(known)
+            }
             _ => None,
         };
         self.spread = match (self.spread.take(), other.spread) {

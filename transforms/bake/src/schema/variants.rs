@@ -122,22 +122,31 @@ impl FileSet {
         Self(vec![(file, file)])
     }
 
-    /// Adds other files.
+    /// Adds other files. Cost: O(ranges), and O(1) where all others come later.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.0.extend(other.0);
-        self.0.sort_unstable();
-        let mut joined: Vec<(FilePlace, FilePlace)> = Vec::with_capacity(self.0.len());
-        for (start, end) in std::mem::take(&mut self.0) {
-            match joined.last_mut() {
-                Some(last) if start <= last.1.saturating_add(1) => last.1 = last.1.max(end),
-                _ => joined.push((start, end)),
-            }
+        let ends_before =
+            |last: &(FilePlace, FilePlace)| other.0.first().is_some_and(|first| last.1 < first.0);
+        if !self.0.last().is_none_or(ends_before) {
+            self.0.extend(other.0);
+            self.0.sort_unstable();
+            let all = std::mem::take(&mut self.0);
+            all.into_iter().for_each(|range| self.push(range));
+            return;
         }
-        self.0 = joined;
+        other.0.into_iter().for_each(|range| self.push(range));
     }
 
-    /// Whether it holds this file.
+    /// Adds files of which none comes before the first of the last range.
+    fn push(&mut self, (start, end): (FilePlace, FilePlace)) {
+        match self.0.last_mut() {
+            Some(last) if start <= last.1.saturating_add(1) => last.1 = last.1.max(end),
+            _ => self.0.push((start, end)),
+        }
+    }
+
+    /// Whether it holds this file. Cost: O(log ranges).
     pub(crate) fn contains(&self, file: FilePlace) -> bool {
-        self.0.iter().any(|&(start, end)| (start..=end).contains(&file))
+        let after = self.0.partition_point(|&(start, _)| start <= file);
+        after > 0 && file <= self.0[after - 1].1
     }
 }

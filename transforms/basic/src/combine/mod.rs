@@ -5,6 +5,7 @@
 
 mod count;
 mod extremes;
+mod min_max_count;
 mod sum;
 
 mod mean;
@@ -35,6 +36,7 @@ pub use extremes::{Max, Min};
 pub use histogram::{Histogram, HistogramCounts};
 pub use logical::{All, Any};
 pub use mean::Mean;
+pub use min_max_count::{IntegerExtent, MinMaxCount};
 pub use quantiles::Quantiles;
 pub use sample::{Sample, SampleAny};
 pub use sum::Sum;
