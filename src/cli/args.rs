@@ -103,7 +103,8 @@ pub(crate) struct BakeArgs {
     #[arg(long = "static", value_name = "POLICY")]
     pub(crate) statics: Option<String>,
 
-    /// What becomes of sources that are not there: error, skip (the store names them) [default: error]
+    /// What becomes of sources that are not there: error, skip (the store names them), fill (the
+    /// same, and gaps are filled) [default: error]
     #[arg(long, value_name = "POLICY")]
     pub(crate) missing_files: Option<String>,
 
@@ -113,7 +114,7 @@ pub(crate) struct BakeArgs {
     pub(crate) missing_vars: Option<String>,
 
     /// What becomes of variables that files pack or type differently: decode (they are unpacked),
-    /// error [default: decode]
+    /// repack (packed with one scale and offset, which loses a little), error [default: decode]
     #[arg(long, value_name = "POLICY")]
     pub(crate) packing: Option<String>,
 
@@ -127,7 +128,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) overlap: Option<String>,
 
-    /// What becomes of steps that are missing between files: report, error [default: report]
+    /// What becomes of steps that are missing between files: report, error, fill (the coordinate
+    /// goes on, variables are filled) [default: report]
     #[arg(long, value_name = "POLICY")]
     pub(crate) gaps: Option<String>,
 
@@ -141,6 +143,10 @@ pub(crate) struct BakeArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
+    #[arg(long, conflicts_with = "append")]
+    pub(crate) keep_going: bool,
 
     /// Appends along this dimension to the store that is there: what it has is skipped
     #[arg(long, value_name = "DIM")]

@@ -10,23 +10,24 @@ use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
 use serde_json::json;
 
 use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs, RunArgs};
-use crate::cli::out::Out;
+use crate::cli::exit::Finished;
+use crate::cli::out::{Out, error_json};
 use crate::cli::progress::Display;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
 
 /// Bakes files into one store.
-pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<()> {
+pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
     write("bake", &bake_job(args, signals)?, &args.run, out)
 }
 
 /// Writes a store anew with other chunks.
-pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<()> {
+pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<Finished> {
     write("rechunk", &rechunk_job(args, signals)?, &args.run, out)
 }
 
 /// Says what a bake or a rechunk would do.
-pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<()> {
+pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<Finished> {
     match &args.job {
         Some(PlanCommand::Rechunk(args)) => {
             show("rechunk", &rechunk_job(args, signals)?, &args.run, out)
@@ -65,7 +66,7 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     given(&mut options.join, args.join.as_deref())?;
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
-    let bake = bake.with_resume(args.resume);
+    let bake = bake.with_resume(args.resume).with_keep_going(args.keep_going);
     let Some(dimension) = &args.append else { return Ok(bake) };
     check_no_layout(&args.layout)?;
     Ok(bake.with_append(dimension))
@@ -148,13 +149,16 @@ pub(crate) fn with_run(mut bake: Bake, run: &RunArgs) -> Result<Bake> {
 
 fn scan(bake: &Bake, run: &RunArgs, out: &Out) -> Result<ScannedBake> {
     let scanned = bake.scan(&Display::new("scan", run.progress))?;
+    for why in &scanned.unreadable {
+        out.report(why);
+    }
     for warning in &scanned.plan.warnings {
         out.warning(warning);
     }
     Ok(scanned)
 }
 
-fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
+fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<Finished> {
     let began = Instant::now();
     let scanned = scan(bake, run, out)?;
     let report = scanned.write(&Display::new(title, run.progress))?;
@@ -162,7 +166,8 @@ fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<(
         out.warning(note);
     }
     let seconds = began.elapsed().as_secs_f64();
-    out.result(&finished_text(&report, seconds), &finished_json(&report, seconds))
+    out.result(&finished_text(&report, seconds), &finished_json(&report, seconds))?;
+    Ok(Finished::without(&report.unreadable))
 }
 
 /// What came of a run, in a line or two.
@@ -223,19 +228,31 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "peak_accounted_bytes": report.peak_bytes,
         "seconds": seconds,
         "warnings": report.plan.warnings,
+        "unreadable": unreadable_json(&report.unreadable),
         "plan": report.plan,
     })
 }
 
-fn show(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
+/// Why sources were left out.
+fn unreadable_json(errors: &[Error]) -> Vec<serde_json::Value> {
+    errors.iter().map(|why| error_json(why, Finished::Partly.exit_code())).collect()
+}
+
+fn show(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<Finished> {
     let scanned = scan(bake, run, out)?;
     let stages = scanned.explain()?;
     let plan = &scanned.plan;
     let text = plan_text(title, plan, &stages);
     out.result(
         &text,
-        &json!({ "v": 1, "stages": stages.lines().collect::<Vec<_>>(), "plan": plan }),
-    )
+        &json!({
+            "v": 1,
+            "stages": stages.lines().collect::<Vec<_>>(),
+            "plan": plan,
+            "unreadable": unreadable_json(&scanned.unreadable),
+        }),
+    )?;
+    Ok(Finished::without(&scanned.unreadable))
 }
 
 fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {

@@ -28,9 +28,15 @@ pub(crate) fn main() -> ExitCode {
     let signals = signals::watch();
     let outcome = match &cli.command {
         Command::Demo(args) => demo::demo(args, &out, &signals),
-        Command::Bake(args) => bake::bake(args, &out, &signals),
-        Command::Rechunk(args) => bake::rechunk(args, &out, &signals),
-        Command::Plan(args) => bake::plan(args, &out, &signals),
+        Command::Bake(args) => {
+            return exit::finished(bake::bake(args, &out, &signals), out, &signals);
+        }
+        Command::Rechunk(args) => {
+            return exit::finished(bake::rechunk(args, &out, &signals), out, &signals);
+        }
+        Command::Plan(args) => {
+            return exit::finished(bake::plan(args, &out, &signals), out, &signals);
+        }
         Command::Inspect(args) => inspect::inspect(args, &out),
         #[cfg(feature = "conformance")]
         Command::Runners(args) => {

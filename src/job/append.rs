@@ -34,6 +34,11 @@ impl Bake {
             let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
             return Err(error.mend("bake the grid anew, or append a list of files"));
         }
+        if self.options.fills_gaps() {
+            let message = "gaps are filled in a new store, and not where one is appended to";
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.mend("append with --gaps report or error"));
+        }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;

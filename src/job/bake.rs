@@ -21,6 +21,7 @@ use zarr::ZarrSource;
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough};
 use crate::job::place::Place;
+use crate::job::readable::Readable;
 use crate::job::run_store::RunStore;
 use crate::job::write::{BakeReport, ScannedBake};
 
@@ -38,6 +39,7 @@ pub struct Bake {
     pub(super) may_overwrite: bool,
     pub(super) append: Option<String>,
     pub(super) may_resume: bool,
+    pub(super) keeps_going: bool,
     pub(super) store: StoreOptions,
     pub(super) cancel: CancelToken,
 }
@@ -60,6 +62,7 @@ impl Bake {
             may_overwrite: false,
             append: None,
             may_resume: false,
+            keeps_going: false,
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
         })
@@ -132,6 +135,13 @@ impl Bake {
         self
     }
 
+    /// Leaves out files that cannot be scanned: all are named together, and the rest is baked.
+    #[must_use]
+    pub fn with_keep_going(mut self, keeps_going: bool) -> Self {
+        self.keeps_going = keeps_going;
+        self
+    }
+
     /// Reaches stores in this way.
     #[must_use]
     pub fn with_store(mut self, store: StoreOptions) -> Self {
@@ -165,8 +175,7 @@ impl Bake {
         }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
-        let concat = self.choose_concat(&sources)?;
-        let schema = self.reduce(&sources, concat.clone(), observer)?;
+        let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
         let machine = self.machine()?;
         let mut plan = BakePlan::new(
             &schema,
@@ -177,7 +186,9 @@ impl Bake {
             machine,
         )?;
         plan.note_missing(&missing);
-        Ok(ScannedBake::new(self.clone(), sources, plan))
+        plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
+        let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
+        Ok(ScannedBake::new(self.clone(), sources, plan).with_unreadable(unreadable))
     }
 
     /// The dimension along which the sources follow each other.
@@ -226,7 +237,7 @@ impl Bake {
                 Ok(found) => sources.extend(found),
                 Err(error)
                     if error.kind() == ErrorKind::NotFound
-                        && self.options.missing_files == MissingFilePolicy::Skip =>
+                        && self.options.missing_files != MissingFilePolicy::Error =>
                 {
                     missing.push(Location::parse(source)?);
                 }
@@ -244,7 +255,7 @@ impl Bake {
             return Ok(vec![location]);
         }
         let found = expand(source, &self.store)?;
-        if self.options.missing_files == MissingFilePolicy::Skip {
+        if self.options.missing_files != MissingFilePolicy::Error {
             // A URL stands for itself, whether or not there is something.
             found.iter().try_for_each(|it| ObjectFile::open(it, &self.store).map(drop))?;
         }
@@ -259,7 +270,8 @@ impl Bake {
     ) -> Result<Schema> {
         let places = 0..sources.len() as u32;
         let options = self.options.clone();
-        let mut scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
+        let scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
+        let mut scan = scan.with_keep_going(self.may_leave_out());
         if self.append.is_some() {
             scan = scan.with_comparison();
         }

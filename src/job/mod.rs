@@ -11,6 +11,7 @@ mod destination;
 mod memory;
 mod pattern;
 mod place;
+mod readable;
 mod recipe;
 mod recipe_pattern;
 mod resume;

@@ -29,6 +29,8 @@ pub struct ScannedBake {
     sources: Vec<Location>,
     /// What will be written, and how.
     pub plan: BakePlan,
+    /// Why sources were left out that cannot be read.
+    pub unreadable: Vec<Error>,
 }
 
 /// What a finished bake says.
@@ -50,13 +52,20 @@ pub struct BakeReport {
     pub peak_bytes: u64,
     /// What became of the request to resume, in a sentence, if there was one.
     pub resumed: Option<String>,
+    /// Why sources were left out that cannot be read.
+    pub unreadable: Vec<Error>,
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
 
 impl ScannedBake {
     pub(super) fn new(bake: Bake, sources: Vec<Location>, plan: BakePlan) -> Self {
-        Self { bake, sources, plan }
+        Self { bake, sources, plan, unreadable: Vec::new() }
+    }
+
+    pub(super) fn with_unreadable(mut self, unreadable: Vec<Error>) -> Self {
+        self.unreadable = unreadable;
+        self
     }
 
     /// The pipeline that writes, as text: its stages and edges.
@@ -213,6 +222,7 @@ impl ScannedBake {
             spilled_bytes: report.map_or(0, |report| report.shuffle.spilled_bytes),
             peak_bytes: report.map_or(0, |report| report.peak_bytes),
             resumed: resumed.map(|(note, _)| note),
+            unreadable: self.unreadable.clone(),
         }
     }
 }

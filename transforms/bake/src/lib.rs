@@ -33,6 +33,8 @@ mod tiling;
 
 mod check;
 mod gaps;
+
+mod filled;
 mod grid;
 mod order;
 mod plan;
@@ -55,6 +57,7 @@ pub use append::{Append, OpenAppend, StoredTimes};
 pub use attributes::CombineAttributes;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
+pub use filled::FilledRun;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,

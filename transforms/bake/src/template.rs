@@ -25,6 +25,8 @@ pub(crate) struct Template {
     pub(crate) notes: Vec<String>,
 }
 
+/// The attribute of a store that names the steps that no file has.
+const FILLED_STEPS: &str = "filled_steps";
 /// Attributes that say how times are encoded; where that is chosen anew, they are written anew.
 const TIME_ATTRIBUTES: [&str; 7] =
     ["units", "calendar", "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned"];
@@ -39,7 +41,7 @@ impl Template {
         options: &BakeOptions,
     ) -> Result<Self> {
         let encodings = choose_encodings(schema, checked)?;
-        let concat_length: u64 = checked.pieces.iter().map(|piece| piece.length).sum();
+        let concat_length = checked.list().length();
         let of_grid = |name: &str| checked.grid.as_ref().and_then(|grid| grid.length(name));
         let length = |name: &str| match concat {
             _ if of_grid(name).is_some() => of_grid(name).unwrap_or_default(),
@@ -47,7 +49,7 @@ impl Template {
             _ => schema.dimensions.get(name).map_or(0, |dimension| *dimension.first()),
         };
         let (mut dropped, mut notes) = (Vec::new(), Vec::new());
-        let mut recodes = choose_recodes(schema, checked, &mut notes)?;
+        let mut recodes = choose_recodes(schema, checked, &encodings, options.packing, &mut notes)?;
         let mut variables = Vec::new();
         for (name, role) in &checked.roles {
             let Some(variable) = schema.variables.get(name) else { continue };
@@ -91,7 +93,12 @@ impl Template {
             variables.push(variable);
         }
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
-        let attributes = of_store(schema, options.attributes, lost);
+        let mut attributes = of_store(schema, options.attributes, lost);
+        if let Some(concat) = concat.filter(|_| !checked.filled.is_empty()) {
+            let calendar = schema.files.values().find_map(|file| file.axis.as_ref()?.calendar);
+            let steps = checked.filled.iter().map(|run| run.text(concat, calendar)).collect();
+            attributes.set(FILLED_STEPS, AttributeValue::Texts(steps));
+        }
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
         let dataset = Dataset { dimensions, variables, attributes, groups, warnings };
@@ -266,7 +273,9 @@ fn choose_encodings(schema: &Schema, checked: &Checked) -> Result<BTreeMap<Strin
             let span = joined(name)?.span()?;
             (span.calendar() == own.calendar()).then_some((name, joined(name)?, span))
         });
-        if !needs_new_times(variable) && !bounds.is_some_and(|(_, it, _)| needs_new_times(it)) {
+        let is_filled = !checked.filled.is_empty() && variable.time.first().is_some();
+        let is_new = needs_new_times(variable) || is_filled;
+        if !is_new && !bounds.is_some_and(|(_, it, _)| needs_new_times(it)) {
             continue;
         }
         let span = match bounds {

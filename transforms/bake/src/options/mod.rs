@@ -65,6 +65,13 @@ pub struct BakeOptions {
     pub codec: String,
 }
 
+impl BakeOptions {
+    /// Whether steps that are missing between files are filled.
+    pub fn fills_gaps(&self) -> bool {
+        self.gaps == GapPolicy::Fill || self.missing_files == MissingFilePolicy::Fill
+    }
+}
+
 /// A chunk of this size is read in a moment from disk and from a cloud.
 const CHUNK_SIZE: ByteSize = ByteSize(32 << 20);
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use array::{Attributes, DType, Dataset, Scalar, Variable};
-use cf::{Calendar, Packing, TimeSpan};
+use cf::{Calendar, PackedRange, Packing, TimeSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{
@@ -28,6 +28,8 @@ pub(crate) struct VariableSchema {
     pub(crate) packing: Variants<Packing>,
     /// The types of the values that all packings mean; `None` if some mean nothing.
     decoded: Option<BTreeSet<DType>>,
+    /// What the elements of all files may mean, if they are packed integers.
+    pub(crate) range: Option<PackedRange>,
     /// Units and calendar of times, its own or those of the coordinate that it bounds; `None` if
     /// it counts no time.
     pub(crate) time: Variants<Option<(String, String)>>,
@@ -75,6 +77,7 @@ impl VariableSchema {
             dimensions: Variants::of(variable.dimensions.clone(), place),
             dimension_set: Variants::of(dimension_set, place),
             decoded: packing.decoded_dtype().ok().map(|dtype| [dtype].into()),
+            range: packing.range(),
             dtype: Variants::of(variable.dtype, place),
             fill: Variants::of(variable.fill.clone(), place),
             packing: Variants::of(packing, place),
@@ -101,6 +104,7 @@ impl VariableSchema {
             (Some(known), Some(more)) => Some(known.union(&more).copied().collect()),
             _ => None,
         };
+        self.range = self.range.zip(other.range).and_then(|(known, more)| known.merge(more));
         self.dtype.merge(other.dtype);
         self.fill.merge(other.fill);
         self.packing.merge(other.packing);
