@@ -6,6 +6,7 @@ use levain::bake::{
 };
 use levain::dataflow::error::{Error, ErrorCode};
 use levain::job::{Bake, BakeReport};
+use netcdf_writer::NcAttrValue;
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert_eq, prop_oneof, proptest};
 
@@ -484,6 +485,45 @@ fn what_lacks_a_concat_dimension_is_compared_and_written_once() {
     let crs = store.values::<i32>("crs");
     assert_eq!(crs.iter().filter(|&&it| it == 9).count(), 6);
     assert_eq!(crs[3 * 6 + 3..4 * 6], [9, 9, 9]);
+}
+
+#[test]
+fn coordinates_of_merge_keys_must_mean_the_same() {
+    let folder = Folder::new();
+    let put = |var: &str, scale: f64, depths: [i16; 2]| {
+        let scale = [("scale_factor", NcAttrValue::Doubles(vec![scale]))];
+        let made = field(var, &[0.0, 1.0], &[5.0], t)
+            .variable("depth", "time", depths, &scale)
+            .attribute_of(var, "coordinates", text("depth"));
+        folder.put(&format!("{var}_0.nc"), &made);
+    };
+    let all = || {
+        let var = CombineDim::merge("var", names(&["t", "q"]));
+        pattern(&folder, "{var}_{time}.nc", [var, CombineDim::concat("time", keys(1))])
+    };
+    put("t", 1.0, [3, 4]);
+    put("q", 1.0, [3, 4]);
+    let (store, _) = baked(&folder, all(), plain());
+    assert_eq!(store.decoded("depth"), [3.0, 4.0]);
+    std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    let words = ["`depth` differs between the files of merge keys", "t_0.nc", "q_0.nc"];
+    for (scale, depths) in [(1.0, [3, 5]), (2.0, [3, 4])] {
+        put("q", scale, depths);
+        refused(&folder, all(), plain(), ErrorCode::STATIC_DIFFERS, &words);
+    }
+    // Of elements that only one of them has, nothing can differ.
+    let later = field("q", &[1.0, 2.0], &[5.0], q)
+        .variable("depth", "time", [4i16, 9], &[("scale_factor", NcAttrValue::Doubles(vec![1.0]))])
+        .attribute_of("q", "coordinates", text("depth"));
+    folder.put("q_0.nc", &later);
+    let (store, _) = baked(&folder, all(), joined(JoinPolicy::Outer));
+    assert_eq!(store.decoded("depth"), [3.0, 4.0, 9.0]);
+    std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    let later = field("q", &[1.0, 2.0], &[5.0], q)
+        .variable("depth", "time", [8i16, 9], &[("scale_factor", NcAttrValue::Doubles(vec![1.0]))])
+        .attribute_of("q", "coordinates", text("depth"));
+    folder.put("q_0.nc", &later);
+    refused(&folder, all(), joined(JoinPolicy::Outer), ErrorCode::STATIC_DIFFERS, &words);
 }
 
 #[test]

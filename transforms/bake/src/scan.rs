@@ -180,7 +180,7 @@ impl ScanFiles {
             found.values = self.values_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
-            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
@@ -191,7 +191,7 @@ impl ScanFiles {
             // does not tell all of them apart.
             let is_wide = matches!(variable.dtype, DType::Int64 | DType::UInt64);
             let shared = shared.filter(|_| summary.is_none() || is_wide);
-            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
             return Ok(summary);
         };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
@@ -199,7 +199,7 @@ impl ScanFiles {
             // Files cannot be put in order by times that nobody can read; others stay as they are.
             Err(error) if is_axis => return Err(error),
             Err(_) => {
-                shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+                shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
                 return Ok(None);
             }
         };
@@ -207,7 +207,7 @@ impl ScanFiles {
         if is_axis {
             return Ok(AxisSummary::of_instants(&instants, self.keeps_values()));
         }
-        shared.map(|it| it.find(array.as_ref(), Some(&instants), found)).transpose()?;
+        shared.map(|it| it.find(variable, array.as_ref(), Some(&instants), found)).transpose()?;
         Ok(None)
     }
 
