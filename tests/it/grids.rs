@@ -5,6 +5,7 @@ use levain::bake::{
     PresencePolicy, StaticPolicy,
 };
 use levain::dataflow::error::{Error, ErrorCode};
+use levain::dataflow::testing::python;
 use levain::job::{Bake, BakeReport};
 use netcdf_writer::NcAttrValue;
 use proptest::collection::vec;
@@ -615,6 +616,38 @@ fn lengths_that_a_pattern_states_are_checked() {
     let all = pattern(&folder, "t_{time}_0.nc", [time]);
     let words = ["2 elements", "`time`", "says 3", "t_1_0.nc"];
     refused(&folder, all, plain(), ErrorCode::GRIDS_DIFFER, &words);
+}
+
+#[test]
+fn a_grid_is_what_xarray_makes_of_the_files_one_by_one() {
+    let Some(python) = python() else { return };
+    for (join, word) in [(JoinPolicy::Inner, "inner"), (JoinPolicy::Outer, "outer")] {
+        let folder = Folder::new();
+        put_grid(&folder);
+        // In hours, from another day, and from the third day to one more than the other has.
+        let later: [&[f64]; 2] = [&[1.0, 2.0], &[3.0, 4.0, 5.0]];
+        for (i, times) in later.iter().enumerate() {
+            let times: Vec<f64> = times.iter().map(|it| it - 1.0).collect();
+            for (j, lats) in LATS.iter().enumerate() {
+                let of_day = |time, lat, lon| q(time + 1.0, lat, lon);
+                let made = field_since("hours since 2000-01-02", 24.0, ("q", &times, lats), of_day);
+                folder.put(&format!("q_{i}_{j}.nc"), &made);
+            }
+        }
+        let dims = [
+            CombineDim::merge("var", names(&["t", "q"])),
+            CombineDim::concat("time", keys(2)),
+            CombineDim::concat("lat", keys(3)),
+        ];
+        baked(&folder, pattern(&folder, "{var}_{time}_{lat}.nc", dims), joined(join));
+        let output = std::process::Command::new(&python)
+            .args(["-c", include_str!("grids/xarray.py"), &folder.text("."), word, "2", "3"])
+            .output()
+            .expect("LEVAIN_TEST_PYTHON is an interpreter");
+        let told = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}\n{errors}");
+    }
 }
 
 /// A grid of up to four dimensions, chosen by chance.
