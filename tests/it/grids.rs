@@ -288,6 +288,37 @@ fn dimensions_are_made_from_keys() {
 }
 
 #[test]
+fn keys_that_make_a_dimension_keep_the_order_in_which_they_are_given() {
+    let folder = Folder::new();
+    for member in [3, 5, 7] {
+        for var in ["t", "q"] {
+            let made = field(var, &[0.0], &[5.0], move |_, _, lon| member as f32 + lon as f32);
+            folder.put(&format!("{var}_{member}.nc"), &made);
+        }
+    }
+    let member =
+        |keys: [i64; 3]| CombineDim::expand("member", Keys::listed_integers(keys).expect("keys"));
+    let corner =
+        |store: &Baked| store.values::<f32>("t").into_iter().step_by(2).collect::<Vec<f32>>();
+    let var = CombineDim::merge("var", names(&["t", "q"]));
+    for dims in [vec![member([7, 3, 5])], vec![member([7, 3, 5]), var]] {
+        let template = if dims.len() == 1 { "t_{member}.nc" } else { "{var}_{member}.nc" };
+        let all = || pattern(&folder, template, dims.clone());
+        let (store, warnings) = baked(&folder, all(), plain());
+        assert_eq!(store.values::<i64>("member"), [7, 3, 5]);
+        assert_eq!(corner(&store), [7.0, 3.0, 5.0]);
+        assert_eq!(warnings, Vec::<String>::new());
+        std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+        let sort = BakeOptions { overlap: OverlapPolicy::Sort, ..plain() };
+        let (store, _) = baked(&folder, all(), sort);
+        // From 7 to 5, they fall.
+        assert_eq!(store.values::<i64>("member"), [7, 5, 3]);
+        assert_eq!(corner(&store), [7.0, 5.0, 3.0]);
+        std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    }
+}
+
+#[test]
 fn a_date_of_the_key_becomes_the_time_of_files_that_have_none() {
     let folder = Folder::new();
     for (day, value) in [("20000131", 1.0f32), ("20000201", 2.0)] {
