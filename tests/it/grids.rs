@@ -520,6 +520,35 @@ fn what_lacks_a_concat_dimension_is_compared_and_written_once() {
 }
 
 #[test]
+fn a_grid_that_is_rounded_is_one_grid_where_that_is_allowed() {
+    let folder = Folder::new();
+    for (i, times) in TIMES.iter().enumerate() {
+        for (j, lats) in LATS.iter().enumerate() {
+            let off = 1e-13 * (3 * i + j) as f64;
+            let rounded: Vec<f64> = lats.iter().map(|lat| lat + lat * off).collect();
+            let value = |time, lat: f64, lon| t(time, lat.round(), lon);
+            let made =
+                field("t", times, &rounded, value).variable("area", "lat", rounded.clone(), &[]);
+            folder.put(&format!("t_{i}_{j}.nc"), &made);
+        }
+    }
+    let dims = || [CombineDim::concat("time", keys(2)), CombineDim::concat("lat", keys(3))];
+    let all = || pattern(&folder, "t_{time}_{lat}.nc", dims());
+    refused(&folder, all(), plain(), ErrorCode::GRIDS_DIFFER, &["`lat`", "t_0_0.nc", "t_1_0.nc"]);
+    let close = |tolerance| BakeOptions { statics: StaticPolicy::Close(tolerance), ..plain() };
+    refused(&folder, all(), close(1e-15), ErrorCode::GRIDS_DIFFER, &["`lat`"]);
+    let (store, warnings) = baked(&folder, all(), close(1e-9));
+    assert_eq!(store.values::<f32>("t"), oracle(t));
+    let firsts: Vec<f64> = (0..)
+        .zip(LATS)
+        .flat_map(|(j, lats)| lats.iter().map(move |lat| lat + lat * 1e-13 * f64::from(j)))
+        .collect();
+    assert_eq!(store.values::<f64>("lat"), firsts);
+    assert_eq!(store.values::<f64>("area"), firsts);
+    assert!(warnings.iter().any(|it| it.starts_with("area differs by up to")), "{warnings:?}");
+}
+
+#[test]
 fn coordinates_of_merge_keys_must_mean_the_same() {
     let folder = Folder::new();
     let put = |var: &str, scale: f64, depths: [i16; 2]| {

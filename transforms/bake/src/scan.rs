@@ -180,7 +180,10 @@ impl ScanFiles {
             found.values = self.values_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
-            shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
+            if let Some(shared) = shared {
+                shared.find(variable, array.as_ref(), None, found)?;
+                found.tile_values = self.values_of(variable, array.as_ref())?;
+            }
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
