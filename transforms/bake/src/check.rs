@@ -83,10 +83,10 @@ pub(crate) fn check(
 ) -> Result<Checked> {
     check_wanted(schema, options)?;
     check_steps(schema)?;
-    if let (Some(pattern), Some(grid)) = (&options.pattern, FileGrid::asked(options)?)
-        && grid.is_grid()
+    let grid = FileGrid::asked(options)?;
+    if let (Some(pattern), Some(grid)) = (&options.pattern, grid.as_ref().filter(|it| it.is_grid()))
     {
-        return check_grid(schema, &grid, pattern, options);
+        return check_grid(schema, grid, pattern, options);
     }
     let mut checked = Checked::default();
     let mut variables: Vec<_> = schema.variables.iter().collect();
@@ -107,7 +107,8 @@ pub(crate) fn check(
         checked.roles.push((name.clone(), role));
     }
     let is_joined = checked.roles.iter().any(|(_, role)| !matches!(role, Role::Static(_)));
-    let order = match concat.filter(|_| is_joined) {
+    let is_as_given = grid.is_some_and(|grid| grid.is_as_given(0, options));
+    let order = match concat.filter(|_| is_joined && !is_as_given) {
         Some(concat) => Order::new(schema, concat, options)?,
         None => Order::as_given(schema),
     };

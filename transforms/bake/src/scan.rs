@@ -199,7 +199,10 @@ impl ScanFiles {
             found.values = self.values_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
-            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            if let Some(shared) = shared {
+                shared.find(variable, array.as_ref(), None, found)?;
+                found.tile_values = self.values_of(variable, array.as_ref())?;
+            }
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
@@ -210,7 +213,7 @@ impl ScanFiles {
             // does not tell all of them apart.
             let is_wide = matches!(variable.dtype, DType::Int64 | DType::UInt64);
             let shared = shared.filter(|_| summary.is_none() || is_wide);
-            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
             return Ok(summary);
         };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
@@ -218,7 +221,7 @@ impl ScanFiles {
             // Files cannot be put in order by times that nobody can read; others stay as they are.
             Err(error) if is_axis => return Err(error),
             Err(_) => {
-                shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+                shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
                 return Ok(None);
             }
         };
@@ -226,7 +229,7 @@ impl ScanFiles {
         if is_axis {
             return Ok(AxisSummary::of_instants(&instants, self.keeps_values()));
         }
-        shared.map(|it| it.find(array.as_ref(), Some(&instants), found)).transpose()?;
+        shared.map(|it| it.find(variable, array.as_ref(), Some(&instants), found)).transpose()?;
         Ok(None)
     }
 

@@ -66,7 +66,11 @@ impl Sequence {
                 row.is_some_and(|row| schema.files[&row.first].along(dim).1.is_some())
             };
             let cell = cells.iter().find(has_axis).copied().unwrap_or(0);
-            let order = Order::new(&projection.list(schema, cell, dim), name, options)?;
+            let list = projection.list(schema, cell, dim);
+            let order = match grid.is_as_given(dim, options) {
+                true => Order::as_given(&list),
+                false => Order::new(&list, name, options)?,
+            };
             notes.extend(order.notes);
             let strided = |piece: &Piece| Piece { file: piece.file * stride, ..*piece };
             let pieces: Vec<Piece> = order.pieces.iter().map(strided).collect();

@@ -82,7 +82,9 @@ pub(crate) struct VariableFindings {
     /// The digest of what all elements mean, for variables that files of a grid should share: files
     /// of one tile hold the same.
     pub(crate) tile: Option<(u32, u128)>,
-    /// The same of each element along the concat dimension, where files may have other elements.
+    /// The values of it, where it is asked how far these lie apart.
+    pub(crate) tile_values: Option<Vec<f64>>,
+    /// The digest of each element along the concat dimension, where files may have other elements.
     pub(crate) rows: Option<Vec<u64>>,
     /// The values of it, where it is asked how far these lie apart.
     pub(crate) values: Option<Vec<f64>>,

@@ -38,6 +38,9 @@ pub(crate) struct VariableSchema {
     /// Digests of what the elements mean, by tile, where files of a grid should share them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tiles: Option<BTreeMap<u32, Variants<u128>>>,
+    /// How far the values of a tile lie apart, where that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tile_spreads: Option<BTreeMap<u32, Spread>>,
     /// Digests of each element along the concat dimension, by file, where files may have others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<BTreeMap<FilePlace, Vec<u64>>>,
@@ -84,6 +87,10 @@ impl VariableSchema {
             time: Variants::of(written_time(dataset, variable), place),
             digest: found.digest.map(|digest| Variants::of(digest, place)),
             tiles: found.tile.map(|(tile, digest)| [(tile, Variants::of(digest, place))].into()),
+            tile_spreads: found
+                .tile
+                .zip(found.tile_values)
+                .map(|((tile, _), values)| [(tile, Spread::of(values))].into()),
             rows: found.rows.map(|rows| [(place, rows)].into()),
             spread: found.values.map(Spread::of),
             attributes: attributes_of(variable.attributes.iter(), place),
@@ -120,6 +127,13 @@ impl VariableSchema {
         self.tiles = match (self.tiles.take(), other.tiles) {
             (Some(mut known), Some(more)) => {
                 merge_maps(&mut known, more, Variants::merge);
+                Some(known)
+            }
+            _ => None,
+        };
+        self.tile_spreads = match (self.tile_spreads.take(), other.tile_spreads) {
+            (Some(mut known), Some(more)) => {
+                merge_maps(&mut known, more, |known, more| known.merge(&more));
                 Some(known)
             }
             _ => None,
