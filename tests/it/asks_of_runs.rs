@@ -9,8 +9,8 @@ use netcdf_writer::NcAttrValue;
 use serde_json::Value;
 
 use crate::baking::{baked, plain, refused, with_statics};
-use crate::command::levain;
-use crate::made::{Baked, Folder, Made, day, text};
+use crate::command::{command, levain};
+use crate::made::{Baked, Folder, Made, counted, day, text};
 
 const DAYS: &str = "days since 2000-01-01";
 
@@ -116,7 +116,7 @@ fn ask_14_a_plan_says_what_it_takes_and_what_cannot_be_is_refused_before() {
     assert!(!folder.path("out.zarr").exists());
     let refused = bake(&folder, &sources, &["--mem", "1MiB"]);
     assert_eq!(refused.exit, Some(4), "{}", refused.stderr);
-    assert!(refused.stderr.contains("--mem"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("allow at least"), "{}", refused.stderr);
     assert!(!folder.path("out.zarr").exists());
 }
 
@@ -195,4 +195,46 @@ fn ask_31_an_error_names_the_file_the_variable_and_the_chunk() {
     for word in ["broken.zarr", "variable t2m", "c/1/0/0", "mend"] {
         assert!(failed.stderr.contains(word), "`{word}` is not in\n{}", failed.stderr);
     }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn ask_15_a_rechunk_keeps_to_the_memory_that_it_was_given() {
+    let folder = Folder::new();
+    let source = folder.put("maps.nc", &maps(96, 256, 1024));
+    let (maps, pencils) = (folder.text("maps.zarr"), folder.text("pencils.zarr"));
+    levain(&["bake", &source, &maps, "--chunks", "time=1", "--progress", "none"]).check_done();
+    let chunks = "time=96,lat=16,lon=64";
+    let arguments =
+        ["rechunk", &maps, &pencils, "--chunks", chunks, "--mem", "150MiB", "--progress", "none"];
+    let mut child = command(&arguments).spawn().expect("the command can be started");
+    let status = format!("/proc/{}/status", child.id());
+    let mut greatest_kib = 0;
+    let ended = loop {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        greatest_kib = kib.unwrap_or(0).max(greatest_kib);
+        match child.try_wait().expect("a child") {
+            Some(ended) => break ended,
+            None => std::thread::sleep(std::time::Duration::from_millis(2)),
+        }
+    };
+    assert!(ended.success());
+    // 96 MiB of values are more than the process may take besides what it has at its start.
+    assert!((1..=150 << 10).contains(&greatest_kib), "{greatest_kib} KiB of 150 MiB");
+    let all: Vec<f32> = Baked::open(&pencils).values("v");
+    assert!(all.iter().enumerate().all(|(place, value)| *value == place as f32));
+}
+
+/// A field of so many maps that counts up.
+fn maps(times: usize, lats: u64, lons: u64) -> Made {
+    let count = times * (lats * lons) as usize;
+    let hours = (0..times).map(|hour| hour as f64).collect::<Vec<_>>();
+    Made::new()
+        .unlimited("time")
+        .dimension("lat", lats)
+        .dimension("lon", lons)
+        .variable("time", "time", hours, &[("units", text("hours since 2000-01-01"))])
+        .variable("v", "time lat lon", counted(0.0, count), &[])
 }

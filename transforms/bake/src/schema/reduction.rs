@@ -124,6 +124,7 @@ impl Schema {
             listed: BTreeMap::new(),
             unknown: Some(BTreeSet::new()),
             groups: dataset.groups.iter().cloned().collect(),
+            unreadable: BTreeMap::new(),
             warnings: warnings.collect(),
         }
     }
