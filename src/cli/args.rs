@@ -198,9 +198,14 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "3|2", value_parser = ["3", "2"])]
     pub(crate) zarr_format: Option<String>,
 
-    /// How chunks are compressed: blosc-zstd:1, zstd:3, gzip:5, none [default: blosc-zstd:1]
-    #[arg(long, value_name = "CODEC")]
+    /// How chunks are encoded: blosc-zstd:1, zstd:3, shuffle+zlib:5, none [default: blosc-zstd:1]
+    #[arg(long, value_name = "CODECS")]
     pub(crate) codec: Option<String>,
+
+    /// How chunks of one variable are encoded, filters included: t2m=bitround:10+zstd:5; may be given
+    /// again
+    #[arg(long, value_name = "VAR=CODECS")]
+    pub(crate) encoding: Vec<String>,
 
     /// Replaces a store that is there already
     #[arg(long)]

@@ -81,6 +81,7 @@ fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
         ("--shards", layout.shards.is_some()),
         ("--zarr-format", layout.zarr_format.is_some()),
         ("--codec", layout.codec.is_some()),
+        ("--encoding", !layout.encoding.is_empty()),
     ];
     let Some((flag, _)) = flags.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
     let message = format!("an append keeps chunks, codec and format of the store; {flag} is given");
@@ -109,6 +110,14 @@ fn with_layout(mut options: BakeOptions, args: &LayoutArgs) -> Result<BakeOption
     }
     if let Some(codec) = &args.codec {
         options.codec.clone_from(codec);
+    }
+    for own in &args.encoding {
+        let (name, codecs) = own.split_once('=').ok_or_else(|| {
+            let message = format!("`{own}` does not say `variable=codecs`");
+            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+            error.mend("write for example --encoding t2m=bitround:10+zstd:5")
+        })?;
+        options.encodings.entry(name.to_owned()).or_default().codecs = Some(codecs.to_owned());
     }
     Ok(options)
 }

@@ -13,6 +13,7 @@ mod pattern;
 mod place;
 mod readable;
 mod recipe;
+mod recipe_encoding;
 mod recipe_pattern;
 mod resume;
 mod run_store;

@@ -7,6 +7,7 @@ use ::bake::{BakeOptions, FilePattern, Step, ZarrVersion};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::job::recipe_encoding::{Codecs, EncodingTable};
 use crate::job::recipe_pattern::PatternTable;
 
 /// What a recipe says: sources, a destination, and all that decides what is written.
@@ -43,7 +44,9 @@ struct Form {
     shards: Option<Lengths>,
     chunk_size: Option<String>,
     zarr_format: Option<u8>,
-    codec: Option<String>,
+    codec: Option<Codecs>,
+    #[serde(default)]
+    encoding: BTreeMap<String, EncodingTable>,
     #[serde(default)]
     steps: Vec<Step>,
 }
@@ -58,14 +61,14 @@ enum OneOrMore {
 /// Lengths as a text, `time=100,lat=-1`, or as a table.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Lengths {
+pub(super) enum Lengths {
     Text(String),
     Table(BTreeMap<String, Length>),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Length {
+pub(super) enum Length {
     Number(i64),
     Word(String),
 }
@@ -163,13 +166,20 @@ impl Form {
                 return Err(error.at("key", "zarr-format").mend("write 2 or 3"));
             }
         };
-        options.codec = self.codec.unwrap_or(options.codec);
+        if let Some(codecs) = self.codec {
+            options.codec = codecs.text();
+        }
+        for (name, table) in self.encoding {
+            let encoding = table.encoding();
+            let encoding = encoding.map_err(|error| error.at("table", format!("encoding.{name}")));
+            options.encodings.insert(name, encoding?);
+        }
         Ok(options)
     }
 }
 
 impl Lengths {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Text(text) => text,
             Self::Table(table) => {

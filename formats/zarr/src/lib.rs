@@ -10,9 +10,10 @@
 //! ```
 //!
 //! Bytes come and go through `objects`; what the formats say is in `header`, what chunks are in
-//! `chain` and `step`. Nothing here plans, chooses chunks or knows CF beyond `_FillValue`.
+//! `chain`, `step` and `filter`. Nothing here plans, chooses chunks or knows CF beyond `_FillValue`.
 //! Modules stand in reading order.
 
+mod codec;
 mod layout;
 
 mod append;
@@ -34,11 +35,13 @@ mod read;
 mod write;
 
 mod chain;
+mod filter;
 mod shard;
 mod step;
 
 pub use append::ZarrAppend;
-pub use layout::{BloscCname, BloscShuffle, Codec, VariableLayout, ZarrFormat, ZarrLayout};
+pub use codec::{BloscCname, BloscShuffle, Codec, CodecChain};
+pub use layout::{VariableLayout, ZarrFormat, ZarrLayout};
 pub use sink::ZarrSink;
 pub use source::ZarrSource;
 pub use verify::{Unit, UnitState};

@@ -61,7 +61,7 @@ pub use filled::FilledRun;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
-    PackingPolicy, PresencePolicy, StaticPolicy, ZarrVersion,
+    PackingPolicy, PresencePolicy, StaticPolicy, VariableEncoding, VariableEncodings, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{

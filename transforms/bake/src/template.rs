@@ -6,7 +6,7 @@ use array::{AttributeValue, Attributes, DType, Dataset, Dimension, Scalar, Stora
 use cf::{MISSING_TIME, TimeEncoding};
 use chunks::{ByteSize, ChunkSpec};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
+use zarr::{VariableLayout, ZarrFormat, ZarrLayout};
 
 use crate::attributes::of_store;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
@@ -303,23 +303,25 @@ pub(crate) fn layout_of(template: &Dataset, options: &BakeOptions) -> Result<Zar
         ZarrVersion::V2 => ZarrFormat::V2,
         ZarrVersion::V3 => ZarrFormat::V3,
     };
+    options.check_encodings(template)?;
     if format == ZarrFormat::V2 && !options.shards.is_empty() {
         let message = "Zarr version 2 has no shards";
         let error = Error::new(ErrorCode::INVALID_CHUNKS, ErrorKind::InvalidInput, message);
         return Err(error.mend("write version 3, or leave --shards out"));
     }
-    let codec: Codec = options.codec.parse()?;
     let mut layout = ZarrLayout::new(format);
-    layout.codec = codec;
     for variable in &template.variables {
-        let (chunk_shape, shard_shape) = if is_coordinate(template, variable) {
+        let (chunks, shards) = options.lengths_of(&variable.name);
+        let is_as_all = !options.encodings.contains_key(&variable.name);
+        let (chunk_shape, shard_shape) = if is_as_all && is_coordinate(template, variable) {
             (ChunkSpec::default().chunk_shape(variable, COORDINATE_CHUNK), None)
         } else {
-            let chunk_shape = options.chunks.chunk_shape(variable, options.chunk_size);
-            let shard_shape = options.shards.shard_shape(variable, &chunk_shape)?;
+            let chunk_shape = chunks.chunk_shape(variable, options.chunk_size);
+            let shard_shape = shards.shard_shape(variable, &chunk_shape)?;
             (chunk_shape, shard_shape)
         };
-        let own = VariableLayout { chunk_shape, shard_shape, codec };
+        let codecs = options.codecs_of(&variable.name)?;
+        let own = VariableLayout { chunk_shape, shard_shape, codecs };
         layout = layout.with_variable(variable.name.clone(), own);
     }
     Ok(layout)

@@ -1,5 +1,6 @@
 //! What users say about a store that is to be baked.
 
+mod encoding;
 mod policy;
 mod statics;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::pattern::FilePattern;
 use crate::prepare::Step;
 
+pub use encoding::{VariableEncoding, VariableEncodings};
 pub use policy::{
     AttributePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
     PresencePolicy,
@@ -61,8 +63,11 @@ pub struct BakeOptions {
     pub chunk_size: ByteSize,
     /// The version of the Zarr format.
     pub zarr_format: ZarrVersion,
-    /// How chunks are compressed, by name.
+    /// How chunks of all variables are encoded, by name: codecs from bytes to bytes.
     pub codec: String,
+    /// What single variables have instead.
+    #[serde(default, skip_serializing_if = "VariableEncodings::is_empty")]
+    pub encodings: VariableEncodings,
 }
 
 impl BakeOptions {
@@ -95,6 +100,7 @@ impl Default for BakeOptions {
             chunk_size: CHUNK_SIZE,
             zarr_format: ZarrVersion::V3,
             codec: zarr::Codec::default().to_string(),
+            encodings: VariableEncodings::new(),
         }
     }
 }
