@@ -27,6 +27,7 @@ mod dtype;
 mod grid;
 mod key;
 mod promote;
+mod recut;
 mod region;
 mod scalar;
 mod seam;

@@ -7,6 +7,7 @@
 //! This crate knows arrays through `ArraySource` and `ArraySink` only: no format, no store. Modules
 //! stand in reading order.
 
+mod byte_size;
 mod spec;
 
 mod cost;
@@ -18,10 +19,13 @@ mod pull;
 mod shuffle;
 mod written;
 
+pub use byte_size::{ByteSize, parse_bytes};
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use plan::{CopyPlan, Machine, Strategy};
-pub use spec::{ByteSize, ChunkLength, ChunkSpec};
+pub use spec::{ChunkLength, ChunkSpec};
 pub use written::Written;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

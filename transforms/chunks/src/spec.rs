@@ -7,6 +7,8 @@ use array::{DType, Variable};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::byte_size::ByteSize;
+
 /// The length of a chunk along one dimension, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChunkLength {
@@ -152,50 +154,6 @@ impl fmt::Display for ChunkSpec {
     }
 }
 
-/// A number of bytes, as users write it: `64MiB`, `1.5 GB`, `1000`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ByteSize(pub u64);
-
-impl FromStr for ByteSize {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kb" => 1000,
-            "kib" | "ki" => 1 << 10,
-            "m" | "mb" => 1_000_000,
-            "mib" | "mi" => 1 << 20,
-            "g" | "gb" => 1_000_000_000,
-            "gib" | "gi" => 1 << 30,
-            "t" | "tb" => 1_000_000_000_000,
-            "tib" | "ti" => 1 << 40,
-            _ => 0,
-        };
-        let bytes = number.parse::<f64>().ok().map(|number| number * scale as f64);
-        match bytes {
-            Some(bytes) if scale > 0 && bytes >= 1.0 && bytes < u64::MAX as f64 => {
-                Ok(Self(bytes as u64))
-            }
-            _ => Err(invalid(format!("`{text}` is no size in bytes"))
-                .mend("write for example 100MB, 64MiB or 1GiB")),
-        }
-    }
-}
-
-impl fmt::Display for ByteSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match units.iter().find(|(_, scale)| self.0 >= *scale) {
-            Some((unit, scale)) => write!(f, "{:.1} {unit}", self.0 as f64 / *scale as f64),
-            None => write!(f, "{} B", self.0),
-        }
-    }
-}
-
 fn invalid(message: String) -> Error {
     Error::new(ErrorCode::INVALID_CHUNKS, ErrorKind::InvalidInput, message)
 }
@@ -284,13 +242,5 @@ mod tests {
         refused("time=-2", "time=-2 is not possible");
         refused("time", "does not say");
         refused("time=1,time=2", "named twice");
-    }
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        let bytes = |text: &str| text.parse::<ByteSize>().ok().map(|size| size.0);
-        assert_eq!(bytes("1.5 GB"), Some(1_500_000_000));
-        assert_eq!(bytes("64MiB"), Some(64 << 20));
-        assert_eq!((bytes("0"), bytes("12 parsecs"), bytes("GB")), (None, None, None));
     }
 }
