@@ -182,6 +182,10 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
     pub(crate) chunks: Option<String>,
 
+    /// Numbers of chunks along dimensions, where their lengths are chosen by size (-1: one chunk)
+    #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
+    pub(crate) chunk_ratio: Option<String>,
+
     /// Bytes of a chunk where a length is auto, or no chunks are given [default: 32MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) chunk_size: Option<String>,

@@ -77,6 +77,7 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
 fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
     let flags = [
         ("--chunks", layout.chunks.is_some()),
+        ("--chunk-ratio", layout.chunk_ratio.is_some()),
         ("--chunk-size", layout.chunk_size.is_some()),
         ("--shards", layout.shards.is_some()),
         ("--zarr-format", layout.zarr_format.is_some()),
@@ -101,6 +102,7 @@ fn with_layout(mut options: BakeOptions, args: &LayoutArgs) -> Result<BakeOption
         options.variables.clone_from(&args.vars);
     }
     given(&mut options.chunks, args.chunks.as_deref())?;
+    given(&mut options.chunk_ratio, args.chunk_ratio.as_deref())?;
     given(&mut options.shards, args.shards.as_deref())?;
     given(&mut options.chunk_size, args.chunk_size.as_deref())?;
     match args.zarr_format.as_deref() {
@@ -282,18 +284,20 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     let size = if stored > 0 { format!(", {}", ByteSize(stored)) } else { String::new() };
     let mut text = format!("{title}   {files}{size}{along} -> {}\n", plan.destination);
     let head = [
-        "VARIABLE", "DTYPE", "SHAPE", "CHUNKS", "SHARDS", "HOW", "TASKS", "READS", "IN", "OBJECTS",
-        "MEM/TASK", "WHY",
+        "VARIABLE", "DTYPE", "SHAPE", "CHUNKS", "EACH", "SHARDS", "HOW", "TASKS", "READS", "IN",
+        "OBJECTS", "MEM/TASK", "WHY",
     ];
-    let mut table = Table::new(head).with_right(&[6, 7, 8, 9, 10]);
+    let mut table = Table::new(head).with_right(&[4, 7, 8, 9, 10, 11]);
     for variable in &plan.variables {
         let target = plan.template.variable(&variable.name);
         let copy = &variable.copy;
+        let elements: u64 = variable.chunk_shape.iter().product();
         table.row([
             variable.name.clone(),
             target.map_or(String::new(), |it| it.dtype.to_string()),
             target.map_or(String::new(), |it| shape(&it.shape)),
             shape(&variable.chunk_shape),
+            ByteSize(target.map_or(0, |it| it.dtype.estimated_bytes() * elements)).to_string(),
             variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
             strategy_name(copy.strategy).to_owned(),
             count(copy.task_count),

@@ -41,6 +41,7 @@ struct Form {
     gaps: Option<String>,
     join: Option<String>,
     chunks: Option<Lengths>,
+    chunk_ratio: Option<Lengths>,
     shards: Option<Lengths>,
     chunk_size: Option<String>,
     zarr_format: Option<u8>,
@@ -156,6 +157,8 @@ impl Form {
         given(&mut options.gaps, "gaps", self.gaps)?;
         given(&mut options.join, "join", self.join)?;
         given(&mut options.chunks, "chunks", self.chunks.map(|it| it.text()))?;
+        let ratio = self.chunk_ratio.map(|it| it.text());
+        given(&mut options.chunk_ratio, "chunk-ratio", ratio)?;
         given(&mut options.shards, "shards", self.shards.map(|it| it.text()))?;
         given(&mut options.chunk_size, "chunk-size", self.chunk_size)?;
         options.zarr_format = match self.zarr_format {

@@ -43,6 +43,7 @@ mod template;
 mod attributes;
 mod recode;
 mod source;
+mod target_chunks;
 
 mod append;
 
@@ -74,5 +75,6 @@ pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};
+pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
 pub use write::{ArrayTotal, WriteStore};

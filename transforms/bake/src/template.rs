@@ -292,12 +292,15 @@ fn choose_encodings(schema: &Schema, checked: &Checked) -> Result<BTreeMap<Strin
     Ok(encodings)
 }
 
-/// How every variable of the template will lie.
-pub(crate) fn layout_of(template: &Dataset, options: &BakeOptions) -> Result<ZarrLayout> {
-    for spec in [&options.chunks, &options.shards] {
-        for dimension in spec.dimensions() {
-            template.expect_dimension(dimension)?;
-        }
+/// How every variable of the template will lie; `source_of` gives the chunks of its sources.
+pub(crate) fn layout_of(
+    template: &Dataset,
+    options: &BakeOptions,
+    source_of: &dyn Fn(&str) -> Option<Vec<u64>>,
+) -> Result<ZarrLayout> {
+    let named = options.chunks.dimensions().chain(options.shards.dimensions());
+    for dimension in named.chain(options.chunk_ratio.dimensions()) {
+        template.expect_dimension(dimension)?;
     }
     let format = match options.zarr_format {
         ZarrVersion::V2 => ZarrFormat::V2,
@@ -316,7 +319,10 @@ pub(crate) fn layout_of(template: &Dataset, options: &BakeOptions) -> Result<Zar
         let (chunk_shape, shard_shape) = if is_as_all && is_coordinate(template, variable) {
             (ChunkSpec::default().chunk_shape(variable, COORDINATE_CHUNK), None)
         } else {
-            let chunk_shape = chunks.chunk_shape(variable, options.chunk_size);
+            let source = source_of(&variable.name);
+            let source = source.as_deref().filter(|it| it.len() == variable.shape.len());
+            let (size, ratio) = (options.chunk_size, &options.chunk_ratio);
+            let chunk_shape = chunks.choose(variable, size, ratio, source).shape;
             let shard_shape = shards.shard_shape(variable, &chunk_shape)?;
             (chunk_shape, shard_shape)
         };

@@ -8,6 +8,8 @@
 //! stand in reading order.
 
 mod byte_size;
+mod choose;
+mod ratio_spec;
 mod spec;
 
 mod cost;
@@ -20,8 +22,14 @@ mod shuffle;
 mod written;
 
 pub use byte_size::{ByteSize, parse_bytes};
+pub use choose::{
+    ArraySize, BestChunk, BytesPer, ChunkSizing, ChunkWish, RatioSizing, ZarrChunks, ZarrGrid,
+    auto_chunk_lengths, check_labels, check_whole_units, even_divisor_chunks, infer_chunk_length,
+    normalize_chunks, scaled_ratio_chunks,
+};
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use plan::{CopyPlan, Machine, Strategy};
+pub use ratio_spec::ChunkRatio;
 pub use spec::{ChunkLength, ChunkSpec};
 pub use written::Written;
 

@@ -4,7 +4,7 @@ mod encoding;
 mod policy;
 mod statics;
 
-use chunks::{ByteSize, ChunkSpec};
+use chunks::{ByteSize, ChunkRatio, ChunkSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::FilePattern;
@@ -57,6 +57,9 @@ pub struct BakeOptions {
     pub join: JoinPolicy,
     /// Lengths of chunks.
     pub chunks: ChunkSpec,
+    /// Numbers of chunks along dimensions, where lengths are chosen by size.
+    #[serde(default, skip_serializing_if = "ChunkRatio::is_empty")]
+    pub chunk_ratio: ChunkRatio,
     /// Lengths of shards; none if empty.
     pub shards: ChunkSpec,
     /// Bytes of a chunk where its length is `auto`.
@@ -96,6 +99,7 @@ impl Default for BakeOptions {
             gaps: GapPolicy::default(),
             join: JoinPolicy::default(),
             chunks: ChunkSpec::default(),
+            chunk_ratio: ChunkRatio::default(),
             shards: ChunkSpec::default(),
             chunk_size: CHUNK_SIZE,
             zarr_format: ZarrVersion::V3,
