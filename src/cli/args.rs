@@ -39,7 +39,7 @@ pub(crate) enum Command {
     )]
     Bake(Box<BakeArgs>),
     /// Writes a store or a file anew with other chunks
-    Rechunk(RechunkArgs),
+    Rechunk(Box<RechunkArgs>),
     /// Says what a bake or a rechunk would do; writes nothing
     Plan(Box<PlanArgs>),
     /// Shows dimensions, variables, chunks, codecs and attributes of any readable file or store
@@ -97,6 +97,14 @@ pub(crate) struct BakeArgs {
     /// The dimension along which files follow each other [default: the unlimited one, or time]
     #[arg(long, value_name = "DIM")]
     pub(crate) concat: Option<String>,
+
+    /// The group of the files or stores that is read [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
+
+    /// The group of the store that is written, beside what is there [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) target_group: Option<String>,
 
     /// What becomes of variables without that dimension that differ: identical (they are refused),
     /// close:1e-9 (the first, if numbers differ by no more), first, concat [default: identical]
@@ -245,6 +253,10 @@ pub(crate) struct InspectArgs {
     /// A file or a store, by path or URL
     #[arg(value_name = "SRC")]
     pub(crate) source: String,
+
+    /// The group that is shown [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
 }
 
 #[derive(Debug, Args)]

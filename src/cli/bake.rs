@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use levain::bake::{BakeOptions, BakePlan, ZarrVersion};
+use levain::array::GroupPath;
+use levain::bake::{BakeOptions, BakePlan, Step, ZarrVersion};
 use levain::chunks::{ByteSize, Strategy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -18,41 +19,58 @@ use crate::cli::table::{Table, count, shape};
 
 /// Bakes files into one store.
 pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
-    write("bake", &bake_job(args, signals)?, &args.run, out)
+    write("bake", &bake_jobs(args, signals)?, &args.run, out)
 }
 
 /// Writes a store anew with other chunks.
 pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<Finished> {
-    write("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+    write("rechunk", &[rechunk_job(args, signals)?], &args.run, out)
 }
 
 /// Says what a bake or a rechunk would do.
 pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<Finished> {
     match &args.job {
         Some(PlanCommand::Rechunk(args)) => {
-            show("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+            show("rechunk", &[rechunk_job(args, signals)?], &args.run, out)
         }
-        Some(PlanCommand::Bake(args)) => show("bake", &bake_job(args, signals)?, &args.run, out),
-        None => show("bake", &bake_job(&args.recipe, signals)?, &args.recipe.run, out),
+        Some(PlanCommand::Bake(args)) => show("bake", &bake_jobs(args, signals)?, &args.run, out),
+        None => show("bake", &bake_jobs(&args.recipe, signals)?, &args.recipe.run, out),
     }
 }
 
-fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
-    let recipe = match args.paths.as_slice() {
-        [recipe] if recipe.ends_with(".toml") => Recipe::read(Path::new(recipe))?,
+/// The jobs that are asked for: one for each group of a recipe.
+fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
+    let recipes = match args.paths.as_slice() {
+        [recipe] if recipe.ends_with(".toml") => Recipe::read_all(Path::new(recipe))?,
         [_] => {
             let message = "a bake has sources and a destination; only one path is named";
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
             return Err(error.mend("levain bake SRC... DST, or levain bake RECIPE.toml"));
         }
-        [sources @ .., destination] => Recipe {
+        [sources @ .., destination] => vec![Recipe {
             sources: sources.to_vec(),
             destination: destination.clone(),
+            target_group: GroupPath::default(),
             options: BakeOptions::default(),
-        },
+        }],
         [] => return Err(Error::internal("clap asks for a path")),
     };
+    if recipes.len() > 1 && args.target_group.is_some() {
+        let message = "the recipe has several groups, and --target-group names one";
+        let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+        return Err(error.mend("leave --target-group out"));
+    }
+    recipes.into_iter().map(|recipe| bake_job(recipe, args, signals)).collect()
+}
+
+fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     let mut options = with_layout(recipe.options, &args.layout)?;
+    if let Some(group) = &args.group {
+        options.steps.retain(|step| !matches!(step, Step::Group { .. }));
+        options.steps.insert(0, Step::Group { path: group.parse()? });
+    }
+    let mut target_group = recipe.target_group;
+    given(&mut target_group, args.target_group.as_deref())?;
     if args.concat.is_some() {
         options.concat.clone_from(&args.concat);
     }
@@ -66,7 +84,8 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     given(&mut options.join, args.join.as_deref())?;
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
-    let bake = bake.with_resume(args.resume).with_keep_going(args.keep_going);
+    let bake = bake.with_target_group(target_group).with_resume(args.resume);
+    let bake = bake.with_keep_going(args.keep_going);
     let Some(dimension) = &args.append else { return Ok(bake) };
     check_no_layout(&args.layout)?;
     Ok(bake.with_append(dimension))
@@ -169,16 +188,31 @@ fn scan(bake: &Bake, run: &RunArgs, out: &Out) -> Result<ScannedBake> {
     Ok(scanned)
 }
 
-fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<Finished> {
+/// Scans all before the first is written.
+fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finished> {
     let began = Instant::now();
-    let scanned = scan(bake, run, out)?;
-    let report = scanned.write(&Display::new(title, run.progress))?;
-    if let Some(note) = &report.resumed {
-        out.warning(note);
+    let scanned = bakes.iter().map(|bake| scan(bake, run, out)).collect::<Result<Vec<_>>>()?;
+    let (mut texts, mut documents, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for scanned in scanned {
+        let report = scanned.write(&Display::new(title, run.progress))?;
+        if let Some(note) = &report.resumed {
+            out.warning(note);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        texts.push(finished_text(&report, seconds));
+        documents.push(finished_json(&report, seconds));
+        unreadable.extend(report.unreadable);
     }
-    let seconds = began.elapsed().as_secs_f64();
-    out.result(&finished_text(&report, seconds), &finished_json(&report, seconds))?;
-    Ok(Finished::without(&report.unreadable))
+    out.result(&texts.join("\n"), &one_or_groups(documents))?;
+    Ok(Finished::without(&unreadable))
+}
+
+/// One document: that of the only job, or those of all groups.
+fn one_or_groups(mut documents: Vec<serde_json::Value>) -> serde_json::Value {
+    match documents.len() {
+        1 => documents.remove(0),
+        _ => json!({ "v": 1, "groups": documents }),
+    }
 }
 
 /// What came of a run, in a line or two.
@@ -249,21 +283,23 @@ fn unreadable_json(errors: &[Error]) -> Vec<serde_json::Value> {
     errors.iter().map(|why| error_json(why, Finished::Partly.exit_code())).collect()
 }
 
-fn show(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<Finished> {
-    let scanned = scan(bake, run, out)?;
-    let stages = scanned.explain()?;
-    let plan = &scanned.plan;
-    let text = plan_text(title, plan, &stages);
-    out.result(
-        &text,
-        &json!({
+fn show(title: &str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finished> {
+    let (mut texts, mut documents, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for bake in bakes {
+        let scanned = scan(bake, run, out)?;
+        let stages = scanned.explain()?;
+        let plan = &scanned.plan;
+        texts.push(plan_text(title, plan, &stages));
+        documents.push(json!({
             "v": 1,
             "stages": stages.lines().collect::<Vec<_>>(),
             "plan": plan,
             "unreadable": unreadable_json(&scanned.unreadable),
-        }),
-    )?;
-    Ok(Finished::without(&scanned.unreadable))
+        }));
+        unreadable.extend(scanned.unreadable);
+    }
+    out.result(&texts.join("\n"), &one_or_groups(documents))?;
+    Ok(Finished::without(&unreadable))
 }
 
 fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {

@@ -96,7 +96,7 @@ impl PastRun {
 
 impl RunStore {
     /// The folder of all runs of a destination.
-    fn folder(destination: &Location) -> Result<Location> {
+    pub(crate) fn folder(destination: &Location) -> Result<Location> {
         let name = format!("{}.levain", destination.file_name());
         match destination.parent() {
             Some(parent) => Ok(parent.join(&name)),

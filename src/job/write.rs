@@ -9,7 +9,7 @@ use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
 use dataflow::runner::{JobObserver, JobReport, Runner};
 use objects::Location;
-use zarr::ZarrSource;
+use zarr::{ZarrGroup, ZarrSource};
 
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
@@ -73,7 +73,7 @@ impl ScannedBake {
     /// # Errors
     /// Sources or a destination that cannot be reached.
     pub fn explain(&self) -> Result<String> {
-        let run = RunStore::new(&self.bake.destination, &self.bake.store)?;
+        let run = RunStore::new(&self.bake.runs()?, &self.bake.store)?;
         let ((_, pipeline), _) = self.pipeline(self.open()?, DoneUnits::default(), &run);
         Ok(pipeline.compile_for(&self.bake.runner())?.explain())
     }
@@ -97,14 +97,14 @@ impl ScannedBake {
             return Ok(self.report(&Totals::default(), None, Some((note, 0))));
         }
         let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
-        let destination = Destination::new(&bake.destination, &bake.store)?;
+        let (destination, group) = (bake.opened_destination()?, bake.target_group()?);
         match self.plan.append {
             None => destination.check(bake.may_overwrite || is_continued, &self.sources)?,
             Some(_) => destination.check_append(&self.sources)?,
         }
-        let last = RunStore::newest(&bake.destination, &bake.store)?;
+        let last = RunStore::newest(&bake.runs()?, &bake.store)?;
         let is_after_death = last.is_some_and(|last| last.has_remains());
-        let run = RunStore::new(&bake.destination, &bake.store)?;
+        let run = RunStore::new(&bake.runs()?, &bake.store)?;
         let reused_count = count_of(&done);
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
         let graph = pipeline.compile_for(&bake.runner())?;
@@ -114,13 +114,17 @@ impl ScannedBake {
             None if is_continued => destination.hide().and_then(|()| destination.sweep()),
             Some(_) if is_after_death => destination.sweep(),
             Some(_) => Ok(()),
-            None => destination.clear(),
+            // What the root still shows must be there.
+            None => {
+                group.as_ref().map_or(Ok(()), ZarrGroup::hide).and_then(|()| destination.clear())
+            }
         };
         let written = cleared.and_then(|()| {
             let report = bake.runner().run(&graph, &options, observer)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             target.finish()?;
+            group.as_ref().map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
             Ok((totals, report))
         });
@@ -139,7 +143,7 @@ impl ScannedBake {
         if !bake.may_resume {
             return Ok((None, DoneUnits::default()));
         }
-        let found = Resumption::find(&bake.destination, &bake.store, &self.plan)?;
+        let found = Resumption::find(&bake.runs()?, &bake.store, &self.plan)?;
         let units = || found.units(opened, &bake.destination, &bake.store);
         let done = bake.in_pool(units)?;
         let is_there = ZarrSource::exists(&bake.destination, &bake.store)?;

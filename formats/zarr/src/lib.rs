@@ -17,6 +17,7 @@ mod codec;
 mod layout;
 
 mod append;
+mod group;
 mod sink;
 mod source;
 mod verify;
@@ -41,6 +42,7 @@ mod step;
 
 pub use append::ZarrAppend;
 pub use codec::{BloscCname, BloscShuffle, Codec, CodecChain};
+pub use group::ZarrGroup;
 pub use layout::{VariableLayout, ZarrFormat, ZarrLayout};
 pub use sink::ZarrSink;
 pub use source::ZarrSource;

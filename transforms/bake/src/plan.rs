@@ -313,7 +313,11 @@ fn check_content(schema: &Schema) -> Result<()> {
     let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
     let warnings = schema.warnings.keys().next();
     let error = warnings.map_or(error.clone(), |why| error.at("left out", why));
-    Err(error.at("source", schema.location(0)).mend("bake files with variables at their root"))
+    let mend = match groups.first() {
+        Some(group) => format!("read one of them: --group {group}"),
+        None => "bake files with variables at their root".to_owned(),
+    };
+    Err(error.at("source", schema.location(0)).mend(mend))
 }
 
 /// What is decided before variables are planned one by one.
