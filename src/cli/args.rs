@@ -106,6 +106,19 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "PATH")]
     pub(crate) target_group: Option<String>,
 
+    /// Writes so many levels, each coarser than the one before by a factor of 2; --pyramid-dims says
+    /// along what
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) pyramid: Option<u32>,
+
+    /// The dimensions that get coarser
+    #[arg(long, value_name = "DIM,...", value_delimiter = ',')]
+    pub(crate) pyramid_dims: Vec<String>,
+
+    /// What an element of a coarser level is of its window: mean, max, min, nearest [default: mean]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) pyramid_method: Option<String>,
+
     /// What becomes of variables without that dimension that differ: identical (they are refused),
     /// close:1e-9 (the first, if numbers differ by no more), first, concat [default: identical]
     #[arg(long = "static", value_name = "POLICY")]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use levain::array::GroupPath;
-use levain::bake::{BakeOptions, BakePlan, Step, ZarrVersion};
+use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, ZarrVersion};
 use levain::chunks::{ByteSize, Strategy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -51,6 +51,7 @@ fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
             sources: sources.to_vec(),
             destination: destination.clone(),
             target_group: GroupPath::default(),
+            pyramid: None,
             options: BakeOptions::default(),
         }],
         [] => return Err(Error::internal("clap asks for a path")),
@@ -85,10 +86,32 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
     let bake = bake.with_target_group(target_group).with_resume(args.resume);
-    let bake = bake.with_keep_going(args.keep_going);
+    let mut bake = bake.with_keep_going(args.keep_going);
+    if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
+        bake = bake.with_pyramid(pyramid)?;
+    }
     let Some(dimension) = &args.append else { return Ok(bake) };
     check_no_layout(&args.layout)?;
     Ok(bake.with_append(dimension))
+}
+
+/// The pyramid of a recipe, as flags change it.
+fn pyramid_of(recipe: Option<Pyramid>, args: &BakeArgs) -> Result<Option<Pyramid>> {
+    let flags = args.pyramid.map(|levels| Pyramid::new(levels, Vec::<String>::new()));
+    let Some(mut pyramid) = recipe.or(flags) else {
+        if args.pyramid_dims.is_empty() && args.pyramid_method.is_none() {
+            return Ok(None);
+        }
+        let message = "the dimensions or the method of a pyramid are given, and no levels";
+        let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+        return Err(error.mend("say how many levels: --pyramid 3"));
+    };
+    pyramid.levels = args.pyramid.unwrap_or(pyramid.levels);
+    if !args.pyramid_dims.is_empty() {
+        pyramid.dims.clone_from(&args.pyramid_dims);
+    }
+    given(&mut pyramid.method, args.pyramid_method.as_deref())?;
+    Ok(Some(pyramid))
 }
 
 /// An append keeps the layout of the store: one that is asked for on the command line is refused,
@@ -240,6 +263,9 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
             count(append.skipped_count)
         ));
     }
+    if report.level_count > 0 {
+        text.push_str(&format!("   and {} coarser levels", report.level_count));
+    }
     if report.spilled_bytes > 0 {
         text.push_str(&format!("   spilled {}", ByteSize(report.spilled_bytes)));
     }
@@ -269,6 +295,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "objects": report.unit_count,
         "reused_objects": report.reused_count,
         "encoded_bytes": report.encoded_bytes,
+        "coarser_levels": report.level_count,
         "spilled_bytes": report.spilled_bytes,
         "peak_accounted_bytes": report.peak_bytes,
         "seconds": seconds,

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ::bake::{
-    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, ScanFiles, Schema,
-    ZarrVersion,
-    choose_concat, open_prepared,
+    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid, ScanFiles,
+    Schema, ZarrVersion, choose_concat, open_prepared,
 };
 use array::GroupPath;
 use chunks::Machine;
@@ -44,6 +43,7 @@ pub struct Bake {
     pub(super) memory: MemoryLimit,
     pub(super) may_overwrite: bool,
     pub(super) append: Option<String>,
+    pub(super) pyramid: Option<Pyramid>,
     pub(super) may_resume: bool,
     pub(super) keeps_going: bool,
     pub(super) store: StoreOptions,
@@ -70,6 +70,7 @@ impl Bake {
             memory: MemoryLimit::of_machine(),
             may_overwrite: false,
             append: None,
+            pyramid: None,
             may_resume: false,
             keeps_going: false,
             store: StoreOptions::default(),
@@ -206,6 +207,10 @@ impl Bake {
         )?;
         plan.note_missing(&missing);
         plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
+        if let Some(pyramid) = &self.pyramid {
+            pyramid.check(&plan.template, &self.options)?;
+            self.check_levels()?;
+        }
         let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
         Ok(ScannedBake::new(self.clone(), sources, plan).with_unreadable(unreadable))
     }

@@ -11,6 +11,7 @@ mod destination;
 mod memory;
 mod pattern;
 mod place;
+mod pyramid;
 mod readable;
 mod recipe;
 mod recipe_encoding;

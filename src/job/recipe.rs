@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ::bake::{BakeOptions, FilePattern, Step, ZarrVersion};
+use ::bake::{BakeOptions, FilePattern, Pyramid, Step, ZarrVersion};
 use array::GroupPath;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::Deserialize;
@@ -20,6 +20,8 @@ pub struct Recipe {
     pub destination: String,
     /// The group of the store that is written; the root if nothing is said.
     pub target_group: GroupPath,
+    /// Coarser copies of what is baked, if they are wanted.
+    pub pyramid: Option<Pyramid>,
     /// How it is baked.
     pub options: BakeOptions,
 }
@@ -33,6 +35,7 @@ struct Form {
     destination: String,
     group: Option<String>,
     target_group: Option<String>,
+    pyramid: Option<Pyramid>,
     concat: Option<String>,
     #[serde(default)]
     vars: Vec<String>,
@@ -158,11 +161,12 @@ impl Recipe {
         };
         let (group, target_group) =
             (path(&form.group, "group")?, path(&form.target_group, "target-group")?);
+        let pyramid = form.pyramid.clone();
         let mut options = BakeOptions { pattern, ..form.options()? };
         if !group.is_root() {
             options.steps.insert(0, Step::Group { path: group });
         }
-        Ok(Self { sources, destination, target_group, options })
+        Ok(Self { sources, destination, target_group, pyramid, options })
     }
 }
 

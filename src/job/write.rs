@@ -18,7 +18,7 @@ use crate::job::run_store::{End, RunStore};
 use crate::job::target::{OpenTarget, Target};
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
-const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+pub(super) const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// The part of the memory that open files may take.
 const OPEN_FILES_DIVISOR: u64 = 16;
 
@@ -46,6 +46,8 @@ pub struct BakeReport {
     pub reused_count: u64,
     /// Bytes of these objects.
     pub encoded_bytes: u64,
+    /// Levels of a pyramid that were made of this one.
+    pub level_count: u64,
     /// Bytes that were spilled to disk.
     pub spilled_bytes: u64,
     /// The most bytes that were accounted for at once.
@@ -115,23 +117,33 @@ impl ScannedBake {
             Some(_) if is_after_death => destination.sweep(),
             Some(_) => Ok(()),
             // What the root still shows must be there.
-            None => {
-                group.as_ref().map_or(Ok(()), ZarrGroup::hide).and_then(|()| destination.clear())
-            }
+            None => group
+                .as_ref()
+                .map_or(Ok(()), ZarrGroup::hide)
+                .and_then(|()| bake.clear_levels())
+                .and_then(|()| destination.clear()),
         };
         let written = cleared.and_then(|()| {
             let report = bake.runner().run(&graph, &options, observer)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             target.finish()?;
-            group.as_ref().map_or(Ok(()), ZarrGroup::show)?;
+            let levels = bake.write_levels(observer)?;
+            // Levels of a pyramid are shown together.
+            group.as_ref().filter(|_| bake.pyramid.is_none()).map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
-            Ok((totals, report))
+            Ok((totals, levels, report))
         });
         match written {
-            Ok((totals, report)) => {
+            Ok((totals, levels, report)) => {
                 let note = resumption.map(|it| (it.note(reused_count), reused_count));
-                Ok(self.report(&totals, Some(&report), note))
+                let mut report = self.report(&totals, Some(&report), note);
+                for level in levels {
+                    report.unit_count += level.unit_count;
+                    report.encoded_bytes += level.encoded_bytes;
+                    report.level_count += 1;
+                }
+                Ok(report)
             }
             Err(error) => Err(self.give_up(&destination, &run, error)),
         }
@@ -223,6 +235,7 @@ impl ScannedBake {
             unit_count: totals.values().map(|total| total.unit_count).sum(),
             reused_count,
             encoded_bytes: totals.values().map(|total| total.encoded_bytes).sum(),
+            level_count: 0,
             spilled_bytes: report.map_or(0, |report| report.shuffle.spilled_bytes),
             peak_bytes: report.map_or(0, |report| report.peak_bytes),
             resumed: resumed.map(|(note, _)| note),

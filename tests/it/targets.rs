@@ -9,7 +9,7 @@ use netcdf_writer::NcWriteFormat;
 
 use crate::baking::{baked, plain};
 use crate::command::levain;
-use crate::made::{Baked, Folder, counted, day};
+use crate::made::{Baked, Folder, Made, counted, day, text};
 
 const DAYS: &str = "days since 2000-01-01";
 
@@ -201,4 +201,163 @@ fn ask_22_sizes_ratios_and_multiples_are_answered_and_told() {
     assert_eq!(store.shape("t2m"), [40, 2, 3]);
     let mistake = levain(&["plan", "bake", &file, "x.zarr", "--chunk-ratio", "tme=1"]);
     mistake.check_refused("E107", 4, &["time"]);
+}
+
+/// Bakes a pyramid of one file with these steps of `x` and `y`, and returns the store.
+fn pyramid(folder: &Folder, script: &str, more: &[&str]) -> Option<String> {
+    let (file, store) = (folder.text("a.nc"), folder.text("out.zarr"));
+    python(script, &[&file])?;
+    let arguments = ["bake", &file, &store, "--chunks", "y=3,x=4", "--pyramid-dims", "y,x"];
+    levain(&[&arguments[..], more].concat()).check_done();
+    Some(store)
+}
+
+const FIELD: &str = "import sys, numpy as np, xarray as xr\n\
+    rng = np.random.default_rng(1)\n\
+    t = rng.normal(size=(3, 13, 9)).astype('f4'); t[rng.random(t.shape) < 0.3] = np.nan\n\
+    t[:, :8, :8] = np.nan\n\
+    n = rng.integers(-100, 100, (13, 9)).astype('i2')\n\
+    ds = xr.Dataset({'t': (('time', 'y', 'x'), t), 'n': (('y', 'x'), n), 's': ('time', [1, 2, 3])},\n\
+    \x20   {'y': np.arange(13) * 0.5, 'x': np.arange(9), 'time': [0, 1, 2]}, {'title': 'T'})\n\
+    packed = {'dtype': 'i2', 'scale_factor': 0.01, '_FillValue': -999}\n\
+    ds['p'] = (('y', 'x'), np.where(rng.random((13, 9)) < 0.2, np.nan, n / 10.0))\n\
+    ds.to_netcdf(sys.argv[1], encoding={'p': packed, 't': {'_FillValue': 9e9}})";
+
+/// NumPy's answer for every level, from the file itself.
+const ORACLE: &str = "import sys, warnings, json, numpy as np, xarray as xr, zarr\n\
+    path, store, method, group = sys.argv[1:5]\n\
+    warnings.simplefilter('ignore', RuntimeWarning)\n\
+    fine = xr.open_dataset(path)\n\
+    def windows(a, dims, f):\n\
+    \x20   for axis, name in enumerate(dims):\n\
+    \x20       if name in ('y', 'x'):\n\
+    \x20           pad = -a.shape[axis] % f\n\
+    \x20           a = np.pad(a, [(0, pad if k == axis else 0) for k in range(a.ndim)], constant_values=np.nan)\n\
+    \x20   shape, axes = [], []\n\
+    \x20   for n, name in zip(a.shape, dims):\n\
+    \x20       shape += [n // f, f] if name in ('y', 'x') else [n, 1]\n\
+    \x20       axes.append(len(shape) - 1)\n\
+    \x20   return a.reshape(shape), tuple(axes)\n\
+    for level in range(3):\n\
+    \x20   f = 2 ** level\n\
+    \x20   got = xr.open_zarr(store, group=f'{group}{level}', consolidated=True, chunks=None)\n\
+    \x20   assert set(got.variables) == set(fine.variables), got\n\
+    \x20   for name, v in fine.variables.items():\n\
+    \x20       a = v.values.astype('f8')\n\
+    \x20       if level and method == 'nearest':\n\
+    \x20           want = a[tuple(slice(None, None, f) if d in ('y', 'x') else slice(None) for d in v.dims)]\n\
+    \x20       elif level and {'y', 'x'} & set(v.dims):\n\
+    \x20           w, axes = windows(a, v.dims, f)\n\
+    \x20           by = 'mean' if name in ('y', 'x') else method\n\
+    \x20           want = getattr(np, 'nan' + by)(w, axis=axes)\n\
+    \x20       else:\n\
+    \x20           want = a\n\
+    \x20       have = got[name].values\n\
+    \x20       assert have.shape == want.shape, (name, have.shape, want.shape)\n\
+    \x20       np.testing.assert_allclose(have, want.astype(have.dtype), rtol=1e-6, err_msg=name)\n\
+    root = zarr.open_group(store, mode='r', path=group.rstrip('/') or None)\n\
+    print(json.dumps(dict(root.attrs)['multiscales']))";
+
+#[test]
+fn levels_of_a_pyramid_are_what_numpy_makes_of_windows() {
+    for (method, format, group) in [
+        ("mean", "3", ""),
+        ("mean", "2", "deep/down"),
+        ("max", "3", "p"),
+        ("min", "2", ""),
+        ("nearest", "3", ""),
+    ] {
+        let folder = Folder::new();
+        let target = ["--target-group", group];
+        let more = ["--pyramid", "3", "--pyramid-method", method, "--zarr-format", format];
+        let more = [&more[..], if group.is_empty() { &[] } else { &target[..] }].concat();
+        let Some(store) = pyramid(&folder, FIELD, &more) else { return };
+        let prefix = if group.is_empty() { String::new() } else { format!("{group}/") };
+        let told = python(ORACLE, &[&folder.text("a.nc"), &store, method, &prefix]).expect("there");
+        let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+        let paths: Vec<&str> = told[0]["datasets"]
+            .as_array()
+            .expect("levels")
+            .iter()
+            .filter_map(|level| level["path"].as_str())
+            .collect();
+        assert_eq!(paths, ["0", "1", "2"], "{method}");
+        assert_eq!(told[0]["metadata"]["kwargs"]["factors"], serde_json::json!([1, 2, 4]));
+        assert_eq!(told[0]["metadata"]["kwargs"]["method"], method);
+        for level in ["0", "1", "2"] {
+            levain(&["verify", &format!("{store}/{prefix}{level}")]).check_done();
+        }
+    }
+}
+
+#[test]
+fn a_pyramid_is_refused_before_anything_is_written() {
+    let folder = Folder::new();
+    let file = folder.put("a.nc", &day(DAYS, &[0.0], 0.0));
+    let store = folder.text("out.zarr");
+    let refuse = |more: &[&str], code: &str, words: &[&str]| {
+        levain(&[&["bake", &file, &store][..], more].concat()).check_refused(code, 4, words);
+        assert!(!folder.path("out.zarr").exists());
+    };
+    refuse(&["--pyramid", "2"], "E100", &["no dimension is named"]);
+    refuse(&["--pyramid", "2", "--pyramid-dims", "lot"], "E107", &["lat"]);
+    refuse(&["--pyramid", "0", "--pyramid-dims", "lat"], "E100", &["1 to 32 levels"]);
+    let method = ["--pyramid", "2", "--pyramid-dims", "lat", "--pyramid-method", "median"];
+    refuse(&method, "E100", &["mean, max, min, nearest"]);
+    refuse(&["--pyramid-dims", "lat"], "E100", &["--pyramid 3"]);
+    // The greatest level is there: nothing is written over unless that is asked for.
+    let pyramid = ["bake", &file, &store, "--pyramid", "2", "--pyramid-dims", "lat,lon"];
+    levain(&pyramid).check_done();
+    levain(&pyramid).check_refused("E106", 4, &["--overwrite"]);
+    levain(&[&pyramid[..], &["--overwrite"]].concat()).check_done();
+    assert_eq!(open(&store).dataset().groups, ["0", "1"]);
+    let coarse = open(&store).group(&"1".parse().expect("a path")).expect("a level");
+    assert_eq!(coarse.dataset().variable("t2m").expect("there").shape, [1, 1, 2]);
+    let recipe = format!(
+        "sources = '{file}'\ndestination = 'x.zarr'\n[pyramid]\nlevels = 2\ndim = ['lat']\n"
+    );
+    let recipe = folder.put_bytes("r.toml", recipe.as_bytes());
+    levain(&["bake", &recipe]).check_refused("E100", 4, &["did you mean `dims`?"]);
+}
+
+#[test]
+fn ask_08_dimensions_in_another_order_are_turned_to_that_of_the_first_file() {
+    let file = |step: f64, first: f32, is_turned: bool| {
+        let values = counted(first, 6);
+        let turned: Vec<f32> = (0..3).flat_map(|x| [values[x], values[3 + x]]).collect();
+        let time = [("units", text(DAYS))];
+        let made = Made::new().unlimited("time").dimension("y", 2).dimension("x", 3);
+        let made = made.variable("time", "time", [step], &time);
+        match is_turned {
+            true => made.variable("t", "time x y", turned, &[]),
+            false => made.variable("t", "time y x", values, &[]),
+        }
+    };
+    let (_folder, store, warnings) = baked(&[file(0.0, 0.0, false), file(1.0, 6.0, true)], plain());
+    assert_eq!(store.dataset().variable("t").expect("there").dimensions, ["time", "y", "x"]);
+    assert_eq!(store.values::<f32>("t"), counted(0.0, 12));
+    assert!(warnings.iter().any(|it| it.contains("order")), "{warnings:?}");
+}
+
+#[test]
+fn ask_13_texts_are_of_any_length_in_both_formats() {
+    for format in ["2", "3"] {
+        let folder = Folder::new();
+        let time = [("units", text(DAYS))];
+        let file = |step: f64, words: [&str; 2]| {
+            let words = words.map(str::to_owned).to_vec();
+            let made = Made::new().format(NcWriteFormat::Nc4).unlimited("time").dimension("n", 2);
+            made.variable("time", "time", [step], &time).variable("w", "time n", words, &[])
+        };
+        let a = folder.put("a.nc", &file(0.0, ["S35", ""]));
+        let b = folder.put("b.nc", &file(1.0, ["größer", "x"]));
+        let store = folder.text("out.zarr");
+        levain(&["bake", &a, &b, &store, "--zarr-format", format]).check_done();
+        assert_eq!(Baked::open(&store).texts("w"), ["S35", "", "größer", "x"], "{format}");
+        let script = "import sys, xarray as xr\n\
+            print('/'.join(xr.open_zarr(sys.argv[1], chunks=None).w.values.ravel().astype(str)))";
+        if let Some(told) = python(script, &[&store]) {
+            assert_eq!(told, "S35//größer/x", "{format}");
+        }
+    }
 }

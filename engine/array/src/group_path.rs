@@ -30,6 +30,20 @@ impl GroupPath {
         self.0.is_empty()
     }
 
+    /// The group of this name in this one.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        if self.is_root() { name.parse() } else { format!("{self}/{name}").parse() }
+    }
+
+    /// The group that holds this one; `None` for the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (_, names) = self.0.split_last()?;
+        Some(Self(names.to_vec()))
+    }
+
     /// All groups on the way, without the root, this one last.
     pub fn ancestry(&self) -> impl Iterator<Item = Self> + '_ {
         (1..=self.0.len()).map(|count| Self(self.0[..count].to_vec()))

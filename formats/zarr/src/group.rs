@@ -3,12 +3,13 @@
 //! The one object that changes last holds the consolidated copy: a reader of that copy sees the
 //! groups as they were or with the new one whole.
 
-use array::GroupPath;
+use array::{AttributeValue, GroupPath};
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 use serde_json::{Map, Value, json};
 
+use crate::attributes::json_of;
 use crate::json;
 use crate::layout::ZarrFormat;
 
@@ -107,6 +108,37 @@ impl ZarrGroup {
             self.remove_from(copy);
             copy.extend(nodes);
         })
+    }
+
+    /// Sets an attribute of the group that holds this one, which is there once this one is shown:
+    /// in its own document, and in the consolidated copy.
+    ///
+    /// # Errors
+    /// A value that is no JSON, or a store that fails.
+    pub fn set_holder_attribute(&self, name: &str, value: &AttributeValue) -> Result<()> {
+        let value = json_of(value)?;
+        let Some(holder) = self.path.parent() else { return Ok(()) };
+        let own_key = match self.format {
+            ZarrFormat::V2 => ".zattrs",
+            ZarrFormat::V3 => "zarr.json",
+        };
+        let key = if holder.is_root() { own_key.to_owned() } else { format!("{holder}/{own_key}") };
+        let is_v2 = self.format == ZarrFormat::V2;
+        let set = |document: &mut Value| {
+            let attributes = if is_v2 { Some(document) } else { document.get_mut("attributes") };
+            if let Some(attributes) = attributes.and_then(Value::as_object_mut) {
+                attributes.insert(name.to_owned(), value.clone());
+            }
+        };
+        if let Some(mut document) = self.document(&key)? {
+            set(&mut document);
+            self.write(&key, &document)?;
+        }
+        if holder.is_root() && !is_v2 {
+            return Ok(());
+        }
+        let node = if is_v2 { key } else { holder.to_string() };
+        self.change_root(|copy| copy.get_mut(&node).into_iter().for_each(set))
     }
 
     /// Takes the group out of the consolidated copy, before its objects are removed.

@@ -47,6 +47,8 @@ mod target_chunks;
 
 mod append;
 
+mod pyramid;
+
 mod commit;
 mod feeds;
 mod write;
@@ -71,6 +73,7 @@ pub use pattern::{
 };
 pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use prepare::{Bound, GivenAttribute, Step};
+pub use pyramid::{Pyramid, PyramidLevel};
 pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};

@@ -15,6 +15,7 @@ mod spec;
 mod cost;
 mod plan;
 
+mod coarse_source;
 mod copy;
 mod hold;
 mod pull;
@@ -27,6 +28,7 @@ pub use choose::{
     auto_chunk_lengths, check_labels, check_whole_units, even_divisor_chunks, infer_chunk_length,
     normalize_chunks, scaled_ratio_chunks,
 };
+pub use coarse_source::{CoarseSource, CoarsenMethod};
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use plan::{CopyPlan, Machine, Strategy};
 pub use ratio_spec::ChunkRatio;

@@ -107,6 +107,17 @@ fn expanded(source: &dyn DatasetSource, (dim, number): (&CombineDim, u64)) -> Re
     Ok(change)
 }
 
+/// A source as all these steps leave it.
+///
+/// # Errors
+/// A step that the source does not allow; the error says which.
+pub(crate) fn prepared(
+    source: Arc<dyn DatasetSource>,
+    steps: &[Step],
+) -> Result<Arc<dyn DatasetSource>> {
+    (1..).zip(steps).try_fold(source, |source, (number, step)| changed(source, step, number))
+}
+
 /// A source as one step leaves it.
 fn changed(
     source: Arc<dyn DatasetSource>,
