@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use levain::array::GroupPath;
-use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, ZarrVersion};
+use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, ZarrVersion};
 use levain::chunks::{ByteSize, Strategy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -351,26 +351,7 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         "OBJECTS", "MEM/TASK", "WHY",
     ];
     let mut table = Table::new(head).with_right(&[4, 7, 8, 9, 10, 11]);
-    for variable in &plan.variables {
-        let target = plan.template.variable(&variable.name);
-        let copy = &variable.copy;
-        let elements: u64 = variable.chunk_shape.iter().product();
-        table.row([
-            variable.name.clone(),
-            target.map_or(String::new(), |it| it.dtype.to_string()),
-            target.map_or(String::new(), |it| shape(&it.shape)),
-            shape(&variable.chunk_shape),
-            ByteSize(target.map_or(0, |it| it.dtype.estimated_bytes() * elements)).to_string(),
-            variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
-            strategy_name(copy.strategy).to_owned(),
-            count(copy.task_count),
-            count(copy.source_read_count),
-            ByteSize(copy.source_bytes).to_string(),
-            count(copy.target_unit_count),
-            ByteSize(copy.working_bytes).to_string(),
-            copy.reason.clone(),
-        ]);
-    }
+    plan.variables.iter().for_each(|variable| table.row(variable_row(plan, variable)));
     text.push_str(&table.to_string());
     if let Some(append) = &plan.append {
         text.push_str(&format!(
@@ -400,6 +381,27 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     }
     text.push_str("nothing was written\n");
     text
+}
+
+fn variable_row(plan: &BakePlan, variable: &VariablePlan) -> [String; 13] {
+    let target = plan.template.variable(&variable.name);
+    let copy = &variable.copy;
+    let elements: u64 = variable.chunk_shape.iter().product();
+    [
+        variable.name.clone(),
+        target.map_or(String::new(), |it| it.dtype.to_string()),
+        target.map_or(String::new(), |it| shape(&it.shape)),
+        shape(&variable.chunk_shape),
+        ByteSize(target.map_or(0, |it| it.dtype.estimated_bytes() * elements)).to_string(),
+        variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
+        strategy_name(copy.strategy).to_owned(),
+        count(copy.task_count),
+        count(copy.source_read_count),
+        ByteSize(copy.source_bytes).to_string(),
+        count(copy.target_unit_count),
+        ByteSize(copy.working_bytes).to_string(),
+        copy.reason.clone(),
+    ]
 }
 
 fn strategy_name(strategy: Strategy) -> &'static str {

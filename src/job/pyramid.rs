@@ -45,6 +45,11 @@ impl Bake {
     /// Refuses levels that are there, unless they may be overwritten.
     pub(super) fn check_levels(&self) -> Result<()> {
         let Some(pyramid) = &self.pyramid else { return Ok(()) };
+        // What lies beside a finest level that was never finished are remains of the same run.
+        let last = RunStore::newest(&self.runs()?, &self.store)?;
+        if last.is_some_and(|last| last.has_remains()) {
+            return Ok(());
+        }
         (1..pyramid.levels).try_for_each(|level| {
             let own = self.at_level(level)?;
             own.opened_destination()?.check(self.may_overwrite || self.may_resume, &[])

@@ -210,7 +210,7 @@ impl ScannedBake {
         let cleared = match self.plan.append {
             Some(_) => Ok(()),
             None if self.bake.may_resume => destination.hide(),
-            None => destination.clear(),
+            None => destination.clear().and_then(|()| self.bake.clear_levels()),
         };
         if let Err(more) = cleared {
             return error.at("left over", destination.location()).at("because", more.message());

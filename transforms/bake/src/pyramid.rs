@@ -166,7 +166,9 @@ impl Pyramid {
             PACKING_ATTRIBUTES.iter().any(|name| variable.attributes.get(name).is_some());
         let is_mean = self.method_of(&Variable { dtype: DType::Float64, ..variable.clone() })
             == CoarsenMethod::Mean;
-        if !is_number || !is_packed && !(is_mean && !CoarsenMethod::Mean.takes(dtype)) {
+        // A mean of integers is none.
+        let needs_floats = is_mean && !CoarsenMethod::Mean.takes(dtype);
+        if !(is_number && (is_packed || needs_floats)) {
             return None;
         }
         Some(match is_packed {

@@ -188,7 +188,7 @@ impl Window {
         let shape = fine.shape().iter().zip(&self.factors).map(|(n, factor)| n.div_ceil(*factor));
         let shape: Vec<u64> = shape.collect();
         match (self.method, fine.dtype()) {
-            (CoarsenMethod::Nearest, _) => self.firsts(fine, shape),
+            (CoarsenMethod::Nearest, _) => self.firsts(fine, &shape),
             (CoarsenMethod::Mean, DType::Float32) => {
                 let means = self.means(&fine.values::<f32>()?, fine.shape(), &shape);
                 Chunk::of(shape, &means.into_iter().map(|it| it as f32).collect::<Vec<_>>())
@@ -264,8 +264,8 @@ impl Window {
         Chunk::of(shape, &chosen.into_iter().flatten().collect::<Vec<T>>())
     }
 
-    fn firsts(&self, fine: &Chunk, shape: Vec<u64>) -> Result<Chunk> {
-        let mut into = ArrayBuffer::zeroed(fine.dtype(), &shape);
+    fn firsts(&self, fine: &Chunk, shape: &[u64]) -> Result<Chunk> {
+        let mut into = ArrayBuffer::zeroed(fine.dtype(), shape);
         let grid = ChunkGrid::regular(fine.shape(), &self.factors);
         for linear in 0..grid.chunk_count() {
             let index = grid.index_of(linear);
