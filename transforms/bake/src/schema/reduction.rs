@@ -125,6 +125,7 @@ impl Schema {
             unknown: Some(BTreeSet::new()),
             groups: dataset.groups.iter().cloned().collect(),
             warnings: warnings.collect(),
+            unreadable: BTreeMap::new(),
         }
     }
 
