@@ -39,7 +39,7 @@ pub(crate) enum Command {
     )]
     Bake(Box<BakeArgs>),
     /// Writes a store or a file anew with other chunks
-    Rechunk(RechunkArgs),
+    Rechunk(Box<RechunkArgs>),
     /// Says what a bake or a rechunk would do; writes nothing
     Plan(Box<PlanArgs>),
     /// Shows dimensions, variables, chunks, codecs and attributes of any readable file or store
@@ -97,6 +97,27 @@ pub(crate) struct BakeArgs {
     /// The dimension along which files follow each other [default: the unlimited one, or time]
     #[arg(long, value_name = "DIM")]
     pub(crate) concat: Option<String>,
+
+    /// The group of the files or stores that is read [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
+
+    /// The group of the store that is written, beside what is there [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) target_group: Option<String>,
+
+    /// Writes so many levels, each coarser than the one before by a factor of 2; --pyramid-dims says
+    /// along what
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) pyramid: Option<u32>,
+
+    /// The dimensions that get coarser
+    #[arg(long, value_name = "DIM,...", value_delimiter = ',')]
+    pub(crate) pyramid_dims: Vec<String>,
+
+    /// What an element of a coarser level is of its window: mean, max, min, nearest [default: mean]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) pyramid_method: Option<String>,
 
     /// What becomes of variables without that dimension that differ: identical (they are refused),
     /// close:1e-9 (the first, if numbers differ by no more), first, concat [default: identical]
@@ -182,6 +203,10 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
     pub(crate) chunks: Option<String>,
 
+    /// Numbers of chunks along dimensions, where their lengths are chosen by size (-1: one chunk)
+    #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
+    pub(crate) chunk_ratio: Option<String>,
+
     /// Bytes of a chunk where a length is auto, or no chunks are given [default: 32MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) chunk_size: Option<String>,
@@ -198,9 +223,14 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "3|2", value_parser = ["3", "2"])]
     pub(crate) zarr_format: Option<String>,
 
-    /// How chunks are compressed: blosc-zstd:1, zstd:3, gzip:5, none [default: blosc-zstd:1]
-    #[arg(long, value_name = "CODEC")]
+    /// How chunks are encoded: blosc-zstd:1, zstd:3, shuffle+zlib:5, none [default: blosc-zstd:1]
+    #[arg(long, value_name = "CODECS")]
     pub(crate) codec: Option<String>,
+
+    /// How chunks of one variable are encoded, filters included: t2m=bitround:10+zstd:5; may be given
+    /// again
+    #[arg(long, value_name = "VAR=CODECS")]
+    pub(crate) encoding: Vec<String>,
 
     /// Replaces a store that is there already
     #[arg(long)]
@@ -236,6 +266,10 @@ pub(crate) struct InspectArgs {
     /// A file or a store, by path or URL
     #[arg(value_name = "SRC")]
     pub(crate) source: String,
+
+    /// The group that is shown [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ::bake::{
-    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, ScanFiles, Schema,
-    choose_concat, open_prepared,
+    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid, ScanFiles,
+    Schema, ZarrVersion, choose_concat, open_prepared,
 };
+use array::GroupPath;
 use chunks::Machine;
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -16,7 +17,7 @@ use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
 use direct::DirectRunner;
 use objects::{Location, ObjectFile, StoreOptions, expand};
-use zarr::ZarrSource;
+use zarr::{ZarrFormat, ZarrGroup, ZarrSource};
 
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough};
@@ -32,12 +33,17 @@ const ENGINE_BYTES: u64 = 8 << 20;
 #[derive(Debug, Clone)]
 pub struct Bake {
     pub(super) sources: Vec<String>,
+    /// Where the store lies, or that of which a group is written.
+    pub(super) root: Location,
+    pub(super) group: GroupPath,
+    /// Where what is written lies: the store, or the group.
     pub(super) destination: Location,
     pub(super) options: BakeOptions,
     pub(super) threads: NonZeroUsize,
     pub(super) memory: MemoryLimit,
     pub(super) may_overwrite: bool,
     pub(super) append: Option<String>,
+    pub(super) pyramid: Option<Pyramid>,
     pub(super) may_resume: bool,
     pub(super) keeps_going: bool,
     pub(super) store: StoreOptions,
@@ -53,14 +59,18 @@ impl Bake {
         sources: impl IntoIterator<Item = S>,
         destination: &str,
     ) -> Result<Self> {
+        let destination = Location::parse(destination)?;
         Ok(Self {
             sources: sources.into_iter().map(Into::into).collect(),
-            destination: Location::parse(destination)?,
+            root: destination.clone(),
+            group: GroupPath::default(),
+            destination,
             options: BakeOptions::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory: MemoryLimit::of_machine(),
             may_overwrite: false,
             append: None,
+            pyramid: None,
             may_resume: false,
             keeps_going: false,
             store: StoreOptions::default(),
@@ -85,6 +95,16 @@ impl Bake {
         let pattern = self.options.pattern.take();
         self.options = options;
         self.options.pattern = self.options.pattern.or(pattern);
+        self
+    }
+
+    /// Writes into a group of the store at the destination, beside what is there.
+    ///
+    /// Readers of the consolidated metadata see the group when it is whole.
+    #[must_use]
+    pub fn with_target_group(mut self, group: GroupPath) -> Self {
+        self.destination = self.root.join(&group.to_string());
+        self.group = group;
         self
     }
 
@@ -187,6 +207,10 @@ impl Bake {
         )?;
         plan.note_missing(&missing);
         plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
+        if let Some(pyramid) = &self.pyramid {
+            pyramid.check(&plan.template, &self.options)?;
+            self.check_levels()?;
+        }
         let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
         Ok(ScannedBake::new(self.clone(), sources, plan).with_unreadable(unreadable))
     }
@@ -210,13 +234,46 @@ impl Bake {
     /// A store that a run of this plan has finished is found again, if that is asked for.
     pub(super) fn check_destination(&self, sources: &[Location]) -> Result<()> {
         check_twice(sources)?;
-        let destination = Destination::new(&self.destination, &self.store)?;
+        self.target_group()?;
+        let destination = self.opened_destination()?;
         if self.append.is_some() {
             return destination.check_append(sources);
         }
-        let known = || RunStore::newest(&self.destination, &self.store);
+        let known = || RunStore::newest(&self.runs()?, &self.store);
         let may_exist = self.may_overwrite || self.may_resume && known()?.is_some();
         destination.check(may_exist, sources)
+    }
+
+    /// What lies at the destination.
+    pub(super) fn opened_destination(&self) -> Result<Destination> {
+        if !self.group.is_root() {
+            Destination::new(&self.root, &self.root, &self.store)?.check_holds_groups()?;
+        }
+        Destination::new(&self.destination, &self.runs()?, &self.store)
+    }
+
+    /// The place beside which runs are kept: never within a store.
+    pub(super) fn runs(&self) -> Result<Location> {
+        if self.group.is_root() {
+            return Ok(self.root.clone());
+        }
+        let beside = RunStore::folder(&self.root)?;
+        Ok(beside.join("groups").join(&self.group.to_string()))
+    }
+
+    /// The group that is written, if it is not the whole store.
+    ///
+    /// # Errors
+    /// A store in which no such group can lie.
+    pub(super) fn target_group(&self) -> Result<Option<ZarrGroup>> {
+        if self.group.is_root() {
+            return Ok(None);
+        }
+        let format = match self.options.zarr_format {
+            ZarrVersion::V2 => ZarrFormat::V2,
+            ZarrVersion::V3 => ZarrFormat::V3,
+        };
+        ZarrGroup::open(&self.root, &self.group, format, &self.store).map(Some)
     }
 
     pub(super) fn machine(&self) -> Result<Machine> {

@@ -27,5 +27,6 @@ mod random_pipelines;
 mod recipes;
 mod resume;
 mod tabular;
+mod targets;
 mod tidy;
 mod zarr;

@@ -125,7 +125,8 @@ impl BakePlan {
         let checked = check(schema, concat.as_deref(), &options)?;
         check_content(schema)?;
         let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
-        let layout = layout_of(&template.dataset, &options)?;
+        let source_of = |name: &str| schema.variables.get(name)?.chunk_shape.1.clone();
+        let layout = layout_of(&template.dataset, &options, &source_of)?;
         let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
         let decided = Decided {
             schema,
@@ -168,7 +169,11 @@ impl BakePlan {
         store: &StoreOptions,
         open_files_bytes: u64,
     ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
-        let layout = layout_of(&self.template, &self.options)?;
+        let source_of = |name: &str| {
+            let variable = self.variables.iter().find(|variable| variable.name == name)?;
+            variable.source_chunk_shape.clone()
+        };
+        let layout = layout_of(&self.template, &self.options, &source_of)?;
         let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
@@ -308,7 +313,11 @@ fn check_content(schema: &Schema) -> Result<()> {
     let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
     let warnings = schema.warnings.keys().next();
     let error = warnings.map_or(error.clone(), |why| error.at("left out", why));
-    Err(error.at("source", schema.location(0)).mend("bake files with variables at their root"))
+    let mend = match groups.first() {
+        Some(group) => format!("read one of them: --group {group}"),
+        None => "bake files with variables at their root".to_owned(),
+    };
+    Err(error.at("source", schema.location(0)).mend(mend))
 }
 
 /// What is decided before variables are planned one by one.

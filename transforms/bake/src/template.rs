@@ -6,7 +6,7 @@ use array::{AttributeValue, Attributes, DType, Dataset, Dimension, Scalar, Stora
 use cf::{MISSING_TIME, TimeEncoding};
 use chunks::{ByteSize, ChunkSpec};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
+use zarr::{VariableLayout, ZarrFormat, ZarrLayout};
 
 use crate::attributes::of_store;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
@@ -292,34 +292,42 @@ fn choose_encodings(schema: &Schema, checked: &Checked) -> Result<BTreeMap<Strin
     Ok(encodings)
 }
 
-/// How every variable of the template will lie.
-pub(crate) fn layout_of(template: &Dataset, options: &BakeOptions) -> Result<ZarrLayout> {
-    for spec in [&options.chunks, &options.shards] {
-        for dimension in spec.dimensions() {
-            template.expect_dimension(dimension)?;
-        }
+/// How every variable of the template will lie; `source_of` gives the chunks of its sources.
+pub(crate) fn layout_of(
+    template: &Dataset,
+    options: &BakeOptions,
+    source_of: &dyn Fn(&str) -> Option<Vec<u64>>,
+) -> Result<ZarrLayout> {
+    let named = options.chunks.dimensions().chain(options.shards.dimensions());
+    for dimension in named.chain(options.chunk_ratio.dimensions()) {
+        template.expect_dimension(dimension)?;
     }
     let format = match options.zarr_format {
         ZarrVersion::V2 => ZarrFormat::V2,
         ZarrVersion::V3 => ZarrFormat::V3,
     };
+    options.check_encodings(template)?;
     if format == ZarrFormat::V2 && !options.shards.is_empty() {
         let message = "Zarr version 2 has no shards";
         let error = Error::new(ErrorCode::INVALID_CHUNKS, ErrorKind::InvalidInput, message);
         return Err(error.mend("write version 3, or leave --shards out"));
     }
-    let codec: Codec = options.codec.parse()?;
     let mut layout = ZarrLayout::new(format);
-    layout.codec = codec;
     for variable in &template.variables {
-        let (chunk_shape, shard_shape) = if is_coordinate(template, variable) {
+        let (chunks, shards) = options.lengths_of(&variable.name);
+        let is_as_all = !options.encodings.contains_key(&variable.name);
+        let (chunk_shape, shard_shape) = if is_as_all && is_coordinate(template, variable) {
             (ChunkSpec::default().chunk_shape(variable, COORDINATE_CHUNK), None)
         } else {
-            let chunk_shape = options.chunks.chunk_shape(variable, options.chunk_size);
-            let shard_shape = options.shards.shard_shape(variable, &chunk_shape)?;
+            let source = source_of(&variable.name);
+            let source = source.as_deref().filter(|it| it.len() == variable.shape.len());
+            let (size, ratio) = (options.chunk_size, &options.chunk_ratio);
+            let chunk_shape = chunks.choose(variable, size, ratio, source).shape;
+            let shard_shape = shards.shard_shape(variable, &chunk_shape)?;
             (chunk_shape, shard_shape)
         };
-        let own = VariableLayout { chunk_shape, shard_shape, codec };
+        let codecs = options.codecs_of(&variable.name)?;
+        let own = VariableLayout { chunk_shape, shard_shape, codecs };
         layout = layout.with_variable(variable.name.clone(), own);
     }
     Ok(layout)

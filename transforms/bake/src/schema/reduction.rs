@@ -126,6 +126,7 @@ impl Schema {
             groups: dataset.groups.iter().cloned().collect(),
             unreadable: BTreeMap::new(),
             warnings: warnings.collect(),
+            unreadable: BTreeMap::new(),
         }
     }
 
