@@ -14,7 +14,7 @@ pub(crate) fn verified(outcome: Result<Option<Error>>, out: Out, signals: &Watch
             out.report(&failure);
             ExitCode::from(exit_code(&failure, signals.last()))
         }
-        other => ended(other.map(drop), out, signals),
+        other => ended(other.map(|_| Finished::Whole), out, signals),
     }
 }
 
@@ -42,17 +42,12 @@ impl Finished {
     }
 }
 
-/// The exit code of a job that came out like this; an error is printed.
-pub(crate) fn finished(outcome: Result<Finished>, out: Out, signals: &Watched) -> ExitCode {
-    match outcome {
-        Ok(finished) => ExitCode::from(finished.exit_code()),
-        Err(error) => ended(Err(error), out, signals),
-    }
-}
-
 /// The exit code of a command that came out like this; an error is printed.
-pub(crate) fn ended(outcome: Result<()>, out: Out, signals: &Watched) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
+pub(crate) fn ended(outcome: Result<Finished>, out: Out, signals: &Watched) -> ExitCode {
+    let error = match outcome {
+        Ok(finished) => return ExitCode::from(finished.exit_code()),
+        Err(error) => error,
+    };
     let exit = exit_code(&error, signals.last());
     out.error(&error, exit);
     ExitCode::from(exit)

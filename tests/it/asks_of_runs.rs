@@ -199,6 +199,7 @@ fn ask_31_an_error_names_the_file_the_variable_and_the_chunk() {
 
 #[test]
 #[cfg(target_os = "linux")]
+#[expect(clippy::disallowed_methods, reason = "a test may wait for a process")]
 fn ask_15_a_rechunk_keeps_to_the_memory_that_it_was_given() {
     let folder = Folder::new();
     let source = folder.put("maps.nc", &maps(96, 256, 1024));

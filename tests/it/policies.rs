@@ -193,7 +193,7 @@ fn packings_that_differ_become_one_when_asked() {
     let unpacked: Vec<Option<f64>> = store
         .values::<i16>("v")
         .into_iter()
-        .map(|code| f64::from(code))
+        .map(f64::from)
         .map(|code| {
             (code != number("_FillValue"))
                 .then_some(code * number("scale_factor") + number("add_offset"))
@@ -202,7 +202,7 @@ fn packings_that_differ_become_one_when_asked() {
     for (found, meant) in unpacked.iter().zip([Some(-16_374.0), Some(11.0), Some(8_191.75), None]) {
         match (found, meant) {
             (Some(found), Some(meant)) => {
-                assert!((found - meant).abs() <= 0.2501, "{found} {meant}")
+                assert!((found - meant).abs() <= 0.2501, "{found} {meant}");
             }
             (found, meant) => assert_eq!(*found, meant),
         }

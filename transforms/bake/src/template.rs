@@ -95,9 +95,7 @@ impl Template {
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
         let mut attributes = of_store(schema, options.attributes, lost);
         if let Some(concat) = concat.filter(|_| !checked.filled.is_empty()) {
-            let calendar = schema.files.values().find_map(|file| file.axis.as_ref()?.calendar);
-            let steps = checked.filled.iter().map(|run| run.text(concat, calendar)).collect();
-            attributes.set(FILLED_STEPS, AttributeValue::Texts(steps));
+            attributes.set(FILLED_STEPS, filled_steps(schema, checked, concat));
         }
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
@@ -105,6 +103,12 @@ impl Template {
         recodes.extend(encodings.into_iter().map(|(name, it)| (name, Recode::Times(it))));
         Ok(Self { dataset, recodes, dropped, notes })
     }
+}
+
+/// The steps that no file has, in words.
+fn filled_steps(schema: &Schema, checked: &Checked, concat: &str) -> AttributeValue {
+    let calendar = schema.files.values().find_map(|file| file.axis.as_ref()?.calendar);
+    AttributeValue::Texts(checked.filled.iter().map(|run| run.text(concat, calendar)).collect())
 }
 
 /// Callers multiply shapes and sizes: what they get must fit 63 bits.

@@ -108,6 +108,7 @@ impl CommonPacking {
     }
 
     /// What stands for a missing value.
+    #[expect(clippy::missing_panics_doc, reason = "codes leave one integer of the type")]
     pub fn fill_value(&self) -> Scalar {
         let (first, last) = codes(self.dtype);
         let fill = if self.dtype.is_unsigned() { last + 1 } else { first - 1 };

@@ -126,7 +126,6 @@ impl Schema {
             groups: dataset.groups.iter().cloned().collect(),
             unreadable: BTreeMap::new(),
             warnings: warnings.collect(),
-            unreadable: BTreeMap::new(),
         }
     }
 

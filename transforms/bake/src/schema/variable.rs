@@ -116,53 +116,23 @@ impl VariableSchema {
         self.fill.merge(other.fill);
         self.packing.merge(other.packing);
         self.time.merge(other.time);
-        self.digest = match (self.digest.take(), other.digest) {
-            (Some(mut known), Some(more)) => {
-                known.merge(more);
-                Some(known)
-            }
-            // A file in which it has the concat dimension: the dimensions contradict anyway.
-            _ => None,
-        };
-        self.tiles = match (self.tiles.take(), other.tiles) {
-            (Some(mut known), Some(more)) => {
-                merge_maps(&mut known, more, Variants::merge);
-                Some(known)
-            }
-            _ => None,
-        };
-        self.tile_spreads = match (self.tile_spreads.take(), other.tile_spreads) {
-            (Some(mut known), Some(more)) => {
-                merge_maps(&mut known, more, |known, more| known.merge(&more));
-                Some(known)
-            }
-            _ => None,
-        };
-        self.rows = match (self.rows.take(), other.rows) {
-            (Some(mut known), Some(more)) => {
-                known.extend(more);
-                Some(known)
-            }
-            _ => None,
-        };
-        self.spread = match (self.spread.take(), other.spread) {
-            (Some(mut known), Some(more)) => {
-                known.merge(&more);
-                Some(known)
-            }
-            _ => None,
-        };
+        // None of a file in which it has the concat dimension: the dimensions contradict anyway.
+        merge_known(&mut self.digest, other.digest, Variants::merge);
+        merge_known(&mut self.tiles, other.tiles, |known, more| {
+            merge_maps(known, more, Variants::merge);
+        });
+        merge_known(&mut self.tile_spreads, other.tile_spreads, |known, more| {
+            merge_maps(known, more, |known, more| known.merge(&more));
+        });
+        merge_known(&mut self.rows, other.rows, |known, more| known.extend(more));
+        merge_known(&mut self.spread, other.spread, |known, more| known.merge(&more));
         merge_maps(&mut self.attributes, other.attributes, Variants::merge);
-        self.spans = match (self.spans.take(), other.spans) {
-            (Some(mut known), Some(more)) => {
-                merge_maps(&mut known, more, |known, more| {
-                    let joined = known.1.merge(&more.1).expect("both are of one calendar");
-                    *known = (known.0.min(more.0), joined);
-                });
-                Some(known)
-            }
-            _ => None,
-        };
+        merge_known(&mut self.spans, other.spans, |known, more| {
+            merge_maps(known, more, |known, more| {
+                let joined = known.1.merge(&more.1).expect("both are of one calendar");
+                *known = (known.0.min(more.0), joined);
+            });
+        });
         if other.chunk_shape.0 < self.chunk_shape.0 {
             self.chunk_shape = other.chunk_shape;
         }
@@ -211,6 +181,14 @@ impl VariableSchema {
 
 /// Attributes that name the variable of the bounds.
 pub(crate) const BOUNDS: [&str; 2] = ["bounds", "climatology"];
+
+/// Merges what is known of all files; what is not known of one of them is not known.
+fn merge_known<T>(known: &mut Option<T>, more: Option<T>, merge: impl FnOnce(&mut T, T)) {
+    *known = known.take().zip(more).map(|(mut known, more)| {
+        merge(&mut known, more);
+        known
+    });
+}
 
 /// A packing that says nothing but the stored type.
 fn plain_packing(dtype: DType) -> Packing {
