@@ -18,14 +18,18 @@ use object_store::memory::InMemory;
 use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use crate::authorise::Authoriser;
 use crate::credentials::{Explained, Profile};
 use crate::failure::failed;
 use crate::location::{Location, Scheme};
 use crate::options::StoreOptions;
+use crate::polite::Connector;
 
 /// Attempts and seconds for credentials that the machine may or may not offer: elsewhere nobody
 /// answers, and the user should hear so soon.
 const MACHINE_RETRY: (usize, u64) = (1, 5);
+/// How long a connection may take to stand.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service, and how many requests it may have in flight.
 #[derive(Debug)]
@@ -68,7 +72,8 @@ fn build(location: &Location, options: &StoreOptions) -> Result<Arc<dyn ObjectSt
         Scheme::Azure => build_azure(location, options)?,
         Scheme::Http => HttpBuilder::new()
             .with_url(location.base_url())
-            .with_client_options(client_options(options)?.with_allow_http(true))
+            .with_http_connector(web_connector(location, options)?)
+            .with_client_options(ClientOptions::new().with_allow_http(true))
             .with_retry(retry(options))
             .build()
             .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
@@ -85,6 +90,7 @@ type Built = object_store::Result<Arc<dyn ObjectStore>>;
 
 fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
     let mut builder = AmazonS3Builder::from_env()
+        .with_http_connector(Connector::of_cloud(options.host_limits))
         .with_bucket_name(location.authority())
         .with_client_options(client_options(options)?)
         .with_retry(retry(options));
@@ -149,6 +155,7 @@ fn with_profile(mut builder: AmazonS3Builder) -> Result<AmazonS3Builder> {
 
 fn build_google(location: &Location, options: &StoreOptions) -> Result<Built> {
     let mut builder = GoogleCloudStorageBuilder::from_env()
+        .with_http_connector(Connector::of_cloud(options.host_limits))
         .with_bucket_name(location.authority())
         .with_client_options(client_options(options)?)
         .with_retry(retry(options));
@@ -168,6 +175,7 @@ fn build_google(location: &Location, options: &StoreOptions) -> Result<Built> {
 
 fn build_azure(location: &Location, options: &StoreOptions) -> Result<Built> {
     let mut builder = MicrosoftAzureBuilder::from_env()
+        .with_http_connector(Connector::of_cloud(options.host_limits))
         .with_url(location.base_url())
         .with_client_options(client_options(options)?)
         .with_retry(retry(options));
@@ -216,7 +224,7 @@ fn client_options(options: &StoreOptions) -> Result<ClientOptions> {
     drop(rustls::crypto::ring::default_provider().install_default());
     let mut client = ClientOptions::new()
         .with_timeout(Duration::from_millis(options.request_timeout_ms))
-        .with_connect_timeout(Duration::from_secs(10))
+        .with_connect_timeout(CONNECT_TIMEOUT)
         .with_allow_http(options.allow_http);
     for (name, value) in &options.settings {
         if let Ok(key) = name.parse() {
@@ -224,6 +232,54 @@ fn client_options(options: &StoreOptions) -> Result<ClientOptions> {
         }
     }
     Ok(client)
+}
+
+/// The connection to web servers; all locations with the same settings share one pool.
+///
+/// It leaves redirects to us: what a client of HTTP does of itself cannot be told which hosts may
+/// be told a secret.
+fn web_connector(location: &Location, options: &StoreOptions) -> Result<Connector> {
+    static POOLS: Mutex<BTreeMap<String, reqwest::Client>> = Mutex::new(BTreeMap::new());
+    let authoriser = Authoriser::new(&options.secrets, &location.base_url());
+    let key = format!("{} {:?}", options.request_timeout_ms, options.settings);
+    let mut pools = POOLS.lock().unwrap_or_else(PoisonError::into_inner);
+    let pool = match pools.get(&key) {
+        Some(pool) => pool.clone(),
+        None => {
+            let pool = web_client(options)?;
+            pools.insert(key, pool.clone());
+            pool
+        }
+    };
+    Ok(Connector::of_web(options.host_limits, pool, authoriser))
+}
+
+fn web_client(options: &StoreOptions) -> Result<reqwest::Client> {
+    // An error says that a provider is installed already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let mut client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("levain/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(Duration::from_millis(options.request_timeout_ms));
+    let invalid = |name: &str, why: &str| {
+        let message = format!("the setting `{name}` is {why} for http:// and https://");
+        Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
+            .mend("there are: user_agent, proxy_url")
+    };
+    for (name, value) in &options.settings {
+        client = match name.as_str() {
+            "user_agent" => client.user_agent(value),
+            "proxy_url" => {
+                let proxy = reqwest::Proxy::all(value).map_err(|_| invalid(name, "no proxy"))?;
+                client.proxy(proxy)
+            }
+            // Those of the clouds mean nothing here.
+            other if other.parse::<ClientConfigKey>().is_err() => client,
+            other => return Err(invalid(other, "not known")),
+        };
+    }
+    client.build().map_err(|error| Error::internal(format!("no client of HTTP: {error}")))
 }
 
 fn retry(options: &StoreOptions) -> RetryConfig {

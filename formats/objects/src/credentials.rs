@@ -11,6 +11,8 @@ use async_trait::async_trait;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use object_store::CredentialProvider;
 
+use crate::secrets::SecretSource;
+
 /// What a profile says about S3.
 #[derive(Default, PartialEq, Eq)]
 pub(crate) struct Profile {
@@ -25,6 +27,22 @@ pub(crate) struct Profile {
 #[expect(clippy::disallowed_methods, reason = "credential chains are defined by the environment")]
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The value of a secret, read now.
+///
+/// # Errors
+/// Why it cannot be read; the value is never part of the text.
+pub(crate) fn secret_value(source: &SecretSource) -> std::result::Result<String, String> {
+    let value = match source {
+        SecretSource::Variable(name) => env(name).ok_or_else(|| format!("{source} is not set"))?,
+        SecretSource::File(path) => std::fs::read_to_string(path)
+            .map_err(|error| format!("{source} cannot be read: {}", error.kind()))?,
+    };
+    match value.trim() {
+        "" => Err(format!("{source} is empty")),
+        value => Ok(value.to_owned()),
+    }
 }
 
 impl Profile {

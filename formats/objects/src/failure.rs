@@ -9,6 +9,8 @@ use std::fmt::Display;
 use dataflow::error::{Error, ErrorCode, ErrorKind};
 use object_store::client::{HttpError, HttpErrorKind};
 
+use crate::polite::Rejected;
+
 /// Codes of S3 and Azure that say that the credentials are wrong, not the permissions.
 const CREDENTIAL_CODES: [&str; 8] = [
     "AuthenticationFailed",
@@ -57,6 +59,14 @@ pub(crate) fn out_of_range(object: impl Display, end: u64, size_bytes: u64) -> E
     Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, message)
         .at("object", object)
         .mend("the object may be cut short; compare its size with that at its origin")
+}
+
+/// An object that is another one than when it was opened.
+pub(crate) fn changed(object: impl Display, how: &str) -> Error {
+    let message = format!("the file has changed while it was read: {how}");
+    Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message)
+        .at("object", object)
+        .mend("run again when nobody writes the file")
 }
 
 fn cause_of(error: &object_store::Error) -> Cause {
@@ -128,15 +138,21 @@ fn answered(status: u16, service_code: Option<&str>) -> Cause {
 const REGION_MEND: &str = "set the region of the bucket (AWS_REGION), or the endpoint";
 
 fn cause_in_chain(error: &(dyn StdError + 'static)) -> Cause {
-    let mut link = Some(error);
+    let (mut link, mut is_outermost) = (Some(error), true);
     while let Some(current) = link {
+        // An answer to a repetition in the middle of a body.
+        if let Some(inner) = current.downcast_ref::<object_store::Error>()
+            && !is_outermost
+        {
+            return cause_of(inner);
+        }
         if let Some(http) = current.downcast_ref::<HttpError>() {
             return cause_of_http(http);
         }
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             return cause_of_io(io);
         }
-        link = current.source();
+        (link, is_outermost) = (current.source(), false);
     }
     let reason = innermost(error);
     let mend = reason.contains("redirect").then_some(REGION_MEND);
@@ -144,6 +160,9 @@ fn cause_in_chain(error: &(dyn StdError + 'static)) -> Cause {
 }
 
 fn cause_of_http(error: &HttpError) -> Cause {
+    if let Some(rejected) = error.source().and_then(|it| it.downcast_ref::<Rejected>()) {
+        return cause_of_rejected(rejected);
+    }
     let (kind, what) = match error.kind() {
         HttpErrorKind::Connect => (ErrorKind::Transient, "no connection"),
         HttpErrorKind::Timeout => (ErrorKind::Transient, "the request timed out"),
@@ -154,6 +173,29 @@ fn cause_of_http(error: &HttpError) -> Cause {
     };
     let reason = format!("{what}: {}", innermost(error));
     Cause { code: ErrorCode::STORE_FAILED, kind, reason, mend: None }
+}
+
+fn cause_of_rejected(rejected: &Rejected) -> Cause {
+    let (code, kind, mend) = match rejected {
+        Rejected::Throttled(_) => (
+            ErrorCode::STORE_FAILED,
+            ErrorKind::ResourceExhausted,
+            "ask for less at once (--max-requests-per-host, --requests-per-second), or wait longer \
+             (--max-throttle-wait)",
+        ),
+        Rejected::Redirect(_) => (
+            ErrorCode::STORE_DENIED,
+            ErrorKind::InvalidInput,
+            "name the place that the server redirects to, if you trust it",
+        ),
+        Rejected::Secret(_) => (
+            ErrorCode::CREDENTIALS,
+            ErrorKind::PermissionDenied,
+            "give the secret where the recipe or the flag says that it is, and reach its host by \
+             https",
+        ),
+    };
+    Cause { code, kind, reason: rejected.to_string(), mend: Some(mend) }
 }
 
 fn cause_of_io(error: &std::io::Error) -> Cause {

@@ -34,6 +34,52 @@ impl FileBytes {
         Ok(Self { file, name, length, held })
     }
 
+    /// Takes a file whose headers are kept, if they are: then it is not read whole, however small.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn with_index(file: ObjectFile) -> Result<Self> {
+        if !file.has_kept() {
+            return Self::new(file);
+        }
+        let (name, length) = (file.location().to_string(), file.size_bytes());
+        Ok(Self { file, name, length, held: None })
+    }
+
+    /// The bytes of a range of the headers, waiting for them; the next time without a request, where
+    /// a cache keeps them.
+    ///
+    /// # Errors
+    /// A range outside of the file, or a store that fails.
+    pub fn read_header(&self, range: Range<u64>) -> Result<Bytes> {
+        self.check(&range)?;
+        if let Some(bytes) = self.kept(&range) {
+            return Ok(bytes);
+        }
+        let start = range.start;
+        let bytes = self.read(range)?;
+        self.keep(start, &bytes);
+        Ok(bytes)
+    }
+
+    /// The bytes of a range of the headers, if a cache keeps them.
+    pub fn kept(&self, range: &Range<u64>) -> Option<Bytes> {
+        self.file.kept(range)
+    }
+
+    /// Keeps a part of the headers that was read, if a cache is to keep them.
+    pub fn keep(&self, start: u64, bytes: &Bytes) {
+        self.file.keep(start, bytes);
+    }
+
+    /// Writes the headers that were read since into the cache.
+    ///
+    /// # Errors
+    /// A cache that cannot be written.
+    pub fn save_kept(&self) -> Result<()> {
+        self.file.save_kept()
+    }
+
     /// The place of the file, as users wrote it.
     pub fn name(&self) -> &str {
         &self.name

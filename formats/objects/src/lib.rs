@@ -10,6 +10,7 @@
 
 mod location;
 mod options;
+mod secrets;
 
 mod expand;
 mod file;
@@ -17,15 +18,25 @@ mod file_bytes;
 mod objects;
 mod pending;
 
+mod cache;
+
 mod ranges;
 mod requests;
+mod version;
 mod writer;
+
+mod authorise;
+mod polite;
 
 mod client;
 mod credentials;
 mod failure;
 mod faults;
+mod hex;
+#[cfg(test)]
+mod loopback;
 
+pub use cache::{CacheKeeps, CacheOptions, cache_name, slug};
 pub use expand::expand;
 pub use faults::{Fault, Faults};
 pub use file::ObjectFile;
@@ -34,4 +45,6 @@ pub use location::Location;
 pub use objects::{Edge, EdgeBytes, ObjectFacts, Objects};
 pub use options::StoreOptions;
 pub use pending::Pending;
+pub use polite::HostLimits;
+pub use secrets::{HostSecret, SecretPlace, SecretSource};
 pub use writer::ObjectWriter;

@@ -150,6 +150,26 @@ impl Location {
         format!("{}://{}{query}", self.scheme_text, self.authority)
     }
 
+    /// Whether a web server keeps it, which knows files and no folders.
+    pub fn is_web(&self) -> bool {
+        self.scheme == Scheme::Http
+    }
+
+    /// Whether a service keeps it, and not this machine.
+    pub(crate) fn is_remote(&self) -> bool {
+        !matches!(self.scheme, Scheme::Local | Scheme::Memory)
+    }
+
+    /// The query as it is written.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
+    /// The same place without a query.
+    pub(crate) fn without_query(&self) -> Self {
+        Self { query: None, ..self.clone() }
+    }
+
     pub(crate) fn authority(&self) -> &str {
         &self.authority
     }

@@ -117,6 +117,13 @@ impl Objects {
         Ok(facts_of(key.to_owned(), meta))
     }
 
+    /// Asks for the same by reading the first byte; nothing if that fails.
+    pub(crate) fn facts_of_first(&self, key: &str) -> Option<ObjectFacts> {
+        let object = self.object(key).ok()?;
+        let meta = Pending::start(async move { object.meta_of_first().await }).wait().ok()??;
+        Some(facts_of(key.to_owned(), meta))
+    }
+
     /// Starts to read ranges of one object; the result has their order.
     ///
     /// Ranges that lie close together are read by one request; their bytes share its memory.
@@ -289,6 +296,8 @@ impl Objects {
             client: Arc::clone(&self.client),
             path: self.path(key)?,
             shown: self.root.join(key),
+            scheme: self.root.scheme(),
+            version: None,
         })
     }
 

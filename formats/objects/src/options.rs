@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::cache::CacheOptions;
 use crate::faults::Faults;
+use crate::polite::HostLimits;
+use crate::secrets::HostSecret;
 
 /// Limits, retries and settings of a store.
 ///
@@ -12,8 +15,14 @@ use crate::faults::Faults;
 /// What is set here holds over the environment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Requests in flight at once, at least one.
+    /// Requests in flight at once of one client, at least one.
     pub max_in_flight: usize,
+    /// What one host is asked for at the most, by all clients together.
+    pub host_limits: HostLimits,
+    /// What web servers are told besides the request.
+    pub secrets: Vec<HostSecret>,
+    /// Where files of servers and clouds are kept, if they are.
+    pub cache: Option<CacheOptions>,
     /// Attempts after the first one that fails in passing.
     pub retry_count: usize,
     /// Milliseconds until no attempt is repeated.
@@ -39,6 +48,9 @@ impl Default for StoreOptions {
     fn default() -> Self {
         Self {
             max_in_flight: 32,
+            host_limits: HostLimits::default(),
+            secrets: Vec::new(),
+            cache: None,
             retry_count: 8,
             retry_timeout_ms: 120_000,
             request_timeout_ms: 120_000,
@@ -57,6 +69,27 @@ impl StoreOptions {
     #[must_use]
     pub fn with_max_in_flight(mut self, count: usize) -> Self {
         self.max_in_flight = count;
+        self
+    }
+
+    /// Sets what one host is asked for at the most.
+    #[must_use]
+    pub fn with_host_limits(mut self, limits: HostLimits) -> Self {
+        self.host_limits = limits;
+        self
+    }
+
+    /// Tells the hosts of a secret that secret.
+    #[must_use]
+    pub fn with_secret(mut self, secret: HostSecret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// Keeps what is fetched from servers and clouds.
+    #[must_use]
+    pub fn with_cache(mut self, cache: CacheOptions) -> Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -114,8 +147,10 @@ impl StoreOptions {
     /// What tells two clients of one service apart.
     pub(crate) fn client_key(&self) -> String {
         format!(
-            "{} {} {} {} {:?} {:?} {} {} {:?}",
+            "{} {:?} {:?} {} {} {} {:?} {:?} {} {} {:?}",
             self.max_in_flight,
+            self.host_limits,
+            self.secrets,
             self.retry_count,
             self.retry_timeout_ms,
             self.request_timeout_ms,
@@ -133,6 +168,9 @@ impl fmt::Debug for StoreOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoreOptions")
             .field("max_in_flight", &self.max_in_flight)
+            .field("host_limits", &self.host_limits)
+            .field("secrets", &self.secrets)
+            .field("cache", &self.cache)
             .field("retry_count", &self.retry_count)
             .field("endpoint", &self.endpoint.as_deref().map(dataflow::error::redact))
             .field("region", &self.region)

@@ -8,8 +8,12 @@ use std::future::Future;
 use std::sync::LazyLock;
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use bytes::Bytes;
 use dataflow::error::{Error, Result};
+use futures::StreamExt;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::requests::Object;
 
 /// Threads that drive requests.
 const DRIVER_THREADS: usize = 2;
@@ -76,6 +80,42 @@ impl<T: Send + 'static> Pending<T> {
             drop(sender.send(work.await));
         });
         Self(State::Started(receiver))
+    }
+}
+
+/// Pieces of an object that wait to be taken; more are not read meanwhile.
+const PIECES_WAITING: usize = 4;
+
+/// The bytes of an object, piece by piece, as they come.
+pub(crate) struct Pulling(tokio::sync::mpsc::Receiver<Result<Bytes>>);
+
+impl Pulling {
+    /// Starts to read an object from a byte on.
+    ///
+    /// # Errors
+    /// Threads that cannot be started.
+    pub(crate) fn start(object: Object, from: u64) -> Result<Self> {
+        let runtime = RUNTIME.as_ref().map_err(Clone::clone)?;
+        let (sender, receiver) = tokio::sync::mpsc::channel(PIECES_WAITING);
+        runtime.spawn(async move {
+            let mut pieces = match object.stream(from).await {
+                Ok(Some(pieces)) => pieces,
+                Ok(None) => return drop(sender.send(Err(object.missing())).await),
+                Err(error) => return drop(sender.send(Err(error)).await),
+            };
+            while let Some(piece) = pieces.next().await {
+                // Nobody takes the rest of what was dropped.
+                if sender.send(piece).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self(receiver))
+    }
+
+    /// The next piece, waiting for it; nothing after the last. Never call this in async code.
+    pub(crate) fn next(&mut self) -> Option<Result<Bytes>> {
+        self.0.blocking_recv()
     }
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use futures::future::try_join_all;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     Error as StoreError, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStoreExt, PutMode,
@@ -15,10 +17,11 @@ use object_store::{
 };
 
 use crate::client::Client;
-use crate::failure::{failed, out_of_range};
+use crate::failure::{changed, failed, out_of_range};
 use crate::location::{Location, Scheme};
 use crate::objects::{Edge, EdgeBytes};
 use crate::ranges::{cut_ranges, join_ranges};
+use crate::version::ObjectVersion;
 
 /// Bytes between two ranges that are read rather than asked for apart: a request to a service
 /// costs as much as a megabyte, one to a file as much as a few pages.
@@ -31,6 +34,9 @@ const PART_BYTES: usize = 16 << 20;
 const CREATE_ATTEMPTS: u32 = 8;
 const CREATE_WAIT: Duration = Duration::from_millis(50);
 
+/// The bytes of an object as they come.
+pub(crate) type ObjectBytes = BoxStream<'static, Result<Bytes>>;
+
 /// One object of a store.
 #[derive(Debug, Clone)]
 pub(crate) struct Object {
@@ -38,6 +44,10 @@ pub(crate) struct Object {
     pub(crate) path: Path,
     /// How errors name it.
     pub(crate) shown: Location,
+    /// The kind of the store.
+    pub(crate) scheme: Scheme,
+    /// The version that is meant, if it must be one and the same in all reads.
+    pub(crate) version: Option<Arc<ObjectVersion>>,
 }
 
 impl Object {
@@ -51,7 +61,7 @@ impl Object {
         let found = match edge {
             Edge::First(length) => self.get_with(Some((0..length).into())).await?,
             // Azure knows no ranges that are counted from the end.
-            Edge::Last(length) if self.shown.scheme() == Scheme::Azure => {
+            Edge::Last(length) if self.scheme == Scheme::Azure => {
                 let Some(meta) = self.meta().await? else { return Ok(None) };
                 let start = meta.size.saturating_sub(length);
                 Some((self.read(start..meta.size).await?, meta.size))
@@ -63,7 +73,7 @@ impl Object {
 
     /// The ranges, in their order; neighbours are asked for together.
     pub(crate) async fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let gap = match self.shown.scheme() {
+        let gap = match self.scheme {
             Scheme::Local | Scheme::Memory => GAP_BYTES_LOCAL,
             _ => GAP_BYTES_REMOTE,
         };
@@ -81,11 +91,13 @@ impl Object {
             Ok(Some((_, size_bytes))) => Err(out_of_range(&self.shown, range.end, size_bytes)),
             Ok(None) => Err(self.missing()),
             // A range that begins after the end is refused in a different way by every store.
-            Err(error) if error.is_transient() => Err(error),
+            Err(error) if error.is_transient() || error.kind() == ErrorKind::Conflict => Err(error),
             Err(error) => match self.meta().await {
                 Ok(Some(meta)) if meta.size < range.end => {
                     Err(out_of_range(&self.shown, range.end, meta.size))
                 }
+                // It is another version, which is why the range is refused.
+                Err(why) if why.kind() == ErrorKind::Conflict => Err(why),
                 _ => Err(error),
             },
         }
@@ -96,14 +108,49 @@ impl Object {
         let _permit = self.client.permit().await;
         let head = self.client.store.head(&self.path).await;
         match self.found(head.map_err(|error| failed("read", &self.shown, &error)))? {
-            Some(meta) => Ok(Some(meta)),
+            Some(meta) => self.check_version(&meta).map(|()| Some(meta)),
             None => Ok(None),
         }
     }
 
+    /// The same, by reading the first byte: an address that is signed for reading tells nothing else.
+    pub(crate) async fn meta_of_first(&self) -> Result<Option<ObjectMeta>> {
+        let _permit = self.client.permit().await;
+        let options = GetOptions::new().with_range(Some(GetRange::Bounded(0..1)));
+        let got = self.client.store.get_opts(&self.path, options).await;
+        let got = self.found(got.map_err(|error| failed("read", &self.shown, &error)))?;
+        Ok(got.map(|got| got.meta))
+    }
+
+    /// Refuses another version than the one that is meant.
+    fn check_version(&self, meta: &ObjectMeta) -> Result<()> {
+        let Some(meant) = &self.version else { return Ok(()) };
+        match meant.differs_from(&ObjectVersion::of(meta)) {
+            Some(how) => Err(changed(&self.shown, &how)),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts to read the bytes from one on, to the end; nothing if it does not exist.
+    pub(crate) async fn stream(&self, start: u64) -> Result<Option<ObjectBytes>> {
+        let permit = self.client.permit().await;
+        // The whole is asked for without a range: not every server knows them.
+        let range = (start > 0).then_some(GetRange::Offset(start));
+        let got = self.client.store.get_opts(&self.path, GetOptions::new().with_range(range)).await;
+        let Some(got) = self.found(got.map_err(|error| failed("read", &self.shown, &error)))?
+        else {
+            return Ok(None);
+        };
+        self.check_version(&got.meta)?;
+        drop(permit);
+        let shown = self.shown.clone();
+        let bytes = got.into_stream().map_err(move |error| failed("read", &shown, &error));
+        Ok(Some(bytes.boxed()))
+    }
+
     /// Writes the whole object; what was there before is replaced at once.
     pub(crate) async fn put(&self, bytes: Bytes) -> Result<()> {
-        let is_remote = !matches!(self.shown.scheme(), Scheme::Local | Scheme::Memory);
+        let is_remote = !matches!(self.scheme, Scheme::Local | Scheme::Memory);
         let written = if is_remote && bytes.len() > WHOLE_BYTES {
             self.put_in_parts(bytes).await
         } else {
@@ -188,10 +235,12 @@ impl Object {
         let _permit = self.client.permit().await;
         let options = GetOptions::new().with_range(range);
         let got = self.client.store.get_opts(&self.path, options).await;
-        let body = match got {
-            Ok(got) => whole_body(got).await,
-            Err(error) => Err(error),
+        let Some(got) = self.found(got.map_err(|error| failed("read", &self.shown, &error)))?
+        else {
+            return Ok(None);
         };
+        self.check_version(&got.meta)?;
+        let body = whole_body(got).await;
         self.found(body.map_err(|error| failed("read", &self.shown, &error)))
     }
 
