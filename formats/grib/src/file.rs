@@ -50,7 +50,8 @@ pub struct Hole {
 
 /// A file of GRIB messages of edition 1 or 2.
 ///
-/// Opening reads headers only (and small files whole). Messages of one parameter, kind of level,
+/// Opening reads headers only (and small files whole), and no byte of what a cache keeps of them.
+/// Messages of one parameter, kind of level,
 /// kind of step and grid are one variable, named as ecCodes names it, with the dimensions
 /// `number`, `time`, `step` and the kind of level before those of the grid. A parameter that the
 /// tables do not know is called by its numbers: `param_0_1_200`. Several variables of one name are
@@ -89,9 +90,11 @@ impl GribFile {
     /// # Errors
     /// As [`GribFile::open`]; damaged messages only if `options` refuse them.
     pub fn open_with(file: ObjectFile, options: GribOptions) -> Result<Self> {
-        let bytes = Arc::new(FileBytes::new(file)?);
+        let bytes = Arc::new(FileBytes::with_index(file)?);
         let name = bytes.name().to_owned();
-        open(bytes, options).map_err(|error| error.at("file", name))
+        let opened = open(Arc::clone(&bytes), options).map_err(|error| error.at("file", name))?;
+        bytes.save_kept()?;
+        Ok(opened)
     }
 
     /// Damaged messages that were passed over, in the order of the file.
@@ -129,11 +132,12 @@ fn open(bytes: Arc<FileBytes>, options: GribOptions) -> Result<GribFile> {
     if let (true, Some(first)) = (fields.is_empty(), unread.first().or(skipped.first())) {
         return Err(first.error.clone());
     }
+    let name = bytes.name().to_owned();
     let index = Arc::new(Index { bytes, fields, grids });
     let mut built = build(&index)?;
     built.dataset.warnings.extend(skipped.iter().map(|message| {
         let SkippedMessage { offset, error } = message;
-        format!("the message at byte {offset} is skipped: {}", error.message())
+        format!("the message at byte {offset} is skipped: {} (in {name})", error.message())
     }));
     built.dataset.warnings.extend(reasons(&unread));
     if let (true, Some(error)) = (built.dataset.variables.is_empty(), first_error(&built)) {

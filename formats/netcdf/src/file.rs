@@ -91,7 +91,10 @@ impl DatasetSource for NetcdfFile {
         };
         let name = |error: &Error| error.clone().at("file", self.bytes.name());
         let parts = array.as_ref().map_err(name)?;
-        Ok(Arc::new(StoredArray::open(parts)?))
+        let array = StoredArray::open(parts)?;
+        // With the index of its chunks.
+        self.bytes.save_kept()?;
+        Ok(Arc::new(array))
     }
 
     fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {

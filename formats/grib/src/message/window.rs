@@ -45,6 +45,9 @@ impl<'a> Window<'a> {
     /// A range that the file does not hold, or a store that fails.
     pub(super) fn read(&mut self, range: Range<u64>) -> Result<Bytes> {
         self.bytes.check(&range)?;
+        if let Some(kept) = self.bytes.kept(&range) {
+            return Ok(kept);
+        }
         let held = self.start..self.start + self.held.len() as u64;
         if range.start < held.start || range.end > held.end {
             let wanted = range.end.max(range.start.saturating_add(self.block));
@@ -53,7 +56,10 @@ impl<'a> Window<'a> {
             self.start = range.start;
         }
         let at = |place: u64| (place - self.start) as usize;
-        Ok(self.held.slice(at(range.start)..at(range.end)))
+        let found = self.held.slice(at(range.start)..at(range.end));
+        // What was asked for, not what was read along: that may be all of the file.
+        self.bytes.keep(range.start, &found);
+        Ok(found)
     }
 
     /// The bytes of a section that must end before `limit`.

@@ -46,8 +46,11 @@ impl Blocks {
         let start = start.saturating_add(self.base);
         let range = start..start.saturating_add(length);
         self.bytes.check(&range)?;
-        if self.bytes.is_held() || length > LARGE_BYTES || length == 0 {
+        if self.bytes.is_held() || length == 0 {
             return self.bytes.read(range);
+        }
+        if length > LARGE_BYTES {
+            return self.bytes.read_header(range);
         }
         let blocks = range.start / BLOCK_BYTES..(range.end - 1) / BLOCK_BYTES + 1;
         let found = self.blocks(blocks.clone())?;
@@ -66,19 +69,34 @@ impl Blocks {
         let mut missing = indices.clone().filter(is_missing);
         if let Some(first) = missing.next() {
             let last = missing.next_back().unwrap_or(first);
-            let start = first * BLOCK_BYTES;
-            let end = ((last + 1) * BLOCK_BYTES).min(self.bytes.length());
-            let read = self.bytes.read(start..end)?;
-            for index in first..=last {
-                let from = (index - first) * BLOCK_BYTES;
-                let to = (from + BLOCK_BYTES).min(end - start);
-                // A copy, so that a kept block does not hold on to a longer read.
-                kept.put(index, Bytes::copy_from_slice(&read[from as usize..to as usize]));
+            for (index, block) in (first..).zip(self.read_blocks(first, last)?) {
+                kept.put(index, block);
             }
         }
         let found = indices.filter_map(|index| kept.blocks.get(&index).cloned()).collect();
         kept.shrink();
         Ok(found)
+    }
+
+    /// Reads blocks that follow each other: from a cache, if it has them all, or by one request.
+    fn read_blocks(&self, first: u64, last: u64) -> Result<Vec<Bytes>> {
+        let length = self.bytes.length();
+        let range = |index: u64| index * BLOCK_BYTES..((index + 1) * BLOCK_BYTES).min(length);
+        let cached: Option<Vec<Bytes>> =
+            (first..=last).map(|it| self.bytes.kept(&range(it))).collect();
+        if let Some(blocks) = cached {
+            return Ok(blocks);
+        }
+        let read = self.bytes.read(range(first).start..range(last).end)?;
+        let block = |index: u64| {
+            let Range { start, end } = range(index);
+            let (from, to) = (start - first * BLOCK_BYTES, end - first * BLOCK_BYTES);
+            // A copy, so that a kept block does not hold on to a longer read.
+            let block = Bytes::copy_from_slice(&read[from as usize..to as usize]);
+            self.bytes.keep(start, &block);
+            block
+        };
+        Ok((first..=last).map(block).collect())
     }
 }
 
