@@ -126,6 +126,11 @@ impl<T: Element + DeserializeOwned> FileFormat for CsvRows<T> {
     }
 }
 
+/// The error of a row that nobody decodes.
+pub(crate) fn failed_row(error: csv::Error) -> Error {
+    failed::<()>(error)
+}
+
 fn failed<T>(error: csv::Error) -> Error {
     let message = match error.kind() {
         ErrorKind::UnequalLengths { expected_len, len, .. } => {

@@ -20,7 +20,7 @@ use crate::text::STREAM_BYTES;
 use crate::write::{FileSink, RecordWriter, ShardFile, WriteFiles};
 
 /// Text of one table: rows are cut into tables so that none takes more.
-const TABLE_TEXT_BYTES: u64 = 16 << 20;
+pub(crate) const TABLE_TEXT_BYTES: u64 = 16 << 20;
 
 /// Text that is looked at to infer a schema: a quote that is not closed ends here.
 const INFERRED_TEXT_BYTES: u64 = 64 << 20;
@@ -139,7 +139,7 @@ impl FileFormat for CsvTables {
     }
 }
 
-fn failed(error: ArrowError) -> Error {
+pub(crate) fn failed(error: ArrowError) -> Error {
     // Arrow counts records where it says lines: from one while it cuts them, the header among
     // them, and from nought while it reads their values.
     let (why, first) = match error {
@@ -173,14 +173,14 @@ fn without_line(text: &str) -> (String, Option<u64>) {
 }
 
 /// Leaves out a byte order mark, which Arrow would take for a part of the first name.
-struct WithoutMark<R> {
+pub(crate) struct WithoutMark<R> {
     stream: R,
     head: Vec<u8>,
     is_begun: bool,
 }
 
 impl<R: Read> WithoutMark<R> {
-    fn new(stream: R) -> Self {
+    pub(crate) fn new(stream: R) -> Self {
         Self { stream, head: Vec::new(), is_begun: false }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   MatchFiles ──► FileMatch ──► ReadText, ReadCsv, ReadJson, ReadParquet, ReadArrow ──► elements
+//!   TableFile ──► columns, for who wants arrays of them
 //!   elements ──► WriteText, WriteCsv, WriteJson, WriteParquet, WriteArrow ──► shards, manifest
 //! ```
 //!
@@ -26,6 +27,7 @@ pub mod write;
 mod lines;
 
 mod csv_rows;
+mod csv_shape;
 mod csv_tables;
 mod json;
 mod text;
@@ -37,6 +39,8 @@ mod ipc_write;
 mod parquet_read;
 mod parquet_write;
 
+mod table_file;
+
 pub use compression::Compression;
 pub use csv_rows::{CsvDialect, CsvRowSink, CsvRows, ReadCsv, WriteCsv};
 pub use csv_tables::{CsvTableSink, CsvTables, ReadCsvTables, WriteCsvTables, infer_csv_schema};
@@ -47,6 +51,7 @@ pub use json::{JsonLines, JsonSink, ReadJson, WriteJson};
 pub use parquet_read::{ParquetTables, ReadParquet};
 pub use parquet_write::{ParquetCompression, ParquetSink, WriteParquet};
 pub use table::{Table, TableCoder};
+pub use table_file::TableFile;
 pub use text::{ByteLines, ReadText, ReadTextBytes, TextLines, TextSink, WriteText};
 pub use write::{Manifest, WriteDynamic, WrittenFiles};
 

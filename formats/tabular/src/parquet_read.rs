@@ -101,9 +101,25 @@ impl FileFormat for ParquetTables {
         split: FileSplit,
         out: &mut dyn FnMut(Table) -> Result<()>,
     ) -> Result<()> {
-        let metadata = metadata_of(file)?;
+        self.read_group(file, metadata_of(file)?, split.start, out)
+    }
+}
+
+impl ParquetTables {
+    /// Reads one column.
+    pub(crate) fn of_column(name: &str, table_rows: usize) -> Self {
+        Self { columns: Some(vec![name.to_owned()]), table_rows }
+    }
+
+    /// Puts out the tables of a row group of a file whose footer was read.
+    pub(crate) fn read_group(
+        &self,
+        file: &ObjectFile,
+        metadata: ArrowReaderMetadata,
+        group: u64,
+        out: &mut dyn FnMut(Table) -> Result<()>,
+    ) -> Result<()> {
         let mask = self.mask(&metadata)?;
-        let group = split.start;
         let tables = guarded("cannot read Parquet", || self.open(file, metadata, mask, group));
         let mut tables = tables.map_err(|error| error.at("row group", group))?;
         loop {
@@ -164,7 +180,7 @@ pub(crate) fn unknown_column(name: &str, fields: &arrow::datatypes::Fields) -> E
         .mend(format!("the columns are: {}", known.join(", ")))
 }
 
-fn metadata_of(file: &ObjectFile) -> Result<ArrowReaderMetadata> {
+pub(crate) fn metadata_of(file: &ObjectFile) -> Result<ArrowReaderMetadata> {
     let doing = "cannot read the footer of Parquet";
     guarded(doing, || {
         let footer = ColumnWindows::none(file);
