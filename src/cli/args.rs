@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::fetch::FetchArgs;
+
 /// Bakes many array files into one well-chunked Zarr store.
 #[derive(Debug, Parser)]
 #[command(name = "levain", version, about, max_term_width = 100)]
@@ -159,6 +161,16 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) join: Option<String>,
 
+    /// What becomes of GRIB messages that are damaged: error, skip (the plan names them) [default:
+    /// error]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) broken_messages: Option<String>,
+
+    /// The column of tables that is the coordinate of their rows [default: none, rows lie along
+    /// index]
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) row_column: Option<String>,
+
     #[command(flatten)]
     pub(crate) layout: LayoutArgs,
 
@@ -168,6 +180,9 @@ pub(crate) struct BakeArgs {
     /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
     #[arg(long, conflicts_with = "append")]
     pub(crate) keep_going: bool,
+
+    #[command(flatten)]
+    pub(crate) fetch: FetchArgs,
 
     /// Appends along this dimension to the store that is there: what it has is skipped
     #[arg(long, value_name = "DIM")]
@@ -194,6 +209,9 @@ pub(crate) struct RechunkArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    #[command(flatten)]
+    pub(crate) fetch: FetchArgs,
 }
 
 /// How a store is to lie.

@@ -8,6 +8,7 @@ use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, ZarrVersi
 use levain::chunks::{ByteSize, Strategy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
+use levain::objects::StoreOptions;
 use serde_json::json;
 
 use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs, RunArgs};
@@ -53,6 +54,7 @@ fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
             target_group: GroupPath::default(),
             pyramid: None,
             options: BakeOptions::default(),
+            store: StoreOptions::default(),
         }],
         [] => return Err(Error::internal("clap asks for a path")),
     };
@@ -83,10 +85,16 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     given(&mut options.overlap, args.overlap.as_deref())?;
     given(&mut options.gaps, args.gaps.as_deref())?;
     given(&mut options.join, args.join.as_deref())?;
+    given(&mut options.reading.broken_messages, args.broken_messages.as_deref())?;
+    if args.row_column.is_some() {
+        options.reading.row_column.clone_from(&args.row_column);
+    }
+    let mut store = recipe.store;
+    args.fetch.set(&mut store)?;
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
     let bake = bake.with_target_group(target_group).with_resume(args.resume);
-    let mut bake = bake.with_keep_going(args.keep_going);
+    let mut bake = bake.with_keep_going(args.keep_going).with_store(store);
     if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
         bake = bake.with_pyramid(pyramid)?;
     }
@@ -135,7 +143,10 @@ fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
 fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
     let options = with_layout(BakeOptions::default(), &args.layout)?;
     let sources = std::slice::from_ref(&args.source);
-    job(sources, &args.destination, options, &args.layout, &args.run, signals)
+    let mut store = StoreOptions::default();
+    args.fetch.set(&mut store)?;
+    let bake = job(sources, &args.destination, options, &args.layout, &args.run, signals)?;
+    Ok(bake.with_store(store))
 }
 
 /// Sets what is asked for; the rest stays.

@@ -4,6 +4,7 @@ mod args;
 mod bake;
 mod demo;
 mod exit;
+mod fetch;
 mod inspect;
 mod out;
 mod progress;

@@ -308,13 +308,20 @@ impl Bake {
         let location = Location::parse(source)?;
         let is_folder = location.is_local_path().is_some_and(std::path::Path::is_dir);
         let is_literal = is_folder || !source.contains(['*', '?', '[']);
-        if is_literal && ZarrSource::exists(&location, &self.store)? {
+        // A web server is asked for the file itself first: most are no stores.
+        let is_asked_later = location.is_web();
+        if is_literal && !is_asked_later && ZarrSource::exists(&location, &self.store)? {
             return Ok(vec![location]);
         }
         let found = expand(source, &self.store)?;
         if self.options.missing_files != MissingFilePolicy::Error {
             // A URL stands for itself, whether or not there is something.
-            found.iter().try_for_each(|it| ObjectFile::open(it, &self.store).map(drop))?;
+            for it in &found {
+                let opened = ObjectFile::open(it, &self.store).map(drop);
+                if opened.is_err() && !(is_asked_later && ZarrSource::exists(it, &self.store)?) {
+                    return opened.map(|()| Vec::new());
+                }
+            }
         }
         Ok(found)
     }

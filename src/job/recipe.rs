@@ -6,9 +6,11 @@ use std::path::Path;
 use ::bake::{BakeOptions, FilePattern, Pyramid, Step, ZarrVersion};
 use array::GroupPath;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use objects::StoreOptions;
 use serde::Deserialize;
 
 use crate::job::recipe_encoding::{Codecs, EncodingTable};
+use crate::job::recipe_fetch::{CacheTable, FetchTable};
 use crate::job::recipe_pattern::PatternTable;
 
 /// What a recipe says: sources, a destination, and all that decides what is written.
@@ -24,6 +26,8 @@ pub struct Recipe {
     pub pyramid: Option<Pyramid>,
     /// How it is baked.
     pub options: BakeOptions,
+    /// How sources are fetched.
+    pub store: StoreOptions,
 }
 
 /// The form of the file; `docs/recipes.md` describes it.
@@ -56,6 +60,11 @@ struct Form {
     codec: Option<Codecs>,
     #[serde(default)]
     encoding: BTreeMap<String, EncodingTable>,
+    broken_messages: Option<String>,
+    row_column: Option<String>,
+    #[serde(default)]
+    fetch: FetchTable,
+    cache: Option<CacheTable>,
     #[serde(default)]
     steps: Vec<Step>,
 }
@@ -152,8 +161,11 @@ impl Recipe {
         Self::of(toml::from_str(text).map_err(|error| unreadable(&error, text))?, folder)
     }
 
-    fn of(form: Form, folder: &Path) -> Result<Self> {
+    fn of(mut form: Form, folder: &Path) -> Result<Self> {
         let destination = within(folder, &form.destination);
+        let mut store = StoreOptions::default();
+        std::mem::take(&mut form.fetch).set(&mut store, folder)?;
+        store.cache = form.cache.take().map(|it| it.options(folder)).transpose()?;
         let (sources, pattern) = form.sources(folder)?;
         let path = |text: &Option<String>, key| -> Result<GroupPath> {
             let text = text.as_deref().unwrap_or_default();
@@ -166,7 +178,7 @@ impl Recipe {
         if !group.is_root() {
             options.steps.insert(0, Step::Group { path: group });
         }
-        Ok(Self { sources, destination, target_group, pyramid, options })
+        Ok(Self { sources, destination, target_group, pyramid, options, store })
     }
 }
 
@@ -223,6 +235,9 @@ impl Form {
         given(&mut options.packing, "packing", self.packing)?;
         given(&mut options.attributes, "attrs", self.attrs)?;
         given(&mut options.overlap, "overlap", self.overlap)?;
+        let broken = &mut options.reading.broken_messages;
+        given(broken, "broken-messages", self.broken_messages)?;
+        options.reading.row_column = self.row_column;
         given(&mut options.gaps, "gaps", self.gaps)?;
         given(&mut options.join, "join", self.join)?;
         given(&mut options.chunks, "chunks", self.chunks.map(|it| it.text()))?;

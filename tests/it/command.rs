@@ -13,7 +13,8 @@ pub(crate) struct Ran {
 /// The command with these arguments, not started, with nothing of the environment that it reads.
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_levain"));
-    for variable in ["LEVAIN_MEM", "LEVAIN_THREADS", "LEVAIN_OUTPUT", "LEVAIN_LOG"] {
+    let own = std::env::vars_os().map(|(name, _)| name);
+    for variable in own.filter(|it| it.to_string_lossy().starts_with("LEVAIN_")) {
         command.env_remove(variable);
     }
     command.args(arguments);

@@ -6,5 +6,5 @@ mod damage;
 mod peer;
 mod ranges;
 mod reading;
-mod samples;
+pub(crate) mod samples;
 mod shared_files;

@@ -10,7 +10,7 @@ use objects::{Location, StoreOptions};
 
 use crate::open::{SourceVersion, open_version};
 use crate::openers::Openers;
-use crate::options::BakeOptions;
+use crate::options::{BakeOptions, Reading};
 use crate::prepare::Preparation;
 
 /// What an open file is taken to hold in memory: a small one is held whole, of a large one its
@@ -24,6 +24,7 @@ pub struct OpenFiles(Arc<Shared>);
 
 struct Shared {
     files: Vec<(Location, SourceVersion)>,
+    reading: Reading,
     preparation: Preparation,
     options: StoreOptions,
     limit_bytes: u64,
@@ -44,7 +45,7 @@ struct Slot {
 }
 
 impl OpenFiles {
-    /// These versions of files, changed as the options say; open ones take no more than
+    /// These versions of files, read and changed as the options say; open ones take no more than
     /// `limit_bytes` together, or as much as one of them needs.
     pub fn new(
         files: Vec<(Location, SourceVersion)>,
@@ -52,9 +53,9 @@ impl OpenFiles {
         options: StoreOptions,
         limit_bytes: u64,
     ) -> Self {
-        let preparation = Preparation::of(bake);
+        let (reading, preparation) = (bake.reading.clone(), Preparation::of(bake));
         let (open, openers) = (Mutex::default(), OnceLock::new());
-        Self(Arc::new(Shared { files, preparation, options, limit_bytes, open, openers }))
+        Self(Arc::new(Shared { files, reading, preparation, options, limit_bytes, open, openers }))
     }
 
     /// The threads that open these files, started when they are first needed.
@@ -93,7 +94,7 @@ impl OpenFiles {
 
     fn open(&self, place: u32) -> Result<Arc<dyn DatasetSource>> {
         let (location, scanned) = &self.0.files[place as usize];
-        let (dataset, version) = open_version(location, &self.0.options)?;
+        let (dataset, version) = open_version(location, &self.0.reading, &self.0.options)?;
         if version == *scanned {
             return self.0.preparation.prepare(dataset, place);
         }

@@ -22,6 +22,8 @@ mod pattern;
 
 mod prepare;
 
+mod table;
+
 mod open;
 
 mod files;
@@ -63,8 +65,9 @@ pub use files::OpenFiles;
 pub use filled::FilledRun;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
-    PackingPolicy, PresencePolicy, StaticPolicy, VariableEncoding, VariableEncodings, ZarrVersion,
+    AttributePolicy, BakeOptions, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy,
+    OverlapPolicy, PackingPolicy, PresencePolicy, Reading, StaticPolicy, VariableEncoding,
+    VariableEncodings, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use array::DatasetSource;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use grib::{GribFile, is_grib};
+use grib::{BrokenMessages, GribFile, GribOptions, is_grib};
 use netcdf::{NetcdfFile, is_netcdf};
 use objects::{Location, ObjectFile, StoreOptions};
 use serde::{Deserialize, Serialize};
+use tabular::TableFile;
 use zarr::ZarrSource;
 
-use crate::options::BakeOptions;
+use crate::options::{BakeOptions, BrokenMessagePolicy, Reading};
 use crate::prepare::Preparation;
+use crate::table::{TableDataset, csv_dialect};
 
 /// Bytes at the head of a file that are enough to tell its format.
 const HEAD_BYTES: u64 = 16 << 10;
@@ -27,16 +29,16 @@ pub struct SourceVersion {
     pub modified_ms: i64,
 }
 
-/// Opens a Zarr store, a NetCDF, an HDF5 or a GRIB file.
+/// Opens a Zarr store, a NetCDF, an HDF5, a GRIB or a Parquet file, or a CSV file that is called so.
 ///
 /// # Errors
 /// Nothing there, another format, or damage; the error names the place.
 pub fn open_dataset(location: &Location, options: &StoreOptions) -> Result<Arc<dyn DatasetSource>> {
-    open_version(location, options).map(|(dataset, _)| dataset)
+    open_version(location, &Reading::default(), options).map(|(dataset, _)| dataset)
 }
 
-/// Opens what [`open_dataset`] opens, changed as the options say; it stands at this place of its
-/// list or pattern.
+/// Opens what [`open_dataset`] opens, read and changed as the options say; it stands at this place
+/// of its list or pattern.
 ///
 /// # Errors
 /// Those of [`open_dataset`], and steps that the file does not allow.
@@ -46,28 +48,30 @@ pub fn open_prepared(
     bake: &BakeOptions,
     options: &StoreOptions,
 ) -> Result<Arc<dyn DatasetSource>> {
-    let (dataset, _) = open_version(location, options)?;
+    let (dataset, _) = open_version(location, &bake.reading, options)?;
     Preparation::of(bake).prepare(dataset, place).map_err(|error| error.at("source", location))
 }
 
 /// Opens what [`open_dataset`] opens, and says which version that is.
 pub(crate) fn open_version(
     location: &Location,
+    reading: &Reading,
     options: &StoreOptions,
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
-    open(location, options)
+    open(location, reading, options)
         .map_err(|error| error.at("source", location).context("cannot open input"))
 }
 
 fn open(
     location: &Location,
+    reading: &Reading,
     options: &StoreOptions,
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
     let local = location.is_local_path();
     if local.is_some_and(std::path::Path::is_dir) {
         return open_zarr(location, options);
     }
-    open_file(location, options).or_else(|error| {
+    open_file(location, reading, options).or_else(|error| {
         // In an object store, a Zarr store is a prefix and no object; a server may refuse what is
         // not there, or show a page that lists it.
         let may_be_prefix = matches!(
@@ -75,29 +79,45 @@ fn open(
             ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Unsupported
         );
         let is_store = || ZarrSource::exists(location, options).unwrap_or(false);
-        if local.is_none() && may_be_prefix && is_store() {
-            return open_zarr(location, options);
+        if local.is_some() || !may_be_prefix || !is_store() {
+            return Err(error);
         }
-        Err(error)
+        // A server that answers everything with a page has no store either.
+        let is_page = error.kind() == ErrorKind::Unsupported;
+        open_zarr(location, options).map_err(|why| if is_page { error } else { why })
     })
 }
 
 fn open_file(
     location: &Location,
+    reading: &Reading,
     options: &StoreOptions,
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
     let file = ObjectFile::open(location, options)?;
-    let head = file.read(0..file.size_bytes().min(HEAD_BYTES))?;
+    let head = file.header(0..file.size_bytes().min(HEAD_BYTES))?;
+    // With what is read of it from here on.
+    let kept = file.clone();
     let facts = file.facts();
     let version =
         SourceVersion { size_bytes: facts.size_bytes, modified_ms: facts.last_modified_ms };
     let dataset: Arc<dyn DatasetSource> = if is_netcdf(&head) {
         Arc::new(NetcdfFile::open(file)?)
     } else if is_grib(&head) {
-        Arc::new(GribFile::open(file)?)
+        let broken_messages = match reading.broken_messages {
+            BrokenMessagePolicy::Error => BrokenMessages::Refuse,
+            BrokenMessagePolicy::Skip => BrokenMessages::Skip,
+        };
+        Arc::new(GribFile::open_with(file, GribOptions { broken_messages })?)
+    } else if TableFile::is_parquet(&head) {
+        let table = TableFile::open_parquet(file)?;
+        Arc::new(TableDataset::new(table, location, reading.row_column.as_deref())?)
+    } else if let Some(dialect) = csv_dialect(location, &head) {
+        let table = TableFile::open_csv(file, dialect)?;
+        Arc::new(TableDataset::new(table, location, reading.row_column.as_deref())?)
     } else {
         return Err(unknown_format(&head));
     };
+    kept.save_kept()?;
     Ok((dataset, version))
 }
 
@@ -118,5 +138,5 @@ fn unknown_format(head: &[u8]) -> Error {
         _ => "the first bytes are those of no format that Levain reads",
     };
     let error = Error::new(ErrorCode::UNKNOWN_FORMAT, ErrorKind::Unsupported, guess);
-    error.mend("give NetCDF (classic or 4), HDF5, GRIB or Zarr")
+    error.mend("give NetCDF (classic or 4), HDF5, GRIB, Zarr, Parquet, or CSV as NAME.csv")
 }

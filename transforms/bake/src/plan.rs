@@ -430,6 +430,7 @@ fn warnings_of(schema: &Schema, notes: Vec<String>, dropped: &[String]) -> Vec<S
         .iter()
         .map(|(text, file)| match schema.files.len() {
             1 => text.clone(),
+            _ if text.contains(schema.location(*file)) => text.clone(),
             _ => format!("{text} (first in {})", schema.location(*file)),
         })
         .collect();

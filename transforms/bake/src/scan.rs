@@ -122,10 +122,11 @@ impl DoFn for ScanFile {
         let pattern = serde_json::to_string(&self.0.options.pattern).unwrap_or_default();
         let (statics, is_compared) = (self.0.options.statics, self.0.is_compared);
         let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
+        let reading = &self.0.options.reading;
         DoFnFacts::default()
             .with_parameters(format!(
                 "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared} {pattern} \
-                 {}",
+                 {} {reading:?}",
                 self.0.options.attributes
             ))
             .with_working_bytes(WORKING_BYTES)
@@ -134,7 +135,7 @@ impl DoFn for ScanFile {
 
 impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
-        let (source, version) = open_version(location, &self.store)?;
+        let (source, version) = open_version(location, &self.options.reading, &self.store)?;
         let preparation = Preparation::of(&self.options);
         let (source, unknown) = preparation.prepare_part(source, place)?;
         let asked = FileGrid::asked(&self.options)?;

@@ -2,6 +2,7 @@
 
 mod encoding;
 mod policy;
+mod reading;
 mod statics;
 
 use chunks::{ByteSize, ChunkRatio, ChunkSpec};
@@ -12,9 +13,10 @@ use crate::prepare::Step;
 
 pub use encoding::{VariableEncoding, VariableEncodings};
 pub use policy::{
-    AttributePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
-    PresencePolicy,
+    AttributePolicy, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
+    PackingPolicy, PresencePolicy,
 };
+pub use reading::Reading;
 pub use statics::StaticPolicy;
 
 /// What is to be baked, and how the store is to lie.
@@ -25,6 +27,9 @@ pub struct BakeOptions {
     /// How files lie, where they are more than a list: the sources are its files, in its order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<FilePattern>,
+    /// How files are read that can be read in several ways.
+    #[serde(default)]
+    pub reading: Reading,
     /// What is changed in every file before anything else.
     #[serde(default)]
     pub steps: Vec<Step>,
@@ -87,6 +92,7 @@ impl Default for BakeOptions {
     fn default() -> Self {
         Self {
             pattern: None,
+            reading: Reading::default(),
             steps: Vec::new(),
             concat: None,
             variables: Vec::new(),

@@ -125,6 +125,16 @@ policy! {
 }
 
 policy! {
+    /// What becomes of GRIB messages that are damaged.
+    BrokenMessagePolicy for "broken messages" {
+        /// The first of them is refused.
+        Error = "error",
+        /// They are left out, and named; what they hold is missing.
+        Skip = "skip",
+    }
+}
+
+policy! {
     /// What becomes of steps that are missing on an otherwise regular concat coordinate.
     GapPolicy for "gaps" {
         /// They are told.
