@@ -23,6 +23,8 @@ mod chunk;
 mod coder;
 mod copy;
 mod dataset;
+mod dataset_chunk;
+mod dataset_coder;
 mod dtype;
 mod grid;
 mod key;
@@ -30,6 +32,7 @@ mod promote;
 mod region;
 mod scalar;
 mod seam;
+mod sizes;
 
 pub use attributes::{AttributeValue, Attributes};
 pub use buffer::ArrayBuffer;
@@ -37,6 +40,8 @@ pub use chunk::Chunk;
 pub use coder::ChunkCoder;
 pub use copy::{BoxCopy, copy_box};
 pub use dataset::{Dataset, Dimension, Storage, Variable};
+pub use dataset_chunk::{DatasetChunk, VariableChunk, validate_chunk};
+pub use dataset_coder::DatasetChunkCoder;
 pub use dtype::{DType, Native};
 pub use grid::{Axis, ChunkGrid};
 pub use key::Key;
@@ -46,3 +51,4 @@ pub use seam::{
     ArraySink, ArraySource, DatasetSource, Fetched, Placement, SinkFacts, SourceFacts, Writing,
     WrittenUnit,
 };
+pub use sizes::Sizes;
