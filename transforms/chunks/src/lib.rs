@@ -26,6 +26,7 @@ mod written;
 mod room;
 
 mod keyed;
+mod reduce;
 
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use keyed::{
@@ -37,6 +38,10 @@ pub use keyed::{
     split_variables, stage_chunks,
 };
 pub use plan::{CopyPlan, Machine, Strategy};
+pub use reduce::{
+    Boundary, Coarsen, CoarsenMethod, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce,
+    ReduceFn, ReduceInput, Reduced, Reducer, Reduction, coarsen_chunk, fanout_bins, fanout_index,
+};
 pub use spec::{ByteSize, ChunkLength, ChunkSpec};
 pub use written::Written;
 

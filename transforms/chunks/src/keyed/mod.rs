@@ -21,6 +21,7 @@ mod stages;
 
 pub use consolidate::{ConsolidateChunks, consolidate_chunks, consolidate_fully};
 pub use dataset_keys::DatasetKeys;
+pub(crate) use layout::check_same;
 pub use lengths::{ChunkLengths, Chunks};
 pub use rechunk::{Rechunk, RechunkOptions, RechunkStage, rechunk_in_memory};
 pub use slices::offsets_to_slices;
@@ -33,6 +34,6 @@ pub use stages::{
 pub use variables::{ConsolidateVariables, SplitVariables, consolidate_variables, split_variables};
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 #[cfg(test)]
 mod tests;
