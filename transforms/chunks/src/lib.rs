@@ -28,6 +28,9 @@ mod room;
 mod keyed;
 mod reduce;
 
+mod blocks;
+
+pub use blocks::{BoundaryMode, MapBlocks, MapOverlap, Template};
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use keyed::{
     ChunkLengths, ChunkLimit, Chunks, ConsolidateChunks, ConsolidateVariables, DatasetKeys,

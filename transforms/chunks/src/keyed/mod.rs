@@ -21,7 +21,7 @@ mod stages;
 
 pub use consolidate::{ConsolidateChunks, consolidate_chunks, consolidate_fully};
 pub use dataset_keys::DatasetKeys;
-pub(crate) use layout::check_same;
+pub(crate) use layout::{Layout, check_same, missing};
 pub use lengths::{ChunkLengths, Chunks};
 pub use rechunk::{Rechunk, RechunkOptions, RechunkStage, rechunk_in_memory};
 pub use slices::offsets_to_slices;

@@ -1,5 +1,8 @@
 //! Which elements of a box go into which cell of a result.
 
+use array::Chunk;
+use dataflow::error::Result;
+
 /// What becomes of one axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum AxisCells<'a> {
@@ -92,6 +95,23 @@ impl Cells {
             }
         }
     }
+}
+
+/// The elements at these places along each axis, in their order.
+pub(crate) fn pick_elements(elements: &Chunk, picked: &[Vec<u64>]) -> Result<Chunk> {
+    let axes: Vec<AxisCells<'_>> = picked.iter().map(|it| AxisCells::Picked(it)).collect();
+    let cells = Cells::new(elements.shape(), &axes);
+    let Some(item) = elements.dtype().item_bytes() else {
+        let texts = elements.texts()?;
+        let mut picked = Vec::with_capacity(cells.count());
+        cells.for_each(|element, _| picked.push(texts[element]));
+        return Chunk::of_texts(cells.shape(), &picked);
+    };
+    let mut payload = Vec::with_capacity(cells.count() * item);
+    cells.for_each(|element, _| {
+        payload.extend_from_slice(&elements.payload()[element * item..][..item]);
+    });
+    Chunk::new(elements.dtype(), cells.shape(), payload.into())
 }
 
 /// What one step along each axis adds to a place in C order.

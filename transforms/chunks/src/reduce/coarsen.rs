@@ -8,7 +8,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::{PCollection, PTransform, ParDo};
 
 use crate::keyed::{Chunks, ConsolidateChunks, SplitChunks};
-use crate::reduce::cells::{AxisCells, Cells};
+use crate::reduce::cells::{AxisCells, Cells, pick_elements};
 use crate::reduce::function::Reduction;
 use crate::reduce::reducer::{ReduceInput, Reducer};
 
@@ -163,24 +163,7 @@ fn middle(variable: &VariableChunk, windows: &[Option<u64>]) -> Result<VariableC
         (0..length).step_by(window as usize).map(middle).collect()
     });
     let picked: Vec<Vec<u64>> = picked.collect();
-    let axes: Vec<AxisCells<'_>> = picked.iter().map(|it| AxisCells::Picked(it)).collect();
-    let cells = Cells::new(elements.shape(), &axes);
-    let picked = match elements.dtype().item_bytes() {
-        Some(item) => {
-            let mut payload = Vec::with_capacity(cells.count() * item);
-            cells.for_each(|element, _| {
-                payload.extend_from_slice(&elements.payload()[element * item..][..item]);
-            });
-            Chunk::new(elements.dtype(), cells.shape(), payload.into())?
-        }
-        None => {
-            let texts = elements.texts()?;
-            let mut picked = Vec::with_capacity(cells.count());
-            cells.for_each(|element, _| picked.push(texts[element]));
-            Chunk::of_texts(cells.shape(), &picked)?
-        }
-    };
-    variable.with_elements(picked)
+    variable.with_elements(pick_elements(elements, &picked)?)
 }
 
 /// Makes a collection of chunks coarser: each window of elements becomes one.

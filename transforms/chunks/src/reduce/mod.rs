@@ -21,6 +21,7 @@ mod transform;
 
 mod coarsen;
 
+pub(crate) use cells::pick_elements;
 pub use coarsen::{Boundary, Coarsen, CoarsenMethod, coarsen_chunk};
 pub use combine::ReduceFn;
 pub use fanout::{Fanout, fanout_bins, fanout_index};
