@@ -2,6 +2,7 @@
 
 mod append;
 mod asks;
+mod asks_of_chunks;
 mod bad_input;
 mod bake;
 mod baking;

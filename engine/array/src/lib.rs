@@ -28,6 +28,7 @@ mod dataset_coder;
 mod dtype;
 mod grid;
 mod key;
+mod memory_dataset;
 mod promote;
 mod region;
 mod scalar;
@@ -45,6 +46,7 @@ pub use dataset_coder::DatasetChunkCoder;
 pub use dtype::{DType, Native};
 pub use grid::{Axis, ChunkGrid};
 pub use key::Key;
+pub use memory_dataset::MemoryDataset;
 pub use region::Region;
 pub use scalar::Scalar;
 pub use seam::{

@@ -62,8 +62,9 @@ pub use options::{
 };
 pub use order::Piece;
 pub use pattern::{
-    CombineDim, CombineOp, DateRange, DateStep, FilePattern, FileStarts, Index, IndexedPosition,
-    Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
+    CombineDim, CombineOp, DateRange, DateStep, FilePattern, FileStarts, Fragment, GroupKey, Index,
+    IndexedPosition, Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
+    combine_fragments, split_fragment,
 };
 pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use prepare::{Bound, GivenAttribute, Step};

@@ -1,12 +1,8 @@
 //! Functions on blocks, against the same functions on whole arrays.
 
-use array::{
-    Attributes, Chunk, DType, Dataset, DatasetChunk, Dimension, Key, Storage, Variable,
-    VariableChunk,
-};
+use array::{Chunk, DType, DatasetChunk, DatasetSource as _, Key, MemoryDataset, VariableChunk};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::{Create, PCollection, PTransform, Pipeline};
-use dataflow::runner::Runner;
 use dataflow::testing::{ChaosRunner, ReferenceRunner};
 
 use crate::blocks::{BoundaryMode, MapBlocks, MapOverlap, Template};
@@ -26,26 +22,7 @@ fn whole(t: u64, x: u64) -> DatasetChunk {
 }
 
 fn template(whole: &DatasetChunk, at: &str) -> Template {
-    let sizes = whole.sizes();
-    let dimension = |(name, length): (&str, u64)| Dimension {
-        name: name.to_owned(),
-        length,
-        is_unlimited: false,
-    };
-    let variable = |it: &VariableChunk| Variable {
-        name: it.name().to_owned(),
-        dimensions: it.dimensions().to_vec(),
-        shape: it.elements().shape().to_vec(),
-        dtype: it.elements().dtype(),
-        fill: None,
-        attributes: Attributes::default(),
-        storage: Storage::default(),
-    };
-    let dataset = Dataset {
-        dimensions: sizes.iter().map(dimension).collect(),
-        variables: whole.variables().iter().map(variable).collect(),
-        ..Dataset::default()
-    };
+    let dataset = MemoryDataset::new(whole.clone()).dataset().clone();
     Template::of(dataset, chunks(at)).expect("chunks of the dataset")
 }
 
@@ -60,13 +37,17 @@ fn cut(whole: &DatasetChunk, at: &Chunks) -> Keyed {
     pieces
 }
 
-fn run_on<X>(runner: &dyn Runner, input: Keyed, transform: X) -> Result<Keyed>
+fn run_on<X>(seed: Option<u64>, input: Keyed, transform: X) -> Result<Keyed>
 where
     X: PTransform<PCollection<(Key, DatasetChunk)>, Output = PCollection<(Key, DatasetChunk)>>,
 {
     let pipeline = Pipeline::new();
     let output = pipeline.apply(Create::of(input)).apply(transform).collect();
-    let mut found: Keyed = pipeline.run(runner)?.get(&output)?.iter().collect();
+    let report = match seed {
+        None => pipeline.run(&ReferenceRunner)?,
+        Some(seed) => pipeline.run(&ChaosRunner::new(seed))?,
+    };
+    let mut found: Keyed = report.get(&output)?.iter().collect();
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(found)
 }
@@ -97,7 +78,7 @@ fn blocks_that_keep_their_lengths() {
         let map = MapBlocks::new(&template(&whole, at), doubled).expect("it is known");
         assert_eq!(map.template().sizes(), whole.sizes());
         assert!(map.template().is_coordinate("x"));
-        let found = run_on(&ReferenceRunner, cut(&whole, &chunks(at)), map).expect("runs");
+        let found = run_on(None, cut(&whole, &chunks(at)), map).expect("runs");
         let wanted = doubled(&Key::default(), &whole).expect("doubles");
         assert_eq!(found, cut(&wanted, &chunks(at)));
     }
@@ -110,7 +91,7 @@ fn blocks_that_change_in_one_ratio() {
     let expected = map.template();
     assert_eq!(expected.sizes().get("t"), Some(5));
     assert_eq!(expected.dataset().variable("a").map(|it| it.dtype), Some(DType::Float64));
-    let found = run_on(&ReferenceRunner, cut(&whole, &chunks("t=4,x=2")), map).expect("runs");
+    let found = run_on(None, cut(&whole, &chunks("t=4,x=2")), map).expect("runs");
     let wanted = halved(&Key::default(), &whole).expect("halves");
     assert_eq!(found, cut(&wanted, &chunks("t=2,x=2")));
 }
@@ -127,7 +108,7 @@ fn dimensions_that_are_whole_may_come_and_go() {
     let whole = whole(6, 4);
     let map = MapBlocks::new(&template(&whole, "t=4"), firsts).expect("it is known");
     assert_eq!(map.template().sizes().to_string(), "t=6,rank=1");
-    let found = run_on(&ReferenceRunner, cut(&whole, &chunks("t=4,x=-1")), map).expect("runs");
+    let found = run_on(None, cut(&whole, &chunks("t=4,x=-1")), map).expect("runs");
     let keys: Vec<String> = found.iter().map(|(key, _)| key.to_string()).collect();
     assert_eq!(keys, ["Key{t=0}", "Key{t=4}"]);
     assert_eq!(found.iter().flat_map(|(_, it)| numbers(it)).count(), 6);
@@ -161,12 +142,12 @@ fn a_result_that_is_not_what_was_inferred_is_named() {
     };
     let template = template(&whole, "t=1");
     let map = MapBlocks::with_template(&template, template.clone(), moody).expect("the same");
-    let error = run_on(&ReferenceRunner, cut(&whole, &chunks("t=1,x=-1")), map);
+    let error = run_on(None, cut(&whole, &chunks("t=1,x=-1")), map);
     let error = error.expect_err("one is shorter");
     assert_eq!(error.code(), ErrorCode::GRIDS_DIFFER, "{error}");
     assert_eq!((error.place("variable"), error.place("chunk")), (Some("a"), Some("Key{t=2, x=0}")));
     let misled = MapBlocks::new(&template, doubled).expect("it is known");
-    let error = run_on(&ReferenceRunner, cut(&whole, &chunks("t=3,x=2")), misled);
+    let error = run_on(None, cut(&whole, &chunks("t=3,x=2")), misled);
     assert_eq!(error.expect_err("other chunks").code(), ErrorCode::GRIDS_DIFFER);
 }
 
@@ -227,10 +208,10 @@ fn check_overlap(at: &str, depth: [i64; 2], modes: [BoundaryMode; 2]) {
     let wanted = cut(&wanted, &chunks(at));
     for input in [at, "t=7,x=5", "t=2,x=2"] {
         let input = cut(&whole, &chunks(input));
-        let found = run_on(&ReferenceRunner, input.clone(), map()).expect("runs");
+        let found = run_on(None, input.clone(), map()).expect("runs");
         assert_eq!(found, wanted, "{at} {depth:?} {modes:?}");
         let seed = depth[0].cast_unsigned();
-        assert_eq!(run_on(&ChaosRunner::new(seed), input, map()).expect("runs"), wanted);
+        assert_eq!(run_on(Some(seed), input, map()).expect("runs"), wanted);
     }
 }
 
@@ -263,7 +244,7 @@ fn halos_that_do_not_fit_are_refused() {
     let twice = map().along("t", 1, BoundaryMode::None).expect("it fits");
     assert!(twice.along("t", 1, BoundaryMode::None).is_err());
     let half = map().along("x", 1, BoundaryMode::Constant(0.5)).expect("it fits");
-    let error = run_on(&ReferenceRunner, cut(&whole, &chunks("t=2")), half);
+    let error = run_on(None, cut(&whole, &chunks("t=2")), half);
     assert_eq!(error.expect_err("no whole number").code(), ErrorCode::NOT_REPRESENTABLE);
 }
 
@@ -274,7 +255,7 @@ fn neighbours_that_are_missing_are_noticed() {
     let mut pieces = cut(&whole, &chunks("t=2"));
     pieces.pop();
     let map = MapOverlap::new(&template, doubled).along("t", 1, BoundaryMode::None);
-    let error = run_on(&ReferenceRunner, pieces, map.expect("it fits"));
+    let error = run_on(None, pieces, map.expect("it fits"));
     assert_eq!(error.expect_err("the last is missing").code(), ErrorCode::CHUNK_MISSING);
 }
 
@@ -284,7 +265,7 @@ fn a_function_that_cuts_its_halo_off_is_refused() {
     let cutting = |_: &Key, block: &DatasetChunk| block.slice(&[("t", 0..1)]);
     let map =
         MapOverlap::new(&template(&whole, "t=2"), cutting).along("t", 1, BoundaryMode::Reflect);
-    let error = run_on(&ReferenceRunner, cut(&whole, &chunks("t=2")), map.expect("it fits"));
+    let error = run_on(None, cut(&whole, &chunks("t=2")), map.expect("it fits"));
     let error = error.expect_err("lengths differ");
     assert!(error.to_string().contains("4 elements along `t`, its result 1"), "{error}");
 }

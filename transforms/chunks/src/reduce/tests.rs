@@ -4,7 +4,6 @@ use array::{Chunk, DType, DatasetChunk, Key, Native, Sizes, VariableChunk};
 use dataflow::combine::CombineFn;
 use dataflow::error::{ErrorCode, Result};
 use dataflow::prelude::{CombinePerKey, Create, PCollection, PTransform, Pipeline};
-use dataflow::runner::Runner;
 use dataflow::testing::{ChaosRunner, ReferenceRunner, map};
 
 use crate::keyed::{Chunks, split_chunks};
@@ -42,13 +41,17 @@ fn cut(whole: &DatasetChunk, at: &Chunks) -> Keyed {
     pieces.collect::<Result<_>>().expect("pieces")
 }
 
-fn run_on<X>(runner: &dyn Runner, input: Keyed, transform: X) -> Result<Keyed>
+fn run_on<X>(seed: Option<u64>, input: Keyed, transform: X) -> Result<Keyed>
 where
     X: PTransform<PCollection<(Key, DatasetChunk)>, Output = PCollection<(Key, DatasetChunk)>>,
 {
     let pipeline = Pipeline::new();
     let output = pipeline.apply(Create::of(input)).apply(transform).collect();
-    let mut found: Keyed = pipeline.run(runner)?.get(&output)?.iter().collect();
+    let report = match seed {
+        None => pipeline.run(&ReferenceRunner)?,
+        Some(seed) => pipeline.run(&ChaosRunner::new(seed))?,
+    };
+    let mut found: Keyed = report.get(&output)?.iter().collect();
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(found)
 }
@@ -57,7 +60,7 @@ fn run<X>(input: Keyed, transform: X) -> Keyed
 where
     X: PTransform<PCollection<(Key, DatasetChunk)>, Output = PCollection<(Key, DatasetChunk)>>,
 {
-    run_on(&ReferenceRunner, input, transform).expect("runs")
+    run_on(None, input, transform).expect("runs")
 }
 
 fn values<T: Native>(chunk: &DatasetChunk, name: &str) -> Vec<T> {
@@ -127,7 +130,7 @@ fn integers_are_summed_exactly_or_refused() {
         let mut pieces = cut(&whole, &chunks("t=1"));
         pieces.drain(..from);
         let reduce = Reduce::with(reduction).over(["t"]);
-        run_on(&ReferenceRunner, pieces, reduce).map(|found| found[0].1.clone())
+        run_on(None, pieces, reduce).map(|found| found[0].1.clone())
     };
     let sum = reduce(Reduction::sum(), 0).expect("it fits");
     assert_eq!(values::<i64>(&sum, "a"), [large, -1]);
@@ -137,7 +140,7 @@ fn integers_are_summed_exactly_or_refused() {
     assert_eq!(values::<i64>(&least, "a"), [2, 1]);
     let twice = dataset(vec![variable("a", &["t"], &[2], &[large, large])]);
     let over = || Reduce::with(Reduction::sum()).over(["t"]);
-    let error = run_on(&ReferenceRunner, cut(&twice, &chunks("t=1")), over());
+    let error = run_on(None, cut(&twice, &chunks("t=1")), over());
     let error = error.expect_err("no 64 bits hold it");
     assert_eq!(error.code(), ErrorCode::NOT_REPRESENTABLE, "{error}");
     assert_eq!(error.place("variable"), Some("a"));
@@ -159,7 +162,7 @@ fn several_dimensions_are_reduced_together() {
         assert_eq!(reduce(Reduction::std()), [6.103_277_7; 3]);
     }
     let places = Reduce::with(Reduction::arg_max()).over(["x", "z"]);
-    let error = run_on(&ReferenceRunner, cut(&whole, &chunks("x=1")), places);
+    let error = run_on(None, cut(&whole, &chunks("x=1")), places);
     assert!(error.expect_err("two dimensions").to_string().contains("2 dimensions"));
 }
 
@@ -180,7 +183,7 @@ fn what_is_not_reduced_is_kept_and_must_be_the_same() {
     assert_eq!(values::<i64>(&found[0].1, "a"), [4, 6]);
     assert_eq!(values::<i16>(&found[0].1, "area"), [7, 8]);
     let differing = vec![pieces[0].clone(), cut(&whole([7, 9]), &chunks("t=1"))[1].clone()];
-    let error = run_on(&ReferenceRunner, differing, Reduce::with(Reduction::sum()).over(["t"]));
+    let error = run_on(None, differing, Reduce::with(Reduction::sum()).over(["t"]));
     assert_eq!(error.expect_err("areas differ").code(), ErrorCode::STATIC_DIFFERS);
 }
 
@@ -189,7 +192,7 @@ fn texts_are_refused_by_name() {
     let texts = Chunk::of_texts([2], &["a", "b"]).expect("two");
     let whole = dataset(vec![VariableChunk::new("name", ["t"], texts).expect("named")]);
     let reduce = Reduce::with(Reduction::max()).over(["t"]);
-    let error = run_on(&ReferenceRunner, cut(&whole, &chunks("t=1")), reduce);
+    let error = run_on(None, cut(&whole, &chunks("t=1")), reduce);
     let error = error.expect_err("texts are no numbers");
     assert_eq!(
         (error.code(), error.place("variable")),
@@ -201,7 +204,7 @@ fn texts_are_refused_by_name() {
 fn a_chunk_that_comes_twice_does_not_count_twice() {
     let pieces = cut(&holed(), &chunks("t=2"));
     let twice = [pieces.clone(), pieces].concat();
-    let error = run_on(&ReferenceRunner, twice, Reduce::with(Reduction::mean()).over(["t"]));
+    let error = run_on(None, twice, Reduce::with(Reduction::mean()).over(["t"]));
     assert_eq!(error.expect_err("they count twice").code(), ErrorCode::NOT_ASCENDING);
 }
 
@@ -231,7 +234,7 @@ fn sums_have_the_same_bits_however_they_are_run() {
         ] {
             let want = run(cut(&whole, &at), reduce.clone());
             for seed in 0..8 {
-                let got = run_on(&ChaosRunner::new(seed), cut(&whole, &at), reduce.clone());
+                let got = run_on(Some(seed), cut(&whole, &at), reduce.clone());
                 assert_eq!(got.expect("runs"), want);
             }
         }
@@ -278,11 +281,7 @@ fn months_and_hours_have_a_mean_each() {
         }
     }
     let few = Groups::along("t", "month", [0; 5]).expect("labels");
-    let error = run_on(
-        &ReferenceRunner,
-        cut(&whole, &chunks("t=6")),
-        Reduce::with(Reduction::mean()).by(few),
-    );
+    let error = run_on(None, cut(&whole, &chunks("t=6")), Reduce::with(Reduction::mean()).by(few));
     assert_eq!(error.expect_err("too few labels").code(), ErrorCode::INVALID_RECIPE);
     assert!(Groups::along("t", "t", [0]).is_err());
     assert!(Groups::along("t", "a", [0]).expect("labels").with("b", [0, 1]).is_err());
