@@ -27,7 +27,7 @@ fn weather() -> Result<MemoryDataset> {
     let mut about_time = Attributes::default();
     about_time.set("units", "hours since 2001-01-01");
     about_time.set("calendar", "noleap");
-    MemoryDataset::new(DatasetChunk::new(vec![time, t2m])?).with_attributes("time", about_time)
+    MemoryDataset::new(&DatasetChunk::new(vec![time, t2m])?).with_attributes("time", &about_time)
 }
 
 /// The month and the hour of every element along `time`.

@@ -15,7 +15,7 @@ fn rain(pipeline: &Pipeline) -> (PCollection<(Key, DatasetChunk)>, Template) {
     let drops: Vec<f32> = [1.0, 4.0, f32::NAN, 2.0, 8.0, 6.0, 3.0, 4.0, 5.0, f32::NAN].into();
     let drops = Chunk::of([5, 2], &drops).expect("ten");
     let drops = VariableChunk::new("rain", ["time", "x"], drops).expect("named");
-    let source = MemoryDataset::new(DatasetChunk::new(vec![drops]).expect("one variable"));
+    let source = MemoryDataset::new(&DatasetChunk::new(vec![drops]).expect("one variable"));
     let chunks: Chunks = "time=2,x=1".parse().expect("chunks");
     let template = Template::of(source.dataset().clone(), chunks.clone()).expect("chunks");
     (pipeline.apply(DatasetToChunks::new(&source, chunks).expect("chunks")), template)

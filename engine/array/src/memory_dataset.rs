@@ -21,7 +21,7 @@ use crate::seam::{ArraySource, DatasetSource, Fetched, Placement, SourceFacts};
 /// ```
 /// use array::{Chunk, DatasetChunk, DatasetSource, MemoryDataset, VariableChunk};
 /// let days = VariableChunk::new("day", ["day"], Chunk::of([3], &[1i32, 2, 3])?)?;
-/// let source = MemoryDataset::new(DatasetChunk::new(vec![days])?);
+/// let source = MemoryDataset::new(&DatasetChunk::new(vec![days])?);
 /// assert_eq!(source.dataset().expect_dimension("day")?.length, 3);
 /// # Ok::<(), dataflow::error::Error>(())
 /// ```
@@ -33,7 +33,7 @@ pub struct MemoryDataset {
 
 impl MemoryDataset {
     /// A dataset of these variables, without attributes.
-    pub fn new(whole: DatasetChunk) -> Self {
+    pub fn new(whole: &DatasetChunk) -> Self {
         let dimensions = whole.sizes();
         let dimensions = dimensions.iter().map(|(name, length)| Dimension {
             name: name.to_owned(),
@@ -63,7 +63,7 @@ impl MemoryDataset {
     ///
     /// # Errors
     /// No such variable.
-    pub fn with_attributes(mut self, variable: &str, attributes: Attributes) -> Result<Self> {
+    pub fn with_attributes(mut self, variable: &str, attributes: &Attributes) -> Result<Self> {
         self.dataset.expect_variable(variable)?;
         for known in self.dataset.variables.iter_mut().filter(|it| it.name == variable) {
             known.attributes = attributes.clone();

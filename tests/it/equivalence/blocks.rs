@@ -4,8 +4,8 @@ use levain::array::{
     Chunk, DatasetChunk, DatasetSource as _, Key, MemoryDataset, Sizes, VariableChunk,
 };
 use levain::chunks::{
-    Boundary, BoundaryMode, Chunks, Coarsen, CoarsenMethod, ConsolidateVariables, DatasetToChunks,
-    MapBlocks, MapOverlap, Rechunk, RechunkOptions, Reduce, Reduction, SplitVariables, Template,
+    Boundary, BoundaryMode, Chunks, Coarsen, ConsolidateVariables, DatasetToChunks, MapBlocks,
+    MapOverlap, Rechunk, RechunkOptions, Reduce, Reduction, SplitVariables, Template, WindowMethod,
     coarsen_chunk, rechunk_in_memory, split_chunks,
 };
 use levain::prelude::*;
@@ -29,7 +29,7 @@ fn whole() -> DatasetChunk {
 }
 
 fn read(pipeline: &Pipeline, at: &str) -> PCollection<(Key, DatasetChunk)> {
-    let source = MemoryDataset::new(whole());
+    let source = MemoryDataset::new(&whole());
     pipeline.apply(DatasetToChunks::new(&source, chunks(at)).expect("chunks of the dataset"))
 }
 
@@ -39,7 +39,7 @@ fn cut(whole: &DatasetChunk, at: &str) -> Vec<(Key, DatasetChunk)> {
 }
 
 fn template(at: &str) -> Template {
-    let source = MemoryDataset::new(whole());
+    let source = MemoryDataset::new(&whole());
     Template::of(source.dataset().clone(), chunks(at)).expect("chunks of the dataset")
 }
 
@@ -105,7 +105,7 @@ fn greatest_elements_are_combined_before_the_shuffle() {
 #[test]
 fn windows_and_blocks_and_halos() {
     fn halved(_: &Key, chunk: &DatasetChunk) -> Result<DatasetChunk> {
-        coarsen_chunk(chunk, [("x", 2)], CoarsenMethod::Max, Boundary::Pad)
+        coarsen_chunk(chunk, [("x", 2)], WindowMethod::Max, Boundary::Pad)
     }
     fn smoothed(_: &Key, block: &DatasetChunk) -> Result<DatasetChunk> {
         let a = block.expect_variable("a")?;
@@ -123,14 +123,14 @@ fn windows_and_blocks_and_halos() {
     let smooth = smoothed(&Key::default(), &whole()).expect("smooths");
     let windows = [("t", 3), ("x", 2)];
     let coarse =
-        coarsen_chunk(&smooth, windows, CoarsenMethod::Mean, Boundary::Pad).expect("it can");
+        coarsen_chunk(&smooth, windows, WindowMethod::Mean, Boundary::Pad).expect("it can");
     let wanted = halved(&Key::default(), &coarse).expect("halves");
     let recipe = |pipeline: &Pipeline| {
         let overlap = MapOverlap::new(&template("t=5,x=2"), smoothed);
         let overlap = overlap.along("x", 1, BoundaryMode::Nearest).expect("it fits");
         let sizes = Sizes::of([("t", SHAPE[0]), ("x", SHAPE[1])]);
         let at = chunks("t=5,x=2");
-        let coarsen = Coarsen::new(sizes, &at, windows, CoarsenMethod::Mean, Boundary::Pad);
+        let coarsen = Coarsen::new(sizes, &at, windows, WindowMethod::Mean, Boundary::Pad);
         let coarsen = coarsen.expect("it can");
         assert_eq!(coarsen.chunks().to_string(), "t=2,x=1");
         let coarse = read(pipeline, "t=5,x=2").apply(overlap).apply(coarsen);
@@ -139,7 +139,7 @@ fn windows_and_blocks_and_halos() {
         let sizes = Sizes::of([("t", 4), ("x", 4)]);
         let rechunk = Rechunk::new(sizes, &from, &to, RechunkOptions::of(8)).expect("a plan");
         let dataset = MemoryDataset::new(
-            coarsen_chunk(&whole(), windows, CoarsenMethod::Mean, Boundary::Pad).expect("it can"),
+            &coarsen_chunk(&whole(), windows, WindowMethod::Mean, Boundary::Pad).expect("it can"),
         );
         let template = Template::of(dataset.dataset().clone(), to).expect("chunks");
         let halve = MapBlocks::new(&template, halved).expect("it is known");

@@ -42,8 +42,9 @@ pub use keyed::{
 };
 pub use plan::{CopyPlan, Machine, Strategy};
 pub use reduce::{
-    Boundary, Coarsen, CoarsenMethod, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce,
-    ReduceFn, ReduceInput, Reduced, Reducer, Reduction, coarsen_chunk, fanout_bins, fanout_index,
+    Boundary, Coarsen, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce, ReduceFn,
+    ReduceInput, Reduced, Reducer, Reduction, WindowMethod, coarsen_chunk, fanout_bins,
+    fanout_index,
 };
 pub use spec::{ByteSize, ChunkLength, ChunkSpec};
 pub use written::Written;

@@ -7,7 +7,7 @@ use dataflow::testing::{ChaosRunner, ReferenceRunner};
 
 use crate::blocks::{BoundaryMode, MapBlocks, MapOverlap, Template};
 use crate::keyed::{Chunks, split_chunks};
-use crate::reduce::{Boundary, CoarsenMethod, coarsen_chunk};
+use crate::reduce::{Boundary, WindowMethod, coarsen_chunk};
 
 type Keyed = Vec<(Key, DatasetChunk)>;
 
@@ -22,7 +22,7 @@ fn whole(t: u64, x: u64) -> DatasetChunk {
 }
 
 fn template(whole: &DatasetChunk, at: &str) -> Template {
-    let dataset = MemoryDataset::new(whole.clone()).dataset().clone();
+    let dataset = MemoryDataset::new(whole).dataset().clone();
     Template::of(dataset, chunks(at)).expect("chunks of the dataset")
 }
 
@@ -68,7 +68,7 @@ fn doubled(_: &Key, chunk: &DatasetChunk) -> Result<DatasetChunk> {
 }
 
 fn halved(_: &Key, chunk: &DatasetChunk) -> Result<DatasetChunk> {
-    coarsen_chunk(chunk, [("t", 2)], CoarsenMethod::Mean, Boundary::Pad)
+    coarsen_chunk(chunk, [("t", 2)], WindowMethod::Mean, Boundary::Pad)
 }
 
 #[test]

@@ -11,7 +11,6 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::keyed::split::split_range;
-use crate::spec::{ChunkLength, ChunkSpec};
 
 /// How one dimension is cut into chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -235,18 +234,18 @@ impl FromStr for Chunks {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let spec: ChunkSpec = text.parse()?;
-        let length = |name: &str| match spec.get(name) {
-            Some(ChunkLength::Elements(length)) => i64::try_from(length)
-                .map_err(|_| invalid(format!("a chunk length of {name}={length} is not possible"))),
-            Some(ChunkLength::Whole) | None => Ok(-1),
-            Some(ChunkLength::Auto) => {
-                let message = format!("the chunk length {name}=auto is asked for");
-                Err(invalid(message).mend("keyed chunks need a length: write a number, or -1"))
-            }
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let length = |part: &str| {
+            // A name may hold an equals sign, a length does not.
+            let named = part.rsplit_once('=').map(|(name, length)| (name.trim(), length.trim()));
+            let parsed =
+                named.and_then(|(name, length)| Some((name.to_owned(), length.parse().ok()?)));
+            parsed.ok_or_else(|| {
+                invalid(format!("`{part}` does not say `dimension=length`"))
+                    .mend("write for example `time=100,lat=-1`, with -1 for a whole dimension")
+            })
         };
-        let named = spec.dimensions().map(|name| Ok((name, length(name)?)));
-        Self::of(named.collect::<Result<Vec<(&str, i64)>>>()?)
+        Self::of(parts.map(length).collect::<Result<Vec<(String, i64)>>>()?)
     }
 }
 
@@ -292,5 +291,6 @@ mod tests {
         refused(Chunks::default().with_lengths("x", [3, 0]));
         refused(Chunks::default().with_lengths("x", []));
         refused("x=auto".parse());
+        refused("x".parse());
     }
 }

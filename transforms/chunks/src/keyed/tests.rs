@@ -83,7 +83,7 @@ fn refused(outcome: Result<Keyed>, code: ErrorCode, why: &str) {
 #[test]
 fn a_dataset_is_read_in_chunks_of_any_lengths() {
     let whole = weather(7, 5);
-    let source = MemoryDataset::new(whole.clone());
+    let source = MemoryDataset::new(&whole);
     let irregular = chunks("lat=2").with_lengths("time", [1, 4, 2]).expect("lengths");
     for at in [chunks("time=3,lat=-1"), chunks("lat=2"), irregular, Chunks::default()] {
         let pipeline = TestPipeline::new();
@@ -104,7 +104,7 @@ fn a_dataset_is_read_in_chunks_of_any_lengths() {
 #[test]
 fn split_variables_are_read_once_each() {
     let whole = weather(4, 3);
-    let read = DatasetToChunks::new(&MemoryDataset::new(whole.clone()), chunks("time=2,lat=2"));
+    let read = DatasetToChunks::new(&MemoryDataset::new(&whole), chunks("time=2,lat=2"));
     let read = read.expect("chunks of the dataset").with_split_variables();
     let mut want = Vec::new();
     for (key, variable) in split_variables(&Key::default(), &whole).expect("variables") {
@@ -295,7 +295,7 @@ fn an_error_in_the_middle_of_a_read_names_variable_and_chunk() {
             Err(Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, "it is damaged"))
         }
     }
-    let source = Broken(MemoryDataset::new(weather(2, 2)));
+    let source = Broken(MemoryDataset::new(&weather(2, 2)));
     let pipeline = Pipeline::new();
     pipeline.apply(DatasetToChunks::new(&source, chunks("time=1")).expect("chunks")).collect();
     let error = pipeline.run(&ReferenceRunner).expect_err("it is damaged");

@@ -15,7 +15,7 @@ use crate::reduce::reducer::{ReduceInput, Reducer};
 /// What a window becomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CoarsenMethod {
+pub enum WindowMethod {
     /// The mean.
     Mean,
     /// The greatest element.
@@ -24,7 +24,7 @@ pub enum CoarsenMethod {
     Min,
     /// The sum.
     Sum,
-    /// The element in the middle; of two, the first: for labels, which have no mean.
+    /// The first element: for labels, which have no mean.
     Nearest,
 }
 
@@ -67,7 +67,7 @@ fn invalid(message: String) -> Error {
 
 /// Makes a chunk coarser whose first element begins a window.
 ///
-/// Coordinates become the mean of their window, texts the element in the middle; NaN are skipped.
+/// Coordinates become the mean of their window, texts the first of it; NaN are skipped.
 /// An incomplete last window is treated as `boundary` says. The order of dimensions stays.
 ///
 /// # Errors
@@ -79,7 +79,7 @@ fn invalid(message: String) -> Error {
 pub fn coarsen_chunk<S: Into<String>>(
     chunk: &DatasetChunk,
     windows: impl IntoIterator<Item = (S, u64)>,
-    method: CoarsenMethod,
+    method: WindowMethod,
     boundary: Boundary,
 ) -> Result<DatasetChunk> {
     coarsened(chunk, &Windows::of(windows)?, method, boundary)
@@ -88,7 +88,7 @@ pub fn coarsen_chunk<S: Into<String>>(
 fn coarsened(
     chunk: &DatasetChunk,
     windows: &Windows,
-    method: CoarsenMethod,
+    method: WindowMethod,
     boundary: Boundary,
 ) -> Result<DatasetChunk> {
     let mut kept = Vec::new();
@@ -123,7 +123,7 @@ fn check_exact(name: &str, length: u64, window: u64, boundary: Boundary) -> Resu
 fn coarse_variable(
     variable: &VariableChunk,
     windows: &Windows,
-    method: CoarsenMethod,
+    method: WindowMethod,
 ) -> Result<VariableChunk> {
     let of_axis = variable.dimensions().iter().map(|name| windows.get(name));
     let of_axis: Vec<Option<u64>> = of_axis.collect();
@@ -133,14 +133,14 @@ fn coarse_variable(
     let elements = variable.elements();
     let is_number = elements.dtype().is_float() || elements.dtype().is_integer();
     let reduction = match method {
-        CoarsenMethod::Nearest => None,
+        WindowMethod::Nearest => None,
         _ if variable.is_coordinate() => is_number.then(|| mean_of(elements.dtype())),
-        CoarsenMethod::Mean => Some(mean_of(elements.dtype())),
-        CoarsenMethod::Max => Some(Reduction::max()),
-        CoarsenMethod::Min => Some(Reduction::min()),
-        CoarsenMethod::Sum => Some(Reduction::sum()),
+        WindowMethod::Mean => Some(mean_of(elements.dtype())),
+        WindowMethod::Max => Some(Reduction::max()),
+        WindowMethod::Min => Some(Reduction::min()),
+        WindowMethod::Sum => Some(Reduction::sum()),
     };
-    let Some(reduction) = reduction else { return middle(variable, &of_axis) };
+    let Some(reduction) = reduction else { return firsts(variable, &of_axis) };
     let axes = of_axis.iter().map(|window| window.map_or(AxisCells::Kept, AxisCells::Windows));
     let cells = Cells::new(elements.shape(), &axes.collect::<Vec<_>>());
     let parts = reduction.start(&ReduceInput { elements, cells: &cells, positions: None })?;
@@ -154,14 +154,14 @@ fn mean_of(dtype: DType) -> Reduction {
     if dtype.is_float() { Reduction::mean().with_dtype(dtype) } else { Reduction::mean() }
 }
 
-/// The middle element of each window.
-fn middle(variable: &VariableChunk, windows: &[Option<u64>]) -> Result<VariableChunk> {
+/// The first element of each window.
+fn firsts(variable: &VariableChunk, windows: &[Option<u64>]) -> Result<VariableChunk> {
     let elements = variable.elements();
-    let picked = elements.shape().iter().zip(windows).map(|(&length, window)| {
-        let window = window.unwrap_or(1);
-        let middle = |start: u64| start + (window.min(length - start) - 1) / 2;
-        (0..length).step_by(window as usize).map(middle).collect()
-    });
+    let picked = elements
+        .shape()
+        .iter()
+        .zip(windows)
+        .map(|(&length, window)| (0..length).step_by(window.unwrap_or(1) as usize).collect());
     let picked: Vec<Vec<u64>> = picked.collect();
     variable.with_elements(pick_elements(elements, &picked)?)
 }
@@ -176,7 +176,7 @@ fn middle(variable: &VariableChunk, windows: &[Option<u64>]) -> Result<VariableC
 #[derive(Debug, Clone)]
 pub struct Coarsen {
     windows: Windows,
-    method: CoarsenMethod,
+    method: WindowMethod,
     boundary: Boundary,
     source_sizes: Sizes,
     /// Chunks that begin with a window, where those that come in do not.
@@ -196,7 +196,7 @@ impl Coarsen {
         sizes: Sizes,
         chunks: &Chunks,
         windows: impl IntoIterator<Item = (S, u64)>,
-        method: CoarsenMethod,
+        method: WindowMethod,
         boundary: Boundary,
     ) -> Result<Self> {
         let windows = Windows::of(windows)?;

@@ -22,7 +22,7 @@ mod transform;
 mod coarsen;
 
 pub(crate) use cells::pick_elements;
-pub use coarsen::{Boundary, Coarsen, CoarsenMethod, coarsen_chunk};
+pub use coarsen::{Boundary, Coarsen, WindowMethod, coarsen_chunk};
 pub use combine::ReduceFn;
 pub use fanout::{Fanout, fanout_bins, fanout_index};
 pub use function::Reduction;

@@ -8,8 +8,8 @@ use dataflow::testing::{ChaosRunner, ReferenceRunner, map};
 
 use crate::keyed::{Chunks, split_chunks};
 use crate::reduce::{
-    Boundary, Coarsen, CoarsenMethod, Fanout, Groups, PerElement, Reduce, ReduceFn, Reducer,
-    Reduction, coarsen_chunk,
+    Boundary, Coarsen, Fanout, Groups, PerElement, Reduce, ReduceFn, Reducer, Reduction,
+    WindowMethod, coarsen_chunk,
 };
 
 const NAN: f32 = f32::NAN;
@@ -364,7 +364,7 @@ fn grid() -> DatasetChunk {
 }
 
 #[track_caller]
-fn check_coarse(method: CoarsenMethod, boundary: Boundary, want: &[f32]) {
+fn check_coarse(method: WindowMethod, boundary: Boundary, want: &[f32]) {
     let windows = [("t", 3), ("x", 2)];
     let coarse = coarsen_chunk(&grid(), windows, method, boundary).expect("it can");
     assert_eq!(values::<f32>(&coarse, "a"), want);
@@ -385,20 +385,16 @@ fn check_coarse(method: CoarsenMethod, boundary: Boundary, want: &[f32]) {
 #[test]
 fn windows_become_one_element_each_as_xarray_makes_them() {
     use Boundary::{Pad, Trim};
-    check_coarse(CoarsenMethod::Mean, Trim, &[5.5, 7.5, 20.5, 22.5]);
-    check_coarse(CoarsenMethod::Max, Trim, &[11.0, 13.0, 26.0, 28.0]);
-    check_coarse(CoarsenMethod::Min, Trim, &[0.0, 2.0, 15.0, 17.0]);
-    check_coarse(CoarsenMethod::Sum, Trim, &[33.0, 45.0, 123.0, 135.0]);
-    check_coarse(CoarsenMethod::Mean, Pad, &[5.5, 7.5, 9.0, 20.5, 22.5, 24.0, 30.5, 32.5, 34.0]);
-    check_coarse(CoarsenMethod::Max, Pad, &[11.0, 13.0, 14.0, 26.0, 28.0, 29.0, 31.0, 33.0, 34.0]);
-    check_coarse(
-        CoarsenMethod::Sum,
-        Pad,
-        &[33.0, 45.0, 27.0, 123.0, 135.0, 72.0, 61.0, 65.0, 34.0],
-    );
-    check_coarse(CoarsenMethod::Nearest, Trim, &[5.0, 7.0, 20.0, 22.0]);
+    check_coarse(WindowMethod::Mean, Trim, &[5.5, 7.5, 20.5, 22.5]);
+    check_coarse(WindowMethod::Max, Trim, &[11.0, 13.0, 26.0, 28.0]);
+    check_coarse(WindowMethod::Min, Trim, &[0.0, 2.0, 15.0, 17.0]);
+    check_coarse(WindowMethod::Sum, Trim, &[33.0, 45.0, 123.0, 135.0]);
+    check_coarse(WindowMethod::Mean, Pad, &[5.5, 7.5, 9.0, 20.5, 22.5, 24.0, 30.5, 32.5, 34.0]);
+    check_coarse(WindowMethod::Max, Pad, &[11.0, 13.0, 14.0, 26.0, 28.0, 29.0, 31.0, 33.0, 34.0]);
+    check_coarse(WindowMethod::Sum, Pad, &[33.0, 45.0, 27.0, 123.0, 135.0, 72.0, 61.0, 65.0, 34.0]);
+    check_coarse(WindowMethod::Nearest, Trim, &[0.0, 2.0, 15.0, 17.0]);
     let coarse =
-        coarsen_chunk(&grid(), [("t", 3), ("x", 2)], CoarsenMethod::Max, Pad).expect("it can");
+        coarsen_chunk(&grid(), [("t", 3), ("x", 2)], WindowMethod::Max, Pad).expect("it can");
     assert_eq!(values::<f64>(&coarse, "t"), [6.0, 24.0, 36.0]);
     assert_eq!(values::<f64>(&coarse, "x"), [0.25, 1.25, 2.0]);
 }
@@ -407,7 +403,7 @@ fn windows_become_one_element_each_as_xarray_makes_them() {
 fn windows_that_do_not_fit_are_refused() {
     let sizes = Sizes::of([("t", 7), ("x", 5)]);
     let coarsen = |windows: [(&str, u64); 1], boundary| {
-        Coarsen::new(sizes.clone(), &Chunks::default(), windows, CoarsenMethod::Mean, boundary)
+        Coarsen::new(sizes.clone(), &Chunks::default(), windows, WindowMethod::Mean, boundary)
     };
     assert!(coarsen([("t", 7)], Boundary::Exact).is_ok());
     assert!(coarsen([("t", 3)], Boundary::Exact).is_err());
