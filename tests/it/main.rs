@@ -19,6 +19,7 @@ mod grib;
 mod grids;
 mod http;
 mod joining;
+mod keyed_store;
 mod made;
 mod memory;
 mod netcdf;

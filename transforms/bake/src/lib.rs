@@ -48,11 +48,14 @@ mod commit;
 mod feeds;
 mod write;
 
+mod chunks_to_zarr;
+
 #[cfg(test)]
 mod golden;
 
 pub use append::{Append, OpenAppend, StoredTimes};
 pub use attributes::CombineAttributes;
+pub use chunks_to_zarr::ChunksToZarr;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use open::{SourceVersion, open_dataset, open_prepared};

@@ -35,10 +35,10 @@ pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use keyed::{
     ChunkLengths, ChunkLimit, Chunks, ConsolidateChunks, ConsolidateVariables, DatasetKeys,
     DatasetToChunks, MultistagePlan, Rechunk, RechunkOptions, RechunkStage, SplitChunks,
-    SplitVariables, StageChunks, StagePlanner, ValidateEachChunk, consolidate_chunk_shape,
-    consolidate_chunks, consolidate_fully, consolidate_variables, count_intermediate_chunks,
-    count_io_operations, offsets_to_slices, rechunk_in_memory, split_chunks, split_range,
-    split_variables, stage_chunks,
+    SplitVariables, StageChunks, StagePlanner, ValidateEachChunk, WriteChunks,
+    consolidate_chunk_shape, consolidate_chunks, consolidate_fully, consolidate_variables,
+    count_intermediate_chunks, count_io_operations, offsets_to_slices, rechunk_in_memory,
+    split_chunks, split_range, split_variables, stage_chunks,
 };
 pub use plan::{CopyPlan, Machine, Strategy};
 pub use reduce::{

@@ -19,6 +19,8 @@ mod variables;
 mod rechunk;
 mod stages;
 
+mod write;
+
 pub use consolidate::{ConsolidateChunks, consolidate_chunks, consolidate_fully};
 pub use dataset_keys::DatasetKeys;
 pub(crate) use layout::{Layout, check_same, missing};
@@ -32,6 +34,7 @@ pub use stages::{
     count_intermediate_chunks, count_io_operations, stage_chunks,
 };
 pub use variables::{ConsolidateVariables, SplitVariables, consolidate_variables, split_variables};
+pub use write::WriteChunks;
 
 #[cfg(test)]
 pub(crate) mod golden;
