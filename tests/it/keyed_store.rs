@@ -4,7 +4,8 @@ use levain::array::{
     Chunk, DatasetChunk, DatasetSource as _, Key, MemoryDataset, Region, Sizes, VariableChunk,
 };
 use levain::bake::ChunksToZarr;
-use levain::chunks::{Chunks, DatasetToChunks, Rechunk, RechunkOptions};
+use levain::chunks::{Chunks, ConsolidateChunks, DatasetToChunks, Rechunk, RechunkOptions};
+use levain::dataflow::runner::NoObserver;
 use levain::dataflow::testing::ReferenceRunner;
 use levain::objects::{Location, StoreOptions};
 use levain::prelude::*;
@@ -76,6 +77,29 @@ fn what_was_rechunked_is_read_back() {
         let error = to_zarr(&location).expect_err("it is there");
         assert_eq!(error.code(), ErrorCode::DESTINATION_EXISTS);
     }
+}
+
+#[test]
+fn a_group_that_does_not_fit_says_how_much_it_needs() {
+    let large = Chunk::of([512, 64], &vec![0f64; 512 * 64]).expect("as many");
+    let large = VariableChunk::new("a", ["t", "x"], large).expect("named");
+    let large = MemoryDataset::new(&DatasetChunk::new(vec![large]).expect("one variable"));
+    let run = |chunk_bytes: u64, memory_bytes: u64| {
+        let pipeline = Pipeline::new();
+        let read = DatasetToChunks::new(&large, chunks("t=8")).expect("chunks of the dataset");
+        let consolidate = ConsolidateChunks::new(chunks("t=-1")).with_chunk_bytes(chunk_bytes);
+        pipeline.apply(read).apply(consolidate).collect();
+        let mut options = RunOptions::default();
+        options.memory_bytes = Some(memory_bytes);
+        pipeline.run_with(&DirectRunner::new(), &options, &NoObserver)
+    };
+    // One chunk of 256 KiB, of which the step declares a little or all.
+    let error = run(1 << 10, 300 << 10).expect_err("it does not fit");
+    assert_eq!(error.code(), ErrorCode::MEMORY_TOO_SMALL, "{error}");
+    let least = run(256 << 10, 300 << 10).expect_err("it is refused before anything runs");
+    assert_eq!(least.code(), ErrorCode::MEMORY_TOO_SMALL, "{least}");
+    let report = run(256 << 10, 2 << 20).expect("it fits");
+    assert!(report.peak_bytes <= 2 << 20, "{}", report.peak_bytes);
 }
 
 #[test]

@@ -72,6 +72,18 @@ impl Halo {
         images.filter_map(piece).collect()
     }
 
+    /// Where blocks lie that may need some elements; in a dimension that is periodic, also beyond
+    /// either end.
+    pub(crate) fn near(&self, elements: &Range<u64>) -> Vec<Range<u64>> {
+        let (start, end) = (elements.start.saturating_sub(self.depth), elements.end + self.depth);
+        let mut near = vec![start..end];
+        if self.mode == BoundaryMode::Periodic {
+            near.push(0..end.saturating_sub(self.size));
+            near.push((elements.start + self.size).saturating_sub(self.depth)..self.size);
+        }
+        near
+    }
+
     /// How many elements of the halo lie before and after those of a frame: beyond the ends.
     fn beyond(&self, block: &Range<u64>) -> (u64, u64) {
         match self.mode {

@@ -1,5 +1,6 @@
 //! MapOverlap: a function on every chunk and what lies around it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -156,7 +157,9 @@ impl Blocks {
             }
             return Ok(pieces);
         };
-        for chunk in 0..axis.chunk_count() {
+        let near = halo.near(&elements).into_iter();
+        let chunks: BTreeSet<u64> = near.flat_map(|range| axis.chunks_meeting(&range)).collect();
+        for chunk in chunks {
             let block = axis.chunk(chunk);
             let own = halo.pieces(&elements, &block).into_iter();
             pieces.extend(own.map(|(place, part)| (block.start, place, part)));
