@@ -74,14 +74,16 @@ impl Halo {
 
     /// Where blocks lie that may need some elements; in a dimension that is periodic, also beyond
     /// either end.
-    pub(crate) fn near(&self, elements: &Range<u64>) -> Vec<Range<u64>> {
+    pub(crate) fn near(&self, elements: &Range<u64>) -> [Range<u64>; 3] {
         let (start, end) = (elements.start.saturating_sub(self.depth), elements.end + self.depth);
-        let mut near = vec![start..end];
-        if self.mode == BoundaryMode::Periodic {
-            near.push(0..end.saturating_sub(self.size));
-            near.push((elements.start + self.size).saturating_sub(self.depth)..self.size);
-        }
-        near
+        let (before, after) = match self.mode {
+            BoundaryMode::Periodic => (
+                0..end.saturating_sub(self.size),
+                (elements.start + self.size).saturating_sub(self.depth)..self.size,
+            ),
+            _ => (0..0, 0..0),
+        };
+        [start..end, before, after]
     }
 
     /// How many elements of the halo lie before and after those of a frame: beyond the ends.
