@@ -81,7 +81,7 @@ fn what_was_rechunked_is_read_back() {
 
 #[test]
 fn a_group_that_does_not_fit_says_how_much_it_needs() {
-    let large = Chunk::of([512, 64], &vec![0f64; 512 * 64]).expect("as many");
+    let large = Chunk::of([1024, 1024], &vec![0f64; 1 << 20]).expect("as many");
     let large = VariableChunk::new("a", ["t", "x"], large).expect("named");
     let large = MemoryDataset::new(&DatasetChunk::new(vec![large]).expect("one variable"));
     let run = |chunk_bytes: u64, memory_bytes: u64| {
@@ -93,13 +93,14 @@ fn a_group_that_does_not_fit_says_how_much_it_needs() {
         options.memory_bytes = Some(memory_bytes);
         pipeline.run_with(&DirectRunner::new(), &options, &NoObserver)
     };
-    // One chunk of 256 KiB, of which the step declares a little or all.
-    let error = run(1 << 10, 300 << 10).expect_err("it does not fit");
+    // One chunk of 8 MiB, of which the step declares a little or all.
+    let error = run(1 << 10, 6 << 20).expect_err("it does not fit");
     assert_eq!(error.code(), ErrorCode::MEMORY_TOO_SMALL, "{error}");
-    let least = run(256 << 10, 300 << 10).expect_err("it is refused before anything runs");
-    assert_eq!(least.code(), ErrorCode::MEMORY_TOO_SMALL, "{least}");
-    let report = run(256 << 10, 2 << 20).expect("it fits");
-    assert!(report.peak_bytes <= 2 << 20, "{}", report.peak_bytes);
+    assert!(error.message().contains("8388608 bytes are needed for one group"), "{error}");
+    let error = run(8 << 20, 6 << 20).expect_err("it is refused before anything runs");
+    assert!(error.message().contains("do not suffice for this pipeline"), "{error}");
+    let report = run(8 << 20, 32 << 20).expect("it fits");
+    assert!(report.peak_bytes <= 32 << 20, "{}", report.peak_bytes);
 }
 
 #[test]
