@@ -39,7 +39,7 @@ pub(crate) enum Command {
     )]
     Bake(Box<BakeArgs>),
     /// Writes a store or a file anew with other chunks
-    Rechunk(RechunkArgs),
+    Rechunk(Box<RechunkArgs>),
     /// Says what a bake or a rechunk would do; writes nothing
     Plan(Box<PlanArgs>),
     /// Shows dimensions, variables, chunks, codecs and attributes of any readable file or store
@@ -98,12 +98,34 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "DIM")]
     pub(crate) concat: Option<String>,
 
+    /// The group of the files or stores that is read [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
+
+    /// The group of the store that is written, beside what is there [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) target_group: Option<String>,
+
+    /// Writes so many levels, each coarser than the one before by a factor of 2; --pyramid-dims says
+    /// along what
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) pyramid: Option<u32>,
+
+    /// The dimensions that get coarser
+    #[arg(long, value_name = "DIM,...", value_delimiter = ',')]
+    pub(crate) pyramid_dims: Vec<String>,
+
+    /// What an element of a coarser level is of its window: mean, max, min, nearest [default: mean]
+    #[arg(long, value_name = "METHOD")]
+    pub(crate) pyramid_method: Option<String>,
+
     /// What becomes of variables without that dimension that differ: identical (they are refused),
     /// close:1e-9 (the first, if numbers differ by no more), first, concat [default: identical]
     #[arg(long = "static", value_name = "POLICY")]
     pub(crate) statics: Option<String>,
 
-    /// What becomes of sources that are not there: error, skip (the store names them) [default: error]
+    /// What becomes of sources that are not there: error, skip (the store names them), fill (the
+    /// same, and gaps are filled) [default: error]
     #[arg(long, value_name = "POLICY")]
     pub(crate) missing_files: Option<String>,
 
@@ -113,7 +135,7 @@ pub(crate) struct BakeArgs {
     pub(crate) missing_vars: Option<String>,
 
     /// What becomes of variables that files pack or type differently: decode (they are unpacked),
-    /// error [default: decode]
+    /// repack (packed with one scale and offset, which loses a little), error [default: decode]
     #[arg(long, value_name = "POLICY")]
     pub(crate) packing: Option<String>,
 
@@ -127,7 +149,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) overlap: Option<String>,
 
-    /// What becomes of steps that are missing between files: report, error [default: report]
+    /// What becomes of steps that are missing between files: report, error, fill (the coordinate
+    /// goes on, variables are filled) [default: report]
     #[arg(long, value_name = "POLICY")]
     pub(crate) gaps: Option<String>,
 
@@ -141,6 +164,10 @@ pub(crate) struct BakeArgs {
 
     #[command(flatten)]
     pub(crate) run: RunArgs,
+
+    /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
+    #[arg(long, conflicts_with = "append")]
+    pub(crate) keep_going: bool,
 
     /// Appends along this dimension to the store that is there: what it has is skipped
     #[arg(long, value_name = "DIM")]
@@ -176,6 +203,10 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
     pub(crate) chunks: Option<String>,
 
+    /// Numbers of chunks along dimensions, where their lengths are chosen by size (-1: one chunk)
+    #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
+    pub(crate) chunk_ratio: Option<String>,
+
     /// Bytes of a chunk where a length is auto, or no chunks are given [default: 32MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) chunk_size: Option<String>,
@@ -192,9 +223,14 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "3|2", value_parser = ["3", "2"])]
     pub(crate) zarr_format: Option<String>,
 
-    /// How chunks are compressed: blosc-zstd:1, zstd:3, gzip:5, none [default: blosc-zstd:1]
-    #[arg(long, value_name = "CODEC")]
+    /// How chunks are encoded: blosc-zstd:1, zstd:3, shuffle+zlib:5, none [default: blosc-zstd:1]
+    #[arg(long, value_name = "CODECS")]
     pub(crate) codec: Option<String>,
+
+    /// How chunks of one variable are encoded, filters included: t2m=bitround:10+zstd:5; may be given
+    /// again
+    #[arg(long, value_name = "VAR=CODECS")]
+    pub(crate) encoding: Vec<String>,
 
     /// Replaces a store that is there already
     #[arg(long)]
@@ -230,6 +266,10 @@ pub(crate) struct InspectArgs {
     /// A file or a store, by path or URL
     #[arg(value_name = "SRC")]
     pub(crate) source: String,
+
+    /// The group that is shown [default: the root]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) group: Option<String>,
 }
 
 #[derive(Debug, Args)]

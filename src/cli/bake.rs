@@ -3,55 +3,75 @@
 use std::path::Path;
 use std::time::Instant;
 
-use levain::bake::{BakeOptions, BakePlan, ZarrVersion};
+use levain::array::GroupPath;
+use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, ZarrVersion};
 use levain::chunks::{ByteSize, Strategy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
 use serde_json::json;
 
 use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs, RunArgs};
-use crate::cli::out::Out;
+use crate::cli::exit::Finished;
+use crate::cli::out::{Out, error_json};
 use crate::cli::progress::Display;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
 
 /// Bakes files into one store.
-pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<()> {
-    write("bake", &bake_job(args, signals)?, &args.run, out)
+pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
+    write("bake", &bake_jobs(args, signals)?, &args.run, out)
 }
 
 /// Writes a store anew with other chunks.
-pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<()> {
-    write("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<Finished> {
+    write("rechunk", &[rechunk_job(args, signals)?], &args.run, out)
 }
 
 /// Says what a bake or a rechunk would do.
-pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<()> {
+pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<Finished> {
     match &args.job {
         Some(PlanCommand::Rechunk(args)) => {
-            show("rechunk", &rechunk_job(args, signals)?, &args.run, out)
+            show("rechunk", &[rechunk_job(args, signals)?], &args.run, out)
         }
-        Some(PlanCommand::Bake(args)) => show("bake", &bake_job(args, signals)?, &args.run, out),
-        None => show("bake", &bake_job(&args.recipe, signals)?, &args.recipe.run, out),
+        Some(PlanCommand::Bake(args)) => show("bake", &bake_jobs(args, signals)?, &args.run, out),
+        None => show("bake", &bake_jobs(&args.recipe, signals)?, &args.recipe.run, out),
     }
 }
 
-fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
-    let recipe = match args.paths.as_slice() {
-        [recipe] if recipe.ends_with(".toml") => Recipe::read(Path::new(recipe))?,
+/// The jobs that are asked for: one for each group of a recipe.
+fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
+    let recipes = match args.paths.as_slice() {
+        [recipe] if recipe.ends_with(".toml") => Recipe::read_all(Path::new(recipe))?,
         [_] => {
             let message = "a bake has sources and a destination; only one path is named";
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
             return Err(error.mend("levain bake SRC... DST, or levain bake RECIPE.toml"));
         }
-        [sources @ .., destination] => Recipe {
+        [sources @ .., destination] => vec![Recipe {
             sources: sources.to_vec(),
             destination: destination.clone(),
+            target_group: GroupPath::default(),
+            pyramid: None,
             options: BakeOptions::default(),
-        },
+        }],
         [] => return Err(Error::internal("clap asks for a path")),
     };
+    if recipes.len() > 1 && args.target_group.is_some() {
+        let message = "the recipe has several groups, and --target-group names one";
+        let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+        return Err(error.mend("leave --target-group out"));
+    }
+    recipes.into_iter().map(|recipe| bake_job(recipe, args, signals)).collect()
+}
+
+fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     let mut options = with_layout(recipe.options, &args.layout)?;
+    if let Some(group) = &args.group {
+        options.steps.retain(|step| !matches!(step, Step::Group { .. }));
+        options.steps.insert(0, Step::Group { path: group.parse()? });
+    }
+    let mut target_group = recipe.target_group;
+    given(&mut target_group, args.target_group.as_deref())?;
     if args.concat.is_some() {
         options.concat.clone_from(&args.concat);
     }
@@ -65,10 +85,33 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
     given(&mut options.join, args.join.as_deref())?;
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
-    let bake = bake.with_resume(args.resume);
+    let bake = bake.with_target_group(target_group).with_resume(args.resume);
+    let mut bake = bake.with_keep_going(args.keep_going);
+    if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
+        bake = bake.with_pyramid(pyramid)?;
+    }
     let Some(dimension) = &args.append else { return Ok(bake) };
     check_no_layout(&args.layout)?;
     Ok(bake.with_append(dimension))
+}
+
+/// The pyramid of a recipe, as flags change it.
+fn pyramid_of(recipe: Option<Pyramid>, args: &BakeArgs) -> Result<Option<Pyramid>> {
+    let flags = args.pyramid.map(|levels| Pyramid::new(levels, Vec::<String>::new()));
+    let Some(mut pyramid) = recipe.or(flags) else {
+        if args.pyramid_dims.is_empty() && args.pyramid_method.is_none() {
+            return Ok(None);
+        }
+        let message = "the dimensions or the method of a pyramid are given, and no levels";
+        let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+        return Err(error.mend("say how many levels: --pyramid 3"));
+    };
+    pyramid.levels = args.pyramid.unwrap_or(pyramid.levels);
+    if !args.pyramid_dims.is_empty() {
+        pyramid.dims.clone_from(&args.pyramid_dims);
+    }
+    given(&mut pyramid.method, args.pyramid_method.as_deref())?;
+    Ok(Some(pyramid))
 }
 
 /// An append keeps the layout of the store: one that is asked for on the command line is refused,
@@ -76,10 +119,12 @@ fn bake_job(args: &BakeArgs, signals: &Watched) -> Result<Bake> {
 fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
     let flags = [
         ("--chunks", layout.chunks.is_some()),
+        ("--chunk-ratio", layout.chunk_ratio.is_some()),
         ("--chunk-size", layout.chunk_size.is_some()),
         ("--shards", layout.shards.is_some()),
         ("--zarr-format", layout.zarr_format.is_some()),
         ("--codec", layout.codec.is_some()),
+        ("--encoding", !layout.encoding.is_empty()),
     ];
     let Some((flag, _)) = flags.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
     let message = format!("an append keeps chunks, codec and format of the store; {flag} is given");
@@ -99,6 +144,7 @@ fn with_layout(mut options: BakeOptions, args: &LayoutArgs) -> Result<BakeOption
         options.variables.clone_from(&args.vars);
     }
     given(&mut options.chunks, args.chunks.as_deref())?;
+    given(&mut options.chunk_ratio, args.chunk_ratio.as_deref())?;
     given(&mut options.shards, args.shards.as_deref())?;
     given(&mut options.chunk_size, args.chunk_size.as_deref())?;
     match args.zarr_format.as_deref() {
@@ -108,6 +154,14 @@ fn with_layout(mut options: BakeOptions, args: &LayoutArgs) -> Result<BakeOption
     }
     if let Some(codec) = &args.codec {
         options.codec.clone_from(codec);
+    }
+    for own in &args.encoding {
+        let (name, codecs) = own.split_once('=').ok_or_else(|| {
+            let message = format!("`{own}` does not say `variable=codecs`");
+            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+            error.mend("write for example --encoding t2m=bitround:10+zstd:5")
+        })?;
+        options.encodings.entry(name.to_owned()).or_default().codecs = Some(codecs.to_owned());
     }
     Ok(options)
 }
@@ -148,21 +202,40 @@ pub(crate) fn with_run(mut bake: Bake, run: &RunArgs) -> Result<Bake> {
 
 fn scan(bake: &Bake, run: &RunArgs, out: &Out) -> Result<ScannedBake> {
     let scanned = bake.scan(&Display::new("scan", run.progress))?;
+    for why in &scanned.unreadable {
+        out.report(why);
+    }
     for warning in &scanned.plan.warnings {
         out.warning(warning);
     }
     Ok(scanned)
 }
 
-fn write(title: &'static str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
+/// Scans all before the first is written.
+fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finished> {
     let began = Instant::now();
-    let scanned = scan(bake, run, out)?;
-    let report = scanned.write(&Display::new(title, run.progress))?;
-    if let Some(note) = &report.resumed {
-        out.warning(note);
+    let scanned = bakes.iter().map(|bake| scan(bake, run, out)).collect::<Result<Vec<_>>>()?;
+    let (mut texts, mut documents, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for scanned in scanned {
+        let report = scanned.write(&Display::new(title, run.progress))?;
+        if let Some(note) = &report.resumed {
+            out.warning(note);
+        }
+        let seconds = began.elapsed().as_secs_f64();
+        texts.push(finished_text(&report, seconds));
+        documents.push(finished_json(&report, seconds));
+        unreadable.extend(report.unreadable);
     }
-    let seconds = began.elapsed().as_secs_f64();
-    out.result(&finished_text(&report, seconds), &finished_json(&report, seconds))
+    out.result(&texts.join("\n"), &one_or_groups(documents))?;
+    Ok(Finished::without(&unreadable))
+}
+
+/// One document: that of the only job, or those of all groups.
+fn one_or_groups(mut documents: Vec<serde_json::Value>) -> serde_json::Value {
+    match documents.len() {
+        1 => documents.remove(0),
+        _ => json!({ "v": 1, "groups": documents }),
+    }
 }
 
 /// What came of a run, in a line or two.
@@ -189,6 +262,9 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
             append.dimension,
             count(append.skipped_count)
         ));
+    }
+    if report.level_count > 0 {
+        text.push_str(&format!("   and {} coarser levels", report.level_count));
     }
     if report.spilled_bytes > 0 {
         text.push_str(&format!("   spilled {}", ByteSize(report.spilled_bytes)));
@@ -219,23 +295,38 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "objects": report.unit_count,
         "reused_objects": report.reused_count,
         "encoded_bytes": report.encoded_bytes,
+        "coarser_levels": report.level_count,
         "spilled_bytes": report.spilled_bytes,
         "peak_accounted_bytes": report.peak_bytes,
         "seconds": seconds,
         "warnings": report.plan.warnings,
+        "unreadable": unreadable_json(&report.unreadable),
         "plan": report.plan,
     })
 }
 
-fn show(title: &str, bake: &Bake, run: &RunArgs, out: &Out) -> Result<()> {
-    let scanned = scan(bake, run, out)?;
-    let stages = scanned.explain()?;
-    let plan = &scanned.plan;
-    let text = plan_text(title, plan, &stages);
-    out.result(
-        &text,
-        &json!({ "v": 1, "stages": stages.lines().collect::<Vec<_>>(), "plan": plan }),
-    )
+/// Why sources were left out.
+fn unreadable_json(errors: &[Error]) -> Vec<serde_json::Value> {
+    errors.iter().map(|why| error_json(why, Finished::Partly.exit_code())).collect()
+}
+
+fn show(title: &str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finished> {
+    let (mut texts, mut documents, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for bake in bakes {
+        let scanned = scan(bake, run, out)?;
+        let stages = scanned.explain()?;
+        let plan = &scanned.plan;
+        texts.push(plan_text(title, plan, &stages));
+        documents.push(json!({
+            "v": 1,
+            "stages": stages.lines().collect::<Vec<_>>(),
+            "plan": plan,
+            "unreadable": unreadable_json(&scanned.unreadable),
+        }));
+        unreadable.extend(scanned.unreadable);
+    }
+    out.result(&texts.join("\n"), &one_or_groups(documents))?;
+    Ok(Finished::without(&unreadable))
 }
 
 fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
@@ -256,28 +347,11 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     let size = if stored > 0 { format!(", {}", ByteSize(stored)) } else { String::new() };
     let mut text = format!("{title}   {files}{size}{along} -> {}\n", plan.destination);
     let head = [
-        "VARIABLE", "DTYPE", "SHAPE", "CHUNKS", "SHARDS", "HOW", "TASKS", "READS", "IN", "OBJECTS",
-        "MEM/TASK", "WHY",
+        "VARIABLE", "DTYPE", "SHAPE", "CHUNKS", "EACH", "SHARDS", "HOW", "TASKS", "READS", "IN",
+        "OBJECTS", "MEM/TASK", "WHY",
     ];
-    let mut table = Table::new(head).with_right(&[6, 7, 8, 9, 10]);
-    for variable in &plan.variables {
-        let target = plan.template.variable(&variable.name);
-        let copy = &variable.copy;
-        table.row([
-            variable.name.clone(),
-            target.map_or(String::new(), |it| it.dtype.to_string()),
-            target.map_or(String::new(), |it| shape(&it.shape)),
-            shape(&variable.chunk_shape),
-            variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
-            strategy_name(copy.strategy).to_owned(),
-            count(copy.task_count),
-            count(copy.source_read_count),
-            ByteSize(copy.source_bytes).to_string(),
-            count(copy.target_unit_count),
-            ByteSize(copy.working_bytes).to_string(),
-            copy.reason.clone(),
-        ]);
-    }
+    let mut table = Table::new(head).with_right(&[4, 7, 8, 9, 10, 11]);
+    plan.variables.iter().for_each(|variable| table.row(variable_row(plan, variable)));
     text.push_str(&table.to_string());
     if let Some(append) = &plan.append {
         text.push_str(&format!(
@@ -307,6 +381,27 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     }
     text.push_str("nothing was written\n");
     text
+}
+
+fn variable_row(plan: &BakePlan, variable: &VariablePlan) -> [String; 13] {
+    let target = plan.template.variable(&variable.name);
+    let copy = &variable.copy;
+    let elements: u64 = variable.chunk_shape.iter().product();
+    [
+        variable.name.clone(),
+        target.map_or(String::new(), |it| it.dtype.to_string()),
+        target.map_or(String::new(), |it| shape(&it.shape)),
+        shape(&variable.chunk_shape),
+        ByteSize(target.map_or(0, |it| it.dtype.estimated_bytes() * elements)).to_string(),
+        variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
+        strategy_name(copy.strategy).to_owned(),
+        count(copy.task_count),
+        count(copy.source_read_count),
+        ByteSize(copy.source_bytes).to_string(),
+        count(copy.target_unit_count),
+        ByteSize(copy.working_bytes).to_string(),
+        copy.reason.clone(),
+    ]
 }
 
 fn strategy_name(strategy: Strategy) -> &'static str {

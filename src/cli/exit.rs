@@ -14,13 +14,40 @@ pub(crate) fn verified(outcome: Result<Option<Error>>, out: Out, signals: &Watch
             out.report(&failure);
             ExitCode::from(exit_code(&failure, signals.last()))
         }
-        other => ended(other.map(drop), out, signals),
+        other => ended(other.map(|_| Finished::Whole), out, signals),
+    }
+}
+
+/// How a job has ended that has not failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finished {
+    /// With all that was asked for.
+    Whole,
+    /// Without some of it, as the user allowed.
+    Partly,
+}
+
+impl Finished {
+    /// Without what these errors kept it from.
+    pub(crate) fn without(errors: &[Error]) -> Self {
+        if errors.is_empty() { Self::Whole } else { Self::Partly }
+    }
+
+    /// The exit code of a job that has ended so.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Whole => 0,
+            Self::Partly => 3,
+        }
     }
 }
 
 /// The exit code of a command that came out like this; an error is printed.
-pub(crate) fn ended(outcome: Result<()>, out: Out, signals: &Watched) -> ExitCode {
-    let Err(error) = outcome else { return ExitCode::SUCCESS };
+pub(crate) fn ended(outcome: Result<Finished>, out: Out, signals: &Watched) -> ExitCode {
+    let error = match outcome {
+        Ok(finished) => return ExitCode::from(finished.exit_code()),
+        Err(error) => error,
+    };
     let exit = exit_code(&error, signals.last());
     out.error(&error, exit);
     ExitCode::from(exit)

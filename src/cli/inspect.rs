@@ -16,7 +16,10 @@ const ATTRIBUTE_LIMIT: usize = 100;
 /// Shows dimensions, variables, chunks, codecs and attributes.
 pub(crate) fn inspect(args: &InspectArgs, out: &Out) -> Result<()> {
     let location = Location::parse(&args.source)?;
-    let source = open_dataset(&location, &StoreOptions::default())?;
+    let mut source = open_dataset(&location, &StoreOptions::default())?;
+    if let Some(group) = &args.group {
+        source = source.group(&group.parse()?).map_err(|error| error.at("source", &location))?;
+    }
     let dataset = source.dataset();
     for warning in &dataset.warnings {
         out.warning(warning);
@@ -32,7 +35,7 @@ fn text_of(location: &str, dataset: &Dataset) -> String {
     });
     text.push_str(&format!("dimensions  {}\n", dimensions.collect::<Vec<_>>().join(", ")));
     if !dataset.groups.is_empty() {
-        text.push_str(&format!("groups      {} (not read)\n", dataset.groups.join(", ")));
+        text.push_str(&format!("groups      {} (--group shows one)\n", dataset.groups.join(", ")));
     }
     let mut table =
         Table::new(["VARIABLE", "DTYPE", "DIMENSIONS", "SHAPE", "CHUNKS", "SHARDS", "CODECS"]);

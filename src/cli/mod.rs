@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{Cli, Command};
+use exit::Finished;
 use out::Out;
 
 /// Runs the command that the arguments ask for; its exit code.
@@ -27,11 +28,11 @@ pub(crate) fn main() -> ExitCode {
     let out = Out::new(cli.output);
     let signals = signals::watch();
     let outcome = match &cli.command {
-        Command::Demo(args) => demo::demo(args, &out, &signals),
+        Command::Demo(args) => demo::demo(args, &out, &signals).map(|()| Finished::Whole),
         Command::Bake(args) => bake::bake(args, &out, &signals),
         Command::Rechunk(args) => bake::rechunk(args, &out, &signals),
         Command::Plan(args) => bake::plan(args, &out, &signals),
-        Command::Inspect(args) => inspect::inspect(args, &out),
+        Command::Inspect(args) => inspect::inspect(args, &out).map(|()| Finished::Whole),
         #[cfg(feature = "conformance")]
         Command::Runners(args) => {
             return exit::verified(runners::runners(*args, out), out, &signals);

@@ -17,6 +17,7 @@ impl Bake {
     ) -> Result<ScannedBake> {
         let other = self.options.concat.as_deref().filter(|concat| *concat != dimension);
         let mistake = match other {
+            _ if self.pyramid.is_some() => "no pyramid can be appended to".to_owned(),
             _ if self.may_overwrite => "a store is overwritten or appended to, not both".to_owned(),
             Some(concat) => {
                 format!(
@@ -27,12 +28,19 @@ impl Bake {
         };
         if !mistake.is_empty() {
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
-            return Err(error.mend("leave out --overwrite and --concat where --append is given"));
+            return Err(
+                error.mend("leave out --overwrite, --concat and --pyramid where --append is given")
+            );
         }
         if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {
             let message = "an append takes files along one dimension, and the pattern has several";
             let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
             return Err(error.mend("bake the grid anew, or append a list of files"));
+        }
+        if self.options.fills_gaps() {
+            let message = "gaps are filled in a new store, and not where one is appended to";
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.mend("append with --gaps report or error"));
         }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ::bake::{
-    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, ScanFiles, Schema,
-    choose_concat, open_prepared,
+    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid, ScanFiles,
+    Schema, ZarrVersion, choose_concat, open_prepared,
 };
+use array::GroupPath;
 use chunks::Machine;
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -16,11 +17,12 @@ use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
 use direct::DirectRunner;
 use objects::{Location, ObjectFile, StoreOptions, expand};
-use zarr::ZarrSource;
+use zarr::{ZarrFormat, ZarrGroup, ZarrSource};
 
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough};
 use crate::job::place::Place;
+use crate::job::readable::Readable;
 use crate::job::run_store::RunStore;
 use crate::job::write::{BakeReport, ScannedBake};
 
@@ -31,13 +33,19 @@ const ENGINE_BYTES: u64 = 8 << 20;
 #[derive(Debug, Clone)]
 pub struct Bake {
     pub(super) sources: Vec<String>,
+    /// Where the store lies, or that of which a group is written.
+    pub(super) root: Location,
+    pub(super) group: GroupPath,
+    /// Where what is written lies: the store, or the group.
     pub(super) destination: Location,
     pub(super) options: BakeOptions,
     pub(super) threads: NonZeroUsize,
     pub(super) memory: MemoryLimit,
     pub(super) may_overwrite: bool,
     pub(super) append: Option<String>,
+    pub(super) pyramid: Option<Pyramid>,
     pub(super) may_resume: bool,
+    pub(super) keeps_going: bool,
     pub(super) store: StoreOptions,
     pub(super) cancel: CancelToken,
 }
@@ -51,15 +59,20 @@ impl Bake {
         sources: impl IntoIterator<Item = S>,
         destination: &str,
     ) -> Result<Self> {
+        let destination = Location::parse(destination)?;
         Ok(Self {
             sources: sources.into_iter().map(Into::into).collect(),
-            destination: Location::parse(destination)?,
+            root: destination.clone(),
+            group: GroupPath::default(),
+            destination,
             options: BakeOptions::default(),
             threads: std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             memory: MemoryLimit::of_machine(),
             may_overwrite: false,
             append: None,
+            pyramid: None,
             may_resume: false,
+            keeps_going: false,
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
         })
@@ -82,6 +95,16 @@ impl Bake {
         let pattern = self.options.pattern.take();
         self.options = options;
         self.options.pattern = self.options.pattern.or(pattern);
+        self
+    }
+
+    /// Writes into a group of the store at the destination, beside what is there.
+    ///
+    /// Readers of the consolidated metadata see the group when it is whole.
+    #[must_use]
+    pub fn with_target_group(mut self, group: GroupPath) -> Self {
+        self.destination = self.root.join(&group.to_string());
+        self.group = group;
         self
     }
 
@@ -132,6 +155,13 @@ impl Bake {
         self
     }
 
+    /// Leaves out files that cannot be scanned: all are named together, and the rest is baked.
+    #[must_use]
+    pub fn with_keep_going(mut self, keeps_going: bool) -> Self {
+        self.keeps_going = keeps_going;
+        self
+    }
+
     /// Reaches stores in this way.
     #[must_use]
     pub fn with_store(mut self, store: StoreOptions) -> Self {
@@ -165,8 +195,7 @@ impl Bake {
         }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
-        let concat = self.choose_concat(&sources)?;
-        let schema = self.reduce(&sources, concat.clone(), observer)?;
+        let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
         let machine = self.machine()?;
         let mut plan = BakePlan::new(
             &schema,
@@ -177,7 +206,13 @@ impl Bake {
             machine,
         )?;
         plan.note_missing(&missing);
-        Ok(ScannedBake::new(self.clone(), sources, plan))
+        plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
+        if let Some(pyramid) = &self.pyramid {
+            pyramid.check(&plan.template, &self.options)?;
+            self.check_levels()?;
+        }
+        let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
+        Ok(ScannedBake::new(self.clone(), sources, plan).with_unreadable(unreadable))
     }
 
     /// The dimension along which the sources follow each other.
@@ -199,13 +234,46 @@ impl Bake {
     /// A store that a run of this plan has finished is found again, if that is asked for.
     pub(super) fn check_destination(&self, sources: &[Location]) -> Result<()> {
         check_twice(sources)?;
-        let destination = Destination::new(&self.destination, &self.store)?;
+        self.target_group()?;
+        let destination = self.opened_destination()?;
         if self.append.is_some() {
             return destination.check_append(sources);
         }
-        let known = || RunStore::newest(&self.destination, &self.store);
+        let known = || RunStore::newest(&self.runs()?, &self.store);
         let may_exist = self.may_overwrite || self.may_resume && known()?.is_some();
         destination.check(may_exist, sources)
+    }
+
+    /// What lies at the destination.
+    pub(super) fn opened_destination(&self) -> Result<Destination> {
+        if !self.group.is_root() {
+            Destination::new(&self.root, &self.root, &self.store)?.check_holds_groups()?;
+        }
+        Destination::new(&self.destination, &self.runs()?, &self.store)
+    }
+
+    /// The place beside which runs are kept: never within a store.
+    pub(super) fn runs(&self) -> Result<Location> {
+        if self.group.is_root() {
+            return Ok(self.root.clone());
+        }
+        let beside = RunStore::folder(&self.root)?;
+        Ok(beside.join("groups").join(&self.group.to_string()))
+    }
+
+    /// The group that is written, if it is not the whole store.
+    ///
+    /// # Errors
+    /// A store in which no such group can lie.
+    pub(super) fn target_group(&self) -> Result<Option<ZarrGroup>> {
+        if self.group.is_root() {
+            return Ok(None);
+        }
+        let format = match self.options.zarr_format {
+            ZarrVersion::V2 => ZarrFormat::V2,
+            ZarrVersion::V3 => ZarrFormat::V3,
+        };
+        ZarrGroup::open(&self.root, &self.group, format, &self.store).map(Some)
     }
 
     pub(super) fn machine(&self) -> Result<Machine> {
@@ -226,7 +294,7 @@ impl Bake {
                 Ok(found) => sources.extend(found),
                 Err(error)
                     if error.kind() == ErrorKind::NotFound
-                        && self.options.missing_files == MissingFilePolicy::Skip =>
+                        && self.options.missing_files != MissingFilePolicy::Error =>
                 {
                     missing.push(Location::parse(source)?);
                 }
@@ -244,7 +312,7 @@ impl Bake {
             return Ok(vec![location]);
         }
         let found = expand(source, &self.store)?;
-        if self.options.missing_files == MissingFilePolicy::Skip {
+        if self.options.missing_files != MissingFilePolicy::Error {
             // A URL stands for itself, whether or not there is something.
             found.iter().try_for_each(|it| ObjectFile::open(it, &self.store).map(drop))?;
         }
@@ -259,7 +327,8 @@ impl Bake {
     ) -> Result<Schema> {
         let places = 0..sources.len() as u32;
         let options = self.options.clone();
-        let mut scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
+        let scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
+        let mut scan = scan.with_keep_going(self.may_leave_out());
         if self.append.is_some() {
             scan = scan.with_comparison();
         }

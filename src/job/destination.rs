@@ -14,6 +14,8 @@ const ROOT_KEYS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", "
 #[derive(Debug)]
 pub(crate) struct Destination {
     location: Location,
+    /// The place beside which its runs are kept.
+    runs: Location,
     objects: Objects,
     store: StoreOptions,
 }
@@ -29,9 +31,31 @@ enum Found {
 }
 
 impl Destination {
-    pub(crate) fn new(location: &Location, store: &StoreOptions) -> Result<Self> {
+    /// The destination at `location`, whose runs are kept beside `runs`.
+    pub(crate) fn new(location: &Location, runs: &Location, store: &StoreOptions) -> Result<Self> {
         let objects = Objects::open(location, store)?;
-        Ok(Self { location: location.clone(), objects, store: store.clone() })
+        let (location, runs) = (location.clone(), runs.clone());
+        Ok(Self { location, runs, objects, store: store.clone() })
+    }
+
+    /// Refuses a place that is there and no store, in which no group can be written.
+    ///
+    /// # Errors
+    /// That, or a store that fails.
+    pub(crate) fn check_holds_groups(&self) -> Result<()> {
+        // A group of a store that was never finished lies below a folder without a root.
+        let is_file = self.location.is_local_path().is_some_and(std::path::Path::is_file);
+        let is_other = is_file || {
+            let has_root = ZarrSource::exists(&self.location, &self.store)?;
+            !has_root && !self.objects.list_folder("")?.1.is_empty()
+        };
+        if !is_other {
+            return Ok(());
+        }
+        let message = "the destination exists and is no Zarr store";
+        let error = self.refuse(ErrorCode::DESTINATION_EXISTS, message);
+        let error = error.with_kind(ErrorKind::AlreadyExists);
+        Err(error.mend("write the group into a Zarr store, or into one that is to be made"))
     }
 
     pub(crate) fn location(&self) -> &Location {
@@ -106,7 +130,7 @@ impl Destination {
             return Ok(Found::Nothing);
         }
         // What is deleted without a question must be what a run has said that it would write.
-        let written = RunStore::variables_of_dead_run(&self.location, &self.store)?;
+        let written = RunStore::variables_of_dead_run(&self.runs, &self.store)?;
         let is_written = |folder: &String| written.contains(folder.trim_end_matches('/'));
         let is_root = |key: &str| ROOT_KEYS.contains(&key);
         let are_remains =

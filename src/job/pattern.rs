@@ -47,7 +47,7 @@ impl Bake {
             return Err(error.mend("give fewer keys, or prune the pattern"));
         }
         let all: Vec<Location> = pattern.locations().collect::<Result<_>>()?;
-        if self.options.missing_files != MissingFilePolicy::Skip {
+        if self.options.missing_files == MissingFilePolicy::Error {
             // Of remote files, scanning finds out: it asks for each anyway.
             let is_gone = |it: &&Location| it.is_local_path().is_some_and(|path| !path.exists());
             return match all.iter().find(is_gone) {

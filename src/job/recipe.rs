@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ::bake::{BakeOptions, FilePattern, Step, ZarrVersion};
+use ::bake::{BakeOptions, FilePattern, Pyramid, Step, ZarrVersion};
+use array::GroupPath;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::Deserialize;
 
+use crate::job::recipe_encoding::{Codecs, EncodingTable};
 use crate::job::recipe_pattern::PatternTable;
 
 /// What a recipe says: sources, a destination, and all that decides what is written.
@@ -16,6 +18,10 @@ pub struct Recipe {
     pub sources: Vec<String>,
     /// Where the store goes.
     pub destination: String,
+    /// The group of the store that is written; the root if nothing is said.
+    pub target_group: GroupPath,
+    /// Coarser copies of what is baked, if they are wanted.
+    pub pyramid: Option<Pyramid>,
     /// How it is baked.
     pub options: BakeOptions,
 }
@@ -27,6 +33,9 @@ struct Form {
     sources: Option<OneOrMore>,
     pattern: Option<PatternTable>,
     destination: String,
+    group: Option<String>,
+    target_group: Option<String>,
+    pyramid: Option<Pyramid>,
     concat: Option<String>,
     #[serde(default)]
     vars: Vec<String>,
@@ -40,10 +49,13 @@ struct Form {
     gaps: Option<String>,
     join: Option<String>,
     chunks: Option<Lengths>,
+    chunk_ratio: Option<Lengths>,
     shards: Option<Lengths>,
     chunk_size: Option<String>,
     zarr_format: Option<u8>,
-    codec: Option<String>,
+    codec: Option<Codecs>,
+    #[serde(default)]
+    encoding: BTreeMap<String, EncodingTable>,
     #[serde(default)]
     steps: Vec<Step>,
 }
@@ -58,14 +70,14 @@ enum OneOrMore {
 /// Lengths as a text, `time=100,lat=-1`, or as a table.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Lengths {
+pub(super) enum Lengths {
     Text(String),
     Table(BTreeMap<String, Length>),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-enum Length {
+pub(super) enum Length {
     Number(i64),
     Word(String),
 }
@@ -84,16 +96,77 @@ impl Recipe {
         read().map_err(|error: Error| error.at("recipe", path.display()))
     }
 
+    /// Reads a recipe that may have several groups: one recipe for each, in the order of names.
+    ///
+    /// # Errors
+    /// As [`Recipe::read`].
+    pub fn read_all(path: &Path) -> Result<Vec<Self>> {
+        let read = || {
+            let text = std::fs::read_to_string(path)?;
+            Self::parse_all(&text, path.parent().unwrap_or(Path::new("")))
+        };
+        read().map_err(|error: Error| error.at("recipe", path.display()))
+    }
+
+    /// The recipes of all groups of a text: what stands outside of `[groups.PATH]` is said of each
+    /// of them that says nothing else.
+    ///
+    /// # Errors
+    /// A text that is no recipe.
+    pub fn parse_all(text: &str, folder: &Path) -> Result<Vec<Self>> {
+        let mut common: toml::Table =
+            toml::from_str(text).map_err(|error| unreadable(&error, text))?;
+        let groups = match common.remove("groups") {
+            None => return Ok(vec![Self::parse(text, folder)?]),
+            Some(toml::Value::Table(groups)) if !groups.is_empty() => groups,
+            Some(_) => {
+                let error = invalid("`groups` has no tables".to_owned());
+                return Err(error.mend("write a table for each group: [groups.PATH]"));
+            }
+        };
+        let group = |(name, own): (String, toml::Value)| {
+            let at = |error: Error| error.at("table", format!("groups.{name}"));
+            let toml::Value::Table(own) = own else {
+                return Err(at(invalid(format!("`{name}` is no table"))));
+            };
+            if let Some(key) =
+                ["destination", "target-group", "groups"].iter().find(|it| own.contains_key(**it))
+            {
+                let error = invalid(format!("a group has no `{key}` of its own"));
+                return Err(at(error.mend("say it once, outside of the groups")));
+            }
+            let mut merged = common.clone();
+            merged.extend(own);
+            merged.insert("target-group".to_owned(), name.clone().into());
+            let form = merged.try_into().map_err(|error| unreadable(&error, ""));
+            form.and_then(|form| Self::of(form, folder)).map_err(at)
+        };
+        groups.into_iter().map(group).collect()
+    }
+
     /// The recipe in a text; paths in it count from this folder.
     ///
     /// # Errors
     /// A text that is no recipe.
     pub fn parse(text: &str, folder: &Path) -> Result<Self> {
-        let form: Form = toml::from_str(text).map_err(|error| unreadable(&error, text))?;
+        Self::of(toml::from_str(text).map_err(|error| unreadable(&error, text))?, folder)
+    }
+
+    fn of(form: Form, folder: &Path) -> Result<Self> {
         let destination = within(folder, &form.destination);
         let (sources, pattern) = form.sources(folder)?;
-        let options = BakeOptions { pattern, ..form.options()? };
-        Ok(Self { sources, destination, options })
+        let path = |text: &Option<String>, key| -> Result<GroupPath> {
+            let text = text.as_deref().unwrap_or_default();
+            text.parse().map_err(|error: Error| error.at("key", key))
+        };
+        let (group, target_group) =
+            (path(&form.group, "group")?, path(&form.target_group, "target-group")?);
+        let pyramid = form.pyramid.clone();
+        let mut options = BakeOptions { pattern, ..form.options()? };
+        if !group.is_root() {
+            options.steps.insert(0, Step::Group { path: group });
+        }
+        Ok(Self { sources, destination, target_group, pyramid, options })
     }
 }
 
@@ -153,6 +226,8 @@ impl Form {
         given(&mut options.gaps, "gaps", self.gaps)?;
         given(&mut options.join, "join", self.join)?;
         given(&mut options.chunks, "chunks", self.chunks.map(|it| it.text()))?;
+        let ratio = self.chunk_ratio.map(|it| it.text());
+        given(&mut options.chunk_ratio, "chunk-ratio", ratio)?;
         given(&mut options.shards, "shards", self.shards.map(|it| it.text()))?;
         given(&mut options.chunk_size, "chunk-size", self.chunk_size)?;
         options.zarr_format = match self.zarr_format {
@@ -163,13 +238,20 @@ impl Form {
                 return Err(error.at("key", "zarr-format").mend("write 2 or 3"));
             }
         };
-        options.codec = self.codec.unwrap_or(options.codec);
+        if let Some(codecs) = self.codec {
+            options.codec = codecs.text();
+        }
+        for (name, table) in self.encoding {
+            let encoding = table.encoding();
+            let encoding = encoding.map_err(|error| error.at("table", format!("encoding.{name}")));
+            options.encodings.insert(name, encoding?);
+        }
         Ok(options)
     }
 }
 
 impl Lengths {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Text(text) => text,
             Self::Table(table) => {

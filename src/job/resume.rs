@@ -28,12 +28,8 @@ impl Resumption {
     ///
     /// # Errors
     /// A run store that cannot be read.
-    pub(crate) fn find(
-        destination: &Location,
-        store: &StoreOptions,
-        plan: &BakePlan,
-    ) -> Result<Self> {
-        let Some(run) = RunStore::newest(destination, store)? else {
+    pub(crate) fn find(runs: &Location, store: &StoreOptions, plan: &BakePlan) -> Result<Self> {
+        let Some(run) = RunStore::newest(runs, store)? else {
             return Ok(Self::Nothing("no run of this destination is known"));
         };
         let is_same = match run.plan() {

@@ -96,7 +96,7 @@ impl PastRun {
 
 impl RunStore {
     /// The folder of all runs of a destination.
-    fn folder(destination: &Location) -> Result<Location> {
+    pub(crate) fn folder(destination: &Location) -> Result<Location> {
         let name = format!("{}.levain", destination.file_name());
         match destination.parent() {
             Some(parent) => Ok(parent.join(&name)),
@@ -167,6 +167,12 @@ impl RunStore {
         fingerprint: &str,
         plan: &impl Serialize,
     ) -> Result<()> {
+        self.begin_level(destination, fingerprint)?;
+        self.put("plan.json", plan)
+    }
+
+    /// Says that the run of a coarser level begins, which has no plan of its own.
+    pub(crate) fn begin_level(&self, destination: &Location, fingerprint: &str) -> Result<()> {
         let run = RunRecord {
             v: VERSION,
             run: self.location.file_name(),
@@ -174,8 +180,7 @@ impl RunStore {
             fingerprint: fingerprint.to_owned(),
             started_ms: now_ms(),
         };
-        self.put("run.json", &run)?;
-        self.put("plan.json", plan)
+        self.put("run.json", &run)
     }
 
     /// Says how the run ended.

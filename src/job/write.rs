@@ -9,7 +9,7 @@ use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
 use dataflow::runner::{JobObserver, JobReport, Runner};
 use objects::Location;
-use zarr::ZarrSource;
+use zarr::{ZarrGroup, ZarrSource};
 
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
@@ -18,7 +18,7 @@ use crate::job::run_store::{End, RunStore};
 use crate::job::target::{OpenTarget, Target};
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
-const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
+pub(super) const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// The part of the memory that open files may take.
 const OPEN_FILES_DIVISOR: u64 = 16;
 
@@ -29,6 +29,8 @@ pub struct ScannedBake {
     sources: Vec<Location>,
     /// What will be written, and how.
     pub plan: BakePlan,
+    /// Why sources were left out that cannot be read.
+    pub unreadable: Vec<Error>,
 }
 
 /// What a finished bake says.
@@ -44,19 +46,28 @@ pub struct BakeReport {
     pub reused_count: u64,
     /// Bytes of these objects.
     pub encoded_bytes: u64,
+    /// Levels of a pyramid that were made of this one.
+    pub level_count: u64,
     /// Bytes that were spilled to disk.
     pub spilled_bytes: u64,
     /// The most bytes that were accounted for at once.
     pub peak_bytes: u64,
     /// What became of the request to resume, in a sentence, if there was one.
     pub resumed: Option<String>,
+    /// Why sources were left out that cannot be read.
+    pub unreadable: Vec<Error>,
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
 
 impl ScannedBake {
     pub(super) fn new(bake: Bake, sources: Vec<Location>, plan: BakePlan) -> Self {
-        Self { bake, sources, plan }
+        Self { bake, sources, plan, unreadable: Vec::new() }
+    }
+
+    pub(super) fn with_unreadable(mut self, unreadable: Vec<Error>) -> Self {
+        self.unreadable = unreadable;
+        self
     }
 
     /// The pipeline that writes, as text: its stages and edges.
@@ -64,7 +75,7 @@ impl ScannedBake {
     /// # Errors
     /// Sources or a destination that cannot be reached.
     pub fn explain(&self) -> Result<String> {
-        let run = RunStore::new(&self.bake.destination, &self.bake.store)?;
+        let run = RunStore::new(&self.bake.runs()?, &self.bake.store)?;
         let ((_, pipeline), _) = self.pipeline(self.open()?, DoneUnits::default(), &run);
         Ok(pipeline.compile_for(&self.bake.runner())?.explain())
     }
@@ -88,14 +99,14 @@ impl ScannedBake {
             return Ok(self.report(&Totals::default(), None, Some((note, 0))));
         }
         let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
-        let destination = Destination::new(&bake.destination, &bake.store)?;
+        let (destination, group) = (bake.opened_destination()?, bake.target_group()?);
         match self.plan.append {
             None => destination.check(bake.may_overwrite || is_continued, &self.sources)?,
             Some(_) => destination.check_append(&self.sources)?,
         }
-        let last = RunStore::newest(&bake.destination, &bake.store)?;
+        let last = RunStore::newest(&bake.runs()?, &bake.store)?;
         let is_after_death = last.is_some_and(|last| last.has_remains());
-        let run = RunStore::new(&bake.destination, &bake.store)?;
+        let run = RunStore::new(&bake.runs()?, &bake.store)?;
         let reused_count = count_of(&done);
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
         let graph = pipeline.compile_for(&bake.runner())?;
@@ -105,20 +116,34 @@ impl ScannedBake {
             None if is_continued => destination.hide().and_then(|()| destination.sweep()),
             Some(_) if is_after_death => destination.sweep(),
             Some(_) => Ok(()),
-            None => destination.clear(),
+            // What the root still shows must be there.
+            None => group
+                .as_ref()
+                .map_or(Ok(()), ZarrGroup::hide)
+                .and_then(|()| bake.clear_levels())
+                .and_then(|()| destination.clear()),
         };
         let written = cleared.and_then(|()| {
             let report = bake.runner().run(&graph, &options, observer)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             target.finish()?;
+            let levels = bake.write_levels(observer)?;
+            // Levels of a pyramid are shown together.
+            group.as_ref().filter(|_| bake.pyramid.is_none()).map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
-            Ok((totals, report))
+            Ok((totals, levels, report))
         });
         match written {
-            Ok((totals, report)) => {
+            Ok((totals, levels, report)) => {
                 let note = resumption.map(|it| (it.note(reused_count), reused_count));
-                Ok(self.report(&totals, Some(&report), note))
+                let mut report = self.report(&totals, Some(&report), note);
+                for level in levels {
+                    report.unit_count += level.unit_count;
+                    report.encoded_bytes += level.encoded_bytes;
+                    report.level_count += 1;
+                }
+                Ok(report)
             }
             Err(error) => Err(self.give_up(&destination, &run, error)),
         }
@@ -130,7 +155,7 @@ impl ScannedBake {
         if !bake.may_resume {
             return Ok((None, DoneUnits::default()));
         }
-        let found = Resumption::find(&bake.destination, &bake.store, &self.plan)?;
+        let found = Resumption::find(&bake.runs()?, &bake.store, &self.plan)?;
         let units = || found.units(opened, &bake.destination, &bake.store);
         let done = bake.in_pool(units)?;
         let is_there = ZarrSource::exists(&bake.destination, &bake.store)?;
@@ -185,7 +210,7 @@ impl ScannedBake {
         let cleared = match self.plan.append {
             Some(_) => Ok(()),
             None if self.bake.may_resume => destination.hide(),
-            None => destination.clear(),
+            None => destination.clear().and_then(|()| self.bake.clear_levels()),
         };
         if let Err(more) = cleared {
             return error.at("left over", destination.location()).at("because", more.message());
@@ -210,9 +235,11 @@ impl ScannedBake {
             unit_count: totals.values().map(|total| total.unit_count).sum(),
             reused_count,
             encoded_bytes: totals.values().map(|total| total.encoded_bytes).sum(),
+            level_count: 0,
             spilled_bytes: report.map_or(0, |report| report.shuffle.spilled_bytes),
             peak_bytes: report.map_or(0, |report| report.peak_bytes),
             resumed: resumed.map(|(note, _)| note),
+            unreadable: self.unreadable.clone(),
         }
     }
 }

@@ -5,7 +5,9 @@ use levain::bake::{
     PresencePolicy, StaticPolicy,
 };
 use levain::dataflow::error::{Error, ErrorCode};
+use levain::dataflow::testing::python;
 use levain::job::{Bake, BakeReport};
+use netcdf_writer::NcAttrValue;
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert_eq, prop_oneof, proptest};
 
@@ -286,6 +288,37 @@ fn dimensions_are_made_from_keys() {
 }
 
 #[test]
+fn keys_that_make_a_dimension_keep_the_order_in_which_they_are_given() {
+    let folder = Folder::new();
+    for member in [3, 5, 7] {
+        for var in ["t", "q"] {
+            let made = field(var, &[0.0], &[5.0], move |_, _, lon| member as f32 + lon as f32);
+            folder.put(&format!("{var}_{member}.nc"), &made);
+        }
+    }
+    let member =
+        |keys: [i64; 3]| CombineDim::expand("member", Keys::listed_integers(keys).expect("keys"));
+    let corner =
+        |store: &Baked| store.values::<f32>("t").into_iter().step_by(2).collect::<Vec<f32>>();
+    let var = CombineDim::merge("var", names(&["t", "q"]));
+    for dims in [vec![member([7, 3, 5])], vec![member([7, 3, 5]), var]] {
+        let template = if dims.len() == 1 { "t_{member}.nc" } else { "{var}_{member}.nc" };
+        let all = || pattern(&folder, template, dims.clone());
+        let (store, warnings) = baked(&folder, all(), plain());
+        assert_eq!(store.values::<i64>("member"), [7, 3, 5]);
+        assert_eq!(corner(&store), [7.0, 3.0, 5.0]);
+        assert_eq!(warnings, Vec::<String>::new());
+        std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+        let sort = BakeOptions { overlap: OverlapPolicy::Sort, ..plain() };
+        let (store, _) = baked(&folder, all(), sort);
+        // From 7 to 5, they fall.
+        assert_eq!(store.values::<i64>("member"), [7, 5, 3]);
+        assert_eq!(corner(&store), [7.0, 5.0, 3.0]);
+        std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    }
+}
+
+#[test]
 fn a_date_of_the_key_becomes_the_time_of_files_that_have_none() {
     let folder = Folder::new();
     for (day, value) in [("20000131", 1.0f32), ("20000201", 2.0)] {
@@ -487,6 +520,74 @@ fn what_lacks_a_concat_dimension_is_compared_and_written_once() {
 }
 
 #[test]
+fn a_grid_that_is_rounded_is_one_grid_where_that_is_allowed() {
+    let folder = Folder::new();
+    for (i, times) in TIMES.iter().enumerate() {
+        for (j, lats) in LATS.iter().enumerate() {
+            let off = 1e-13 * (3 * i + j) as f64;
+            let rounded: Vec<f64> = lats.iter().map(|lat| lat + lat * off).collect();
+            let value = |time, lat: f64, lon| t(time, lat.round(), lon);
+            let made =
+                field("t", times, &rounded, value).variable("area", "lat", rounded.clone(), &[]);
+            folder.put(&format!("t_{i}_{j}.nc"), &made);
+        }
+    }
+    let dims = || [CombineDim::concat("time", keys(2)), CombineDim::concat("lat", keys(3))];
+    let all = || pattern(&folder, "t_{time}_{lat}.nc", dims());
+    refused(&folder, all(), plain(), ErrorCode::GRIDS_DIFFER, &["`lat`", "t_0_0.nc", "t_1_0.nc"]);
+    let close = |tolerance| BakeOptions { statics: StaticPolicy::Close(tolerance), ..plain() };
+    refused(&folder, all(), close(1e-15), ErrorCode::GRIDS_DIFFER, &["`lat`"]);
+    let (store, warnings) = baked(&folder, all(), close(1e-9));
+    assert_eq!(store.values::<f32>("t"), oracle(t));
+    let firsts: Vec<f64> = (0..)
+        .zip(LATS)
+        .flat_map(|(j, lats)| lats.iter().map(move |lat| lat + lat * 1e-13 * f64::from(j)))
+        .collect();
+    assert_eq!(store.values::<f64>("lat"), firsts);
+    assert_eq!(store.values::<f64>("area"), firsts);
+    assert!(warnings.iter().any(|it| it.starts_with("area differs by up to")), "{warnings:?}");
+}
+
+#[test]
+fn coordinates_of_merge_keys_must_mean_the_same() {
+    let folder = Folder::new();
+    let put = |var: &str, scale: f64, depths: [i16; 2]| {
+        let scale = [("scale_factor", NcAttrValue::Doubles(vec![scale]))];
+        let made = field(var, &[0.0, 1.0], &[5.0], t)
+            .variable("depth", "time", depths, &scale)
+            .attribute_of(var, "coordinates", text("depth"));
+        folder.put(&format!("{var}_0.nc"), &made);
+    };
+    let all = || {
+        let var = CombineDim::merge("var", names(&["t", "q"]));
+        pattern(&folder, "{var}_{time}.nc", [var, CombineDim::concat("time", keys(1))])
+    };
+    put("t", 1.0, [3, 4]);
+    put("q", 1.0, [3, 4]);
+    let (store, _) = baked(&folder, all(), plain());
+    assert_eq!(store.decoded("depth"), [3.0, 4.0]);
+    std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    let words = ["`depth` differs between the files of merge keys", "t_0.nc", "q_0.nc"];
+    for (scale, depths) in [(1.0, [3, 5]), (2.0, [3, 4])] {
+        put("q", scale, depths);
+        refused(&folder, all(), plain(), ErrorCode::STATIC_DIFFERS, &words);
+    }
+    // Of elements that only one of them has, nothing can differ.
+    let later = field("q", &[1.0, 2.0], &[5.0], q)
+        .variable("depth", "time", [4i16, 9], &[("scale_factor", NcAttrValue::Doubles(vec![1.0]))])
+        .attribute_of("q", "coordinates", text("depth"));
+    folder.put("q_0.nc", &later);
+    let (store, _) = baked(&folder, all(), joined(JoinPolicy::Outer));
+    assert_eq!(store.decoded("depth"), [3.0, 4.0, 9.0]);
+    std::fs::remove_dir_all(folder.path("out.zarr")).expect("the store was there");
+    let later = field("q", &[1.0, 2.0], &[5.0], q)
+        .variable("depth", "time", [8i16, 9], &[("scale_factor", NcAttrValue::Doubles(vec![1.0]))])
+        .attribute_of("q", "coordinates", text("depth"));
+    folder.put("q_0.nc", &later);
+    refused(&folder, all(), joined(JoinPolicy::Outer), ErrorCode::STATIC_DIFFERS, &words);
+}
+
+#[test]
 fn a_variable_that_some_files_of_its_merge_key_lack_is_filled_when_it_may_be() {
     let folder = Folder::new();
     put_grid(&folder);
@@ -575,6 +676,38 @@ fn lengths_that_a_pattern_states_are_checked() {
     let all = pattern(&folder, "t_{time}_0.nc", [time]);
     let words = ["2 elements", "`time`", "says 3", "t_1_0.nc"];
     refused(&folder, all, plain(), ErrorCode::GRIDS_DIFFER, &words);
+}
+
+#[test]
+fn a_grid_is_what_xarray_makes_of_the_files_one_by_one() {
+    let Some(python) = python() else { return };
+    for (join, word) in [(JoinPolicy::Inner, "inner"), (JoinPolicy::Outer, "outer")] {
+        let folder = Folder::new();
+        put_grid(&folder);
+        // In hours, from another day, and from the third day to one more than the other has.
+        let later: [&[f64]; 2] = [&[1.0, 2.0], &[3.0, 4.0, 5.0]];
+        for (i, times) in later.iter().enumerate() {
+            let times: Vec<f64> = times.iter().map(|it| it - 1.0).collect();
+            for (j, lats) in LATS.iter().enumerate() {
+                let of_day = |time, lat, lon| q(time + 1.0, lat, lon);
+                let made = field_since("hours since 2000-01-02", 24.0, ("q", &times, lats), of_day);
+                folder.put(&format!("q_{i}_{j}.nc"), &made);
+            }
+        }
+        let dims = [
+            CombineDim::merge("var", names(&["t", "q"])),
+            CombineDim::concat("time", keys(2)),
+            CombineDim::concat("lat", keys(3)),
+        ];
+        baked(&folder, pattern(&folder, "{var}_{time}_{lat}.nc", dims), joined(join));
+        let output = std::process::Command::new(&python)
+            .args(["-c", include_str!("grids/xarray.py"), &folder.text("."), word, "2", "3"])
+            .output()
+            .expect("LEVAIN_TEST_PYTHON is an interpreter");
+        let told = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}\n{errors}");
+    }
 }
 
 /// A grid of up to four dimensions, chosen by chance.

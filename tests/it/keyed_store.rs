@@ -9,7 +9,7 @@ use levain::dataflow::runner::NoObserver;
 use levain::dataflow::testing::ReferenceRunner;
 use levain::objects::{Location, StoreOptions};
 use levain::prelude::*;
-use levain::zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout, ZarrSource};
+use levain::zarr::{CodecChain, VariableLayout, ZarrFormat, ZarrLayout, ZarrSource};
 
 use crate::made::Folder;
 
@@ -32,8 +32,8 @@ fn read(pipeline: &Pipeline, at: &str) -> PCollection<(Key, DatasetChunk)> {
 
 /// A store of chunks of `t=2, x=2`; that of `x` is whole.
 fn to_zarr(location: &Location) -> Result<ChunksToZarr> {
-    let (shard_shape, codec) = (None, Codec::default());
-    let layout = VariableLayout { chunk_shape: vec![2, 2], shard_shape, codec };
+    let (shard_shape, codecs) = (None, CodecChain::default());
+    let layout = VariableLayout { chunk_shape: vec![2, 2], shard_shape, codecs };
     let layout = ZarrLayout::new(ZarrFormat::V3).with_variable("a", layout);
     ChunksToZarr::new(location, source().dataset(), &layout, &StoreOptions::default())
 }

@@ -3,6 +3,7 @@
 mod append;
 mod asks;
 mod asks_of_chunks;
+mod asks_of_runs;
 mod bad_input;
 mod bake;
 mod baking;
@@ -28,5 +29,6 @@ mod random_pipelines;
 mod recipes;
 mod resume;
 mod tabular;
+mod targets;
 mod tidy;
 mod zarr;

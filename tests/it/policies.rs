@@ -1,10 +1,10 @@
 //! What becomes of files that differ, by the policy that the user states; and that the default
 //! never writes what no file says.
 
-use levain::array::DType;
+use levain::array::{AttributeValue, DType};
 use levain::bake::{
-    AttributePolicy, BakeOptions, GapPolicy, OverlapPolicy, PackingPolicy, PresencePolicy,
-    StaticPolicy,
+    AttributePolicy, BakeOptions, GapPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
+    PresencePolicy, StaticPolicy,
 };
 use levain::dataflow::error::ErrorCode;
 use netcdf_writer::{NcAttrValue, NcWriteFormat};
@@ -89,6 +89,69 @@ fn a_gap_is_told_or_refused() {
 }
 
 #[test]
+fn steps_that_no_file_has_are_filled_when_asked() {
+    let bounds = ("bounds", text("time_bnds"));
+    let file = |days: &[f64], first: i32| {
+        let days_of = |day: &f64| [*day, day + 1.0];
+        Made::new()
+            .unlimited("time")
+            .dimension("nv", 2)
+            .variable("time", "time", days.to_vec(), &[("units", text(DAYS)), bounds.clone()])
+            .variable(
+                "time_bnds",
+                "time nv",
+                days.iter().flat_map(days_of).collect::<Vec<_>>(),
+                &[],
+            )
+            .variable("n", "time", (first..first + days.len() as i32).collect::<Vec<_>>(), &[])
+            .variable("v", "time", vec![first as f32; days.len()], &[])
+    };
+    let files = [file(&[0.0, 1.0], 10), file(&[4.0, 5.0], 20), file(&[7.0], 30)];
+    let fill = BakeOptions { gaps: GapPolicy::Fill, ..plain() };
+    let (_folder, store, warnings) = baked(&files, fill.clone());
+    assert_eq!(store.values::<i64>("time"), [0, 1, 2, 3, 4, 5, 6, 7]);
+    let bounds = store.values::<i64>("time_bnds");
+    assert_eq!((bounds[..4].to_vec(), bounds[14..].to_vec()), (vec![0, 1, 1, 2], vec![7, 8]));
+    assert_eq!(bounds[4..8], [i64::MIN; 4]);
+    assert!(store.attributes("time").get("_FillValue").is_none());
+    let (n, v) = (store.values::<f64>("n"), store.values::<f32>("v"));
+    for place in 0..8 {
+        let is_filled = [2, 3, 6].contains(&place);
+        assert_eq!((n[place].is_nan(), v[place].is_nan()), (is_filled, is_filled), "{place}");
+    }
+    assert_eq!((n[5], n[7], v[0], v[4]), (21.0, 30.0, 10.0, 20.0));
+    let steps = store.dataset().attributes.get("filled_steps").cloned();
+    let expected =
+        ["time 2000-01-03T00:00:00 to 2000-01-04T00:00:00 (2)", "time 2000-01-07T00:00:00"];
+    assert_eq!(steps, Some(AttributeValue::Texts(expected.map(str::to_owned).to_vec())));
+    assert!(warnings.iter().any(|it| it.contains("filled: 3 steps in all")), "{warnings:?}");
+    let uneven = [file(&[0.0, 1.0], 10), file(&[4.5, 5.5], 20)];
+    refused(&uneven, fill, ErrorCode::NOT_ASCENDING, &["no whole number of steps", "2000-01-02"]);
+}
+
+#[test]
+fn a_coordinate_of_numbers_goes_on_where_steps_are_missing() {
+    let file = |levels: &[i16], value: f32| {
+        Made::new().unlimited("level").variable("level", "level", levels.to_vec(), &[]).variable(
+            "v",
+            "level",
+            vec![value; levels.len()],
+            &[("_FillValue", NcAttrValue::Floats(vec![-1.0]))],
+        )
+    };
+    let files = [file(&[1000, 950], 1.0), file(&[800, 750], 2.0)];
+    let options = BakeOptions {
+        concat: Some("level".to_owned()),
+        overlap: OverlapPolicy::Sort,
+        missing_files: MissingFilePolicy::Fill,
+        ..plain()
+    };
+    let (_folder, store, _) = baked(&files, options);
+    assert_eq!(store.values::<i16>("level"), [1000, 950, 900, 850, 800, 750]);
+    assert_eq!(store.values::<f32>("v"), [1.0, 1.0, -1.0, -1.0, 2.0, 2.0]);
+}
+
+#[test]
 fn packings_that_differ_are_unpacked() {
     let packing = |scale, offset| {
         [("scale_factor", doubles(scale)), ("add_offset", doubles(offset)), ("units", text("K"))]
@@ -110,6 +173,49 @@ fn packings_that_differ_are_unpacked() {
     assert!(warnings.iter().any(|warning| warning.contains(told)), "{warnings:?}");
     let options = BakeOptions { packing: PackingPolicy::Error, ..plain() };
     refused(&files, options, ErrorCode::PACKINGS_DIFFER, &["scale_factor", "--packing decode"]);
+}
+
+#[test]
+fn packings_that_differ_become_one_when_asked() {
+    let packing =
+        |scale, offset| [("scale_factor", doubles(scale)), ("add_offset", doubles(offset))];
+    let fill = ("_FillValue", NcAttrValue::Shorts(vec![-1]));
+    let files = [
+        packed(&[0.0, 1.0], vec![i16::MIN, 2], &packing(0.5, 10.0)),
+        packed(&[2.0, 3.0], vec![32_767, -1], &[&packing(0.25, 0.0)[..], &[fill]].concat()),
+    ];
+    let repack = BakeOptions { packing: PackingPolicy::Repack, ..plain() };
+    let (_folder, store, warnings) = baked(&files, repack.clone());
+    let attributes = store.attributes("v");
+    let number = |name: &str| attributes.number(name).and_then(|it| it.as_float()).expect(name);
+    // From -16374 to 16393.5 in 65534 steps: the range of the first file holds that of the second.
+    assert_eq!(number("scale_factor"), 0.5 * 65_535.0 / 65_534.0);
+    let unpacked: Vec<Option<f64>> = store
+        .values::<i16>("v")
+        .into_iter()
+        .map(f64::from)
+        .map(|code| {
+            (code != number("_FillValue"))
+                .then_some(code * number("scale_factor") + number("add_offset"))
+        })
+        .collect();
+    for (found, meant) in unpacked.iter().zip([Some(-16_374.0), Some(11.0), Some(8_191.75), None]) {
+        match (found, meant) {
+            (Some(found), Some(meant)) => {
+                assert!((found - meant).abs() <= 0.2501, "{found} {meant}");
+            }
+            (found, meant) => assert_eq!(*found, meant),
+        }
+    }
+    let told = warnings.iter().find(|it| it.contains("v is packed differently and is packed anew"));
+    assert!(told.is_some_and(|it| it.contains("values change by up to 2.5")), "{warnings:?}");
+    let float = Made::new()
+        .unlimited("time")
+        .variable("time", "time", vec![4.0], &[("units", text(DAYS))])
+        .variable("v", "time", vec![1.5f32], &[]);
+    let [packed, _] = files;
+    let expected = ["range is not known", "--packing decode", "1.nc"];
+    refused(&[packed, float], repack, ErrorCode::PACKINGS_DIFFER, &expected);
 }
 
 #[test]

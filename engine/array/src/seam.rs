@@ -12,6 +12,7 @@ use crate::chunk::Chunk;
 use crate::dataset::Dataset;
 use crate::dtype::DType;
 use crate::grid::ChunkGrid;
+use crate::group_path::GroupPath;
 use crate::region::Region;
 use crate::scalar::Scalar;
 
@@ -96,6 +97,14 @@ pub trait DatasetSource: fmt::Debug + Send + Sync {
     /// # Errors
     /// No such variable, or one that this reader cannot read; the error says which feature.
     fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>>;
+
+    /// A group below this one, as a dataset of its own; sources that know no groups have none.
+    ///
+    /// # Errors
+    /// No such group; the error names those that are there.
+    fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {
+        Err(path.not_found(&self.dataset().groups))
+    }
 }
 
 /// What a planner must know of a sink before it writes.

@@ -2,7 +2,10 @@
 //!
 //! Read [`crate::coordinates`] next.
 
+mod common;
 mod decode;
+
+pub use common::{CommonPacking, PackedRange};
 
 use array::error::{Error, ErrorCode, ErrorKind, Result};
 use array::{AttributeValue, Attributes, DType, Scalar};
@@ -105,7 +108,8 @@ impl Packing {
         }
     }
 
-    fn is_scaled(&self) -> bool {
+    /// Whether there is a `scale_factor` or an `add_offset`.
+    pub fn is_scaled(&self) -> bool {
         self.scale_factor.is_some() || self.add_offset.is_some()
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use array::error::{Error, Result};
-use array::{ArraySource, Dataset, DatasetSource};
+use array::{ArraySource, Dataset, DatasetSource, GroupPath};
 use objects::ObjectFile;
 
 use crate::opened::Opened;
@@ -16,7 +16,7 @@ use objects::FileBytes;
 ///
 /// Opening reads metadata only (and small files whole). Names, dimensions and attributes are those
 /// that the C library gives; arrays of characters are joined along their last dimension, which
-/// they then no longer have. Only the root group is read. What cannot be read of one variable or
+/// they then no longer have. The root group is read; [`DatasetSource::group`] reads others. What cannot be read of one variable or
 /// one attribute is a sentence in [`Dataset::warnings`]; such a variable is missing from
 /// [`Dataset::variables`] if it has no type here, and [`DatasetSource::array`] says why it cannot
 /// be read.
@@ -35,6 +35,8 @@ use objects::FileBytes;
 /// ```
 pub struct NetcdfFile {
     bytes: Arc<FileBytes>,
+    /// The group that is read.
+    group: GroupPath,
     opened: Opened,
 }
 
@@ -46,8 +48,12 @@ impl NetcdfFile {
     /// itself or the file.
     pub fn open(file: ObjectFile) -> Result<Self> {
         let bytes = Arc::new(FileBytes::new(file)?);
-        let opened = open(&bytes).map_err(|error| error.at("file", bytes.name()))?;
-        Ok(Self { bytes, opened })
+        Self::of(bytes, &GroupPath::default())
+    }
+
+    fn of(bytes: Arc<FileBytes>, group: &GroupPath) -> Result<Self> {
+        let opened = open(&bytes, group).map_err(|error| error.at("file", bytes.name()))?;
+        Ok(Self { bytes, group: group.clone(), opened })
     }
 
     /// The generation of the format, for people: `netCDF classic (CDF-1)`.
@@ -56,11 +62,12 @@ impl NetcdfFile {
     }
 }
 
-fn open(bytes: &Arc<FileBytes>) -> Result<Opened> {
+fn open(bytes: &Arc<FileBytes>, group: &GroupPath) -> Result<Opened> {
     let head = bytes.read(0..bytes.length().min(8))?;
     match sniff::generation(&head) {
+        Some(_) if !group.is_root() => Err(group.not_found(&[])),
         Some(generation) => classic::open(bytes, generation),
-        None => nc4::open(bytes),
+        None => nc4::open(bytes, group),
     }
 }
 
@@ -85,5 +92,11 @@ impl DatasetSource for NetcdfFile {
         let name = |error: &Error| error.clone().at("file", self.bytes.name());
         let parts = array.as_ref().map_err(name)?;
         Ok(Arc::new(StoredArray::open(parts)?))
+    }
+
+    fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {
+        let group = self.group.names().iter().chain(path.names());
+        let group = group.cloned().collect::<Vec<_>>().join("/").parse()?;
+        Ok(Arc::new(Self::of(Arc::clone(&self.bytes), &group)?))
     }
 }

@@ -1,14 +1,14 @@
 //! All codecs of a chunk: from encoded bytes to elements, and back.
 
-use array::{ArrayBuffer, BoxCopy, DType};
+use array::{ArrayBuffer, BoxCopy, Scalar};
 use bytes::Bytes;
-use dataflow::error::{Error, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::element::{Element, Wire};
 use crate::step::Step;
 
 /// How one chunk is encoded; every chunk of an array has the same shape, also at the edge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Chain {
     pub(crate) element: Element,
     /// Shape of the chunk as the array counts its dimensions.
@@ -36,6 +36,16 @@ impl Chain {
         self.element.wire.item_bytes().map(|bytes| self.element_count() * bytes as usize)
     }
 
+    /// The greatest length that each step decodes to, where elements have one.
+    fn bounds(&self) -> Vec<Option<usize>> {
+        let mut bound = self.decoded_bytes();
+        let next = |step: &Step| {
+            let encoded = bound.map(|bytes| step.encoded_bound(bytes));
+            std::mem::replace(&mut bound, encoded)
+        };
+        self.steps.iter().map(next).collect()
+    }
+
     /// Undoes all codecs.
     ///
     /// Memory: what is decoded, once or twice.
@@ -45,10 +55,8 @@ impl Chain {
     pub(crate) fn decode(&self, encoded: Bytes) -> Result<Elements, String> {
         let decoded_bytes = self.decoded_bytes();
         let mut body = encoded;
-        for (place, step) in self.steps.iter().enumerate().rev() {
-            // What compressed bytes are compressed to may be a little longer than they are.
-            let slack = |bytes: usize| if place == 0 { bytes } else { bytes + bytes / 8 + 65536 };
-            body = step.decode(&body, decoded_bytes.map(slack))?;
+        for (step, bound) in self.steps.iter().zip(self.bounds()).rev() {
+            body = step.decode(&body, bound)?;
         }
         if decoded_bytes.is_some_and(|bytes| bytes != body.len()) {
             let want = decoded_bytes.unwrap_or_default();
@@ -70,23 +78,27 @@ impl Chain {
     /// Applies all codecs to the payload of a whole chunk.
     ///
     /// # Errors
-    /// A chain that is only read, or a codec that fails.
+    /// A chain that is only read, elements that a filter does not hold, or a codec that fails.
     pub(crate) fn encode(&self, payload: &Bytes) -> Result<Bytes> {
-        let is_plain = match self.element.wire {
-            Wire::Fixed { swap_bytes, .. } => swap_bytes == 1,
-            Wire::VlenUtf8 => true,
-            Wire::Utf32 { .. } => false,
-        };
-        if !is_plain || self.order.is_some() {
-            return Err(Error::internal("a chunk is written in C order, little endian"));
-        }
-        let mut body = match self.element.dtype {
+        let mut body = match self.element.wire {
             // The payload has every text after its length, as the codec has; only the count is new.
-            DType::Text => {
+            Wire::VlenUtf8 if self.order.is_none() => {
                 let count = (self.element_count() as u32).to_le_bytes();
                 Bytes::from([&count[..], payload].concat())
             }
-            _ => payload.clone(),
+            Wire::Fixed { item_bytes, swap_bytes } => {
+                let ordered = match &self.order {
+                    Some(order) => self.in_stored_order(payload, order, item_bytes),
+                    None => payload.clone(),
+                };
+                swapped(ordered, swap_bytes)
+            }
+            _ => {
+                let message = "texts of a fixed length, and texts in another order, are only read";
+                let error =
+                    Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+                return Err(error);
+            }
         };
         for step in &self.steps {
             body = step.encode(&body)?.into();
@@ -94,11 +106,38 @@ impl Chain {
         Ok(body)
     }
 
+    /// Moves elements to the order in which they are stored.
+    fn in_stored_order(&self, payload: &Bytes, order: &[usize], item_bytes: usize) -> Bytes {
+        let (stored, steps) = self.stored_places(order);
+        let mut places =
+            Places { shape: &stored, steps: &steps, index: vec![0; stored.len()], place: 0 };
+        let mut moved = vec![0; payload.len()];
+        for item in moved.chunks_exact_mut(item_bytes) {
+            let start = places.next_place() * item_bytes;
+            item.copy_from_slice(&payload[start..start + item_bytes]);
+        }
+        moved.into()
+    }
+
+    /// The shape in which elements are stored, and how far apart neighbours are in C order.
+    fn stored_places(&self, order: &[usize]) -> (Vec<u64>, Vec<usize>) {
+        let stored = order.iter().map(|&dimension| self.shape[dimension]).collect();
+        let strides = strides(&self.shape);
+        (stored, order.iter().map(|&dimension| strides[dimension]).collect())
+    }
+
+    /// An element that chunks at the edge are padded with: the fill value, unless a filter does not
+    /// hold it.
+    pub(crate) fn padding(&self, fill: &Scalar) -> Scalar {
+        match self.steps.first() {
+            Some(Step::Filter(filter)) => filter.padding(fill),
+            _ => fill.clone(),
+        }
+    }
+
     /// Moves elements from the order in which they are stored.
     fn in_c_order(&self, elements: Elements, order: &[usize]) -> Elements {
-        let stored: Vec<u64> = order.iter().map(|&dimension| self.shape[dimension]).collect();
-        let strides = strides(&self.shape);
-        let steps: Vec<usize> = order.iter().map(|&dimension| strides[dimension]).collect();
+        let (stored, steps) = self.stored_places(order);
         let mut places =
             Places { shape: &stored, steps: &steps, index: vec![0; stored.len()], place: 0 };
         match (elements, self.element.wire) {

@@ -4,6 +4,8 @@ use array::DType;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
+use crate::filter::Lane;
+
 /// How elements lie in a chunk once compression is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wire {
@@ -71,6 +73,14 @@ impl Time {
 }
 
 impl Element {
+    /// How elements lie before any filter; bytes where they are no numbers.
+    pub(crate) fn lane(&self) -> Lane {
+        match self.wire {
+            Wire::Fixed { swap_bytes, .. } => Lane { dtype: self.dtype, swap_bytes },
+            _ => Lane { dtype: DType::UInt8, swap_bytes: 1 },
+        }
+    }
+
     fn plain(dtype: DType, is_big_endian: bool) -> Option<Self> {
         let item_bytes = dtype.item_bytes().filter(|&bytes| bytes > 0)?;
         let swap_bytes = if is_big_endian { dtype.swap_bytes() } else { 1 };

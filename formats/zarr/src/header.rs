@@ -3,7 +3,7 @@
 mod v2;
 mod v3;
 
-use array::{Attributes, Scalar};
+use array::{AttributeValue, Attributes, Scalar};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Map, Value};
 
@@ -26,7 +26,7 @@ const CHUNK_BYTES_MAX: u64 = 1 << 40;
 const SHARD_CHUNKS_MAX: u64 = 1 << 26;
 
 /// The metadata of an array.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Header {
     pub(crate) shape: Vec<u64>,
     /// How a chunk is encoded; in a shard, how a chunk of the shard is.
@@ -73,6 +73,20 @@ impl Header {
         self.fill.clone().unwrap_or_else(|| Scalar::zero(self.chain.element.dtype))
     }
 
+    /// Tells filters that round which values must come back as they were: those that mask.
+    fn with_kept_values(mut self) -> Self {
+        let masking = [FILL_ATTRIBUTE, "missing_value"].map(|name| self.attributes.get(name));
+        let masking = masking.into_iter().flatten().filter_map(|value| match value {
+            AttributeValue::Numbers(numbers) => Some(numbers.as_slice()),
+            _ => None,
+        });
+        let dtype = self.chain.element.dtype;
+        let masking = masking.flatten().filter_map(|number| number.cast(dtype));
+        let kept: Vec<Scalar> = self.fill.iter().cloned().chain(masking).collect();
+        self.chain.steps.iter_mut().for_each(|step| step.keep(&kept));
+        self
+    }
+
     /// Refuses shapes that contradict each other or that no machine can hold.
     fn checked(self) -> Result<Self> {
         let rank = self.shape.len();
@@ -103,7 +117,7 @@ impl Header {
                 self.dimension_names
             )));
         }
-        Ok(self)
+        Ok(self.with_kept_values())
     }
 }
 

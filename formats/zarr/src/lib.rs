@@ -10,12 +10,14 @@
 //! ```
 //!
 //! Bytes come and go through `objects`; what the formats say is in `header`, what chunks are in
-//! `chain` and `step`. Nothing here plans, chooses chunks or knows CF beyond `_FillValue`.
+//! `chain`, `step` and `filter`. Nothing here plans, chooses chunks or knows CF beyond `_FillValue`.
 //! Modules stand in reading order.
 
+mod codec;
 mod layout;
 
 mod append;
+mod group;
 mod sink;
 mod source;
 mod verify;
@@ -34,11 +36,14 @@ mod read;
 mod write;
 
 mod chain;
+mod filter;
 mod shard;
 mod step;
 
 pub use append::ZarrAppend;
-pub use layout::{BloscCname, BloscShuffle, Codec, VariableLayout, ZarrFormat, ZarrLayout};
+pub use codec::{BloscCname, BloscShuffle, Codec, CodecChain};
+pub use group::ZarrGroup;
+pub use layout::{VariableLayout, ZarrFormat, ZarrLayout};
 pub use sink::ZarrSink;
 pub use source::ZarrSource;
 pub use verify::{Unit, UnitState};

@@ -5,7 +5,8 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
 use crate::attributes::json_of;
-use crate::element::{v2_name, v3_codec, v3_name};
+use crate::codec::V2Codecs;
+use crate::element::{v2_name, v3_name};
 use crate::fill::{FILL_ATTRIBUTE, encode_fill_attribute, json_of_fill, masked_of};
 use crate::header::{DIMENSIONS_ATTRIBUTE, Header, header_of_v2, header_of_v3};
 use crate::json;
@@ -39,19 +40,18 @@ impl ArrayDocuments {
     fn v2(variable: &Variable, layout: &VariableLayout, masked: Option<&Scalar>) -> Result<Self> {
         let mut attributes = json_of_attributes(&variable.attributes)?;
         attributes.insert(DIMENSIONS_ATTRIBUTE.to_owned(), variable.dimensions.as_slice().into());
-        let filters = match variable.dtype {
-            array::DType::Text => json!([{ "id": "vlen-utf8" }]),
-            _ => Value::Null,
-        };
+        let V2Codecs { order, filters, compressor } =
+            layout.codecs.v2(variable.dtype, variable.shape.len())?;
+        let filters = if filters.is_empty() { Value::Null } else { filters.into() };
         let array = json!({
             "shape": variable.shape,
             "chunks": layout.chunk_shape,
             "dtype": v2_name(variable.dtype),
             "fill_value": masked.map_or(Value::Null, json_of_fill),
-            "order": "C",
+            "order": order,
             "filters": filters,
             "dimension_separator": ".",
-            "compressor": layout.codec.v2(variable.dtype.item_bytes()),
+            "compressor": compressor,
             "zarr_format": 2,
         });
         let header = header_of_v2(&array, &attributes)?;
@@ -90,8 +90,7 @@ impl ArrayDocuments {
 }
 
 fn v3_codecs(variable: &Variable, layout: &VariableLayout) -> Value {
-    let mut codecs = vec![v3_codec(variable.dtype)];
-    codecs.extend(layout.codec.v3(variable.dtype.item_bytes()));
+    let codecs = layout.codecs.v3(variable.dtype, variable.shape.len());
     if layout.shard_shape.is_none() {
         return Value::from(codecs);
     }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 
+use crate::codec::{Codec, CodecChain};
 use crate::json;
-use crate::layout::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
+use crate::layout::{VariableLayout, ZarrFormat, ZarrLayout};
 use crate::metadata::{ArrayDocuments, root_documents};
 use crate::write::ZarrWriter;
 
@@ -51,7 +52,7 @@ impl ZarrSink {
         let mut arrays = BTreeMap::new();
         for variable in &template.variables {
             let own = layout.variables.get(&variable.name).cloned();
-            let own = own.unwrap_or_else(|| one_chunk(variable, layout.codec));
+            let own = own.unwrap_or_else(|| one_chunk(variable, &layout.codecs));
             let described = check_variable(variable, template)
                 .and_then(|()| check_layout(variable, &own, layout.format))
                 .and_then(|()| ArrayDocuments::new(variable, &own, layout.format))
@@ -122,9 +123,9 @@ impl ZarrSink {
     }
 }
 
-fn one_chunk(variable: &Variable, codec: Codec) -> VariableLayout {
+fn one_chunk(variable: &Variable, codecs: &CodecChain) -> VariableLayout {
     let chunk_shape = variable.shape.iter().map(|&length| length.max(1)).collect();
-    VariableLayout { chunk_shape, shard_shape: None, codec }
+    VariableLayout { chunk_shape, shard_shape: None, codecs: codecs.clone() }
 }
 
 fn check_variable(variable: &Variable, template: &Dataset) -> Result<()> {
@@ -157,8 +158,9 @@ fn check_variable(variable: &Variable, template: &Dataset) -> Result<()> {
 }
 
 fn check_layout(variable: &Variable, layout: &VariableLayout, format: ZarrFormat) -> Result<()> {
-    let VariableLayout { chunk_shape, shard_shape, codec } = layout;
+    let VariableLayout { chunk_shape, shard_shape, codecs } = layout;
     let rank = variable.shape.len();
+    codecs.check(variable.dtype, rank)?;
     for (what, shape) in [("chunk", Some(chunk_shape)), ("shard", shard_shape.as_ref())] {
         let Some(shape) = shape else { continue };
         if shape.len() != rank {
@@ -197,7 +199,8 @@ fn check_layout(variable: &Variable, layout: &VariableLayout, format: ZarrFormat
     }
     let item_bytes = variable.dtype.estimated_bytes();
     let chunk_bytes = chunk_shape.iter().try_fold(item_bytes, |bytes, &n| bytes.checked_mul(n));
-    if matches!(codec, Codec::Blosc { .. }) && chunk_bytes.is_none_or(|b| b > BLOSC_BYTES_MAX) {
+    let is_blosc = |codec: &Codec| matches!(codec, Codec::Blosc { .. });
+    if codecs.codecs().iter().any(is_blosc) && chunk_bytes.is_none_or(|b| b > BLOSC_BYTES_MAX) {
         let message =
             format!("a chunk of {chunk_shape:?} has more than the 2 GiB that Blosc takes");
         return Err(invalid(ErrorCode::INVALID_CHUNKS, message)

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use array::{ArraySource, Dataset, DatasetSource, Dimension, Storage, Variable};
+use array::{ArraySource, Dataset, DatasetSource, Dimension, GroupPath, Storage, Variable};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 
@@ -22,6 +22,7 @@ use crate::store::{ArrayNode, is_store, read_hierarchy};
 #[derive(Debug)]
 pub struct ZarrSource {
     pub(crate) objects: Objects,
+    group: GroupPath,
     dataset: Dataset,
     arrays: BTreeMap<String, Result<Arc<ZarrArray>>>,
 }
@@ -34,8 +35,11 @@ impl ZarrSource {
     /// # Errors
     /// No store here, root metadata that are broken, or a store that fails.
     pub fn open(location: &Location, options: &StoreOptions) -> Result<Self> {
-        let objects = Objects::open(location, options)?;
-        let hierarchy = read_hierarchy(&objects)?;
+        Self::of(Objects::open(location, options)?, &GroupPath::default())
+    }
+
+    fn of(objects: Objects, group: &GroupPath) -> Result<Self> {
+        let hierarchy = read_hierarchy(&objects, group)?;
         let mut builder = Builder::default();
         builder.reserve_names(&hierarchy.arrays);
         for node in hierarchy.arrays {
@@ -44,7 +48,7 @@ impl ZarrSource {
         let Builder { mut dataset, arrays, .. } = builder;
         dataset.attributes = attributes_of(&hierarchy.attributes);
         dataset.groups = hierarchy.groups;
-        Ok(Self { objects, dataset, arrays })
+        Ok(Self { objects, group: group.clone(), dataset, arrays })
     }
 
     /// Whether a Zarr store lies at `location`: a finished one, or at least its root metadata.
@@ -84,6 +88,12 @@ impl DatasetSource for ZarrSource {
 
     fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>> {
         Ok(Arc::new(ZarrReader(Arc::clone(self.zarr_array(variable)?))))
+    }
+
+    fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {
+        let names = self.group.names().iter().chain(path.names());
+        let path = names.cloned().collect::<Vec<_>>().join("/").parse()?;
+        Ok(Arc::new(Self::of(self.objects.clone(), &path)?))
     }
 }
 

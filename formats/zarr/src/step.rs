@@ -1,4 +1,4 @@
-//! One codec from bytes to bytes: compressors and checksums.
+//! One codec of the bytes of a chunk: filters, compressors and checksums.
 //!
 //! What comes out is never longer than a bound that the caller knows: a damaged header must not
 //! make us allocate what it says. So the libraries are called where they take a bound, and Blosc
@@ -6,34 +6,68 @@
 
 use std::io::Read;
 
+use array::Scalar;
 use bytes::{Bytes, BytesMut};
+use bzip2::read::{BzEncoder, MultiBzDecoder};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use flate2::Compression;
-use flate2::read::{GzEncoder, MultiGzDecoder, ZlibDecoder};
+use flate2::read::{GzEncoder, MultiGzDecoder, ZlibDecoder, ZlibEncoder};
+use lzma_rust2::{LzmaReader, XzReader};
 use serde_json::Value;
 use zarrs::array::codec::{
     BloscCompressionLevel, BloscCompressor, BloscShuffleMode, blosc_compress_bytes,
     blosc_decompress_bytes, blosc_validate,
 };
 
-use crate::layout::{BloscCname, BloscShuffle};
+use crate::codec::{BloscCname, BloscShuffle};
+use crate::filter::{Filter, Lane};
 
 /// No text chunk decodes to more than this.
 const TEXT_BYTES_MAX: u64 = 1 << 30;
 const CHECKSUM_BYTES: usize = 4;
 const BLOSC_HEADER_BYTES: usize = 16;
 
+/// The strongest preset has a dictionary of 64 MiB; a header that asks for more than twice that is
+/// damaged.
+const LZMA_MEMORY_KIB: u32 = 1 << 17;
+
 /// A codec from bytes to bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
+    Filter(Filter),
     Blosc { cname: BloscCname, level: u8, shuffle: BloscShuffle, type_bytes: usize },
     Zstd { level: i32, has_checksum: bool },
     Gzip { level: u8 },
-    Zlib,
+    Zlib { level: u8 },
+    Bz2 { level: u8 },
+    Lzma { is_alone: bool },
     Lz4,
+    Checksum { kind: Checksum, is_first: bool },
+    Shuffle { item_bytes: usize },
+}
+
+/// A sum of four bytes, little endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Checksum {
     Crc32c,
     Fletcher32,
-    Shuffle { item_bytes: usize },
+    Crc32,
+    Adler32,
+}
+
+impl Checksum {
+    fn of(self, bytes: &[u8]) -> u32 {
+        match self {
+            Self::Crc32c => crc32c::crc32c(bytes),
+            Self::Fletcher32 => fletcher32(bytes),
+            Self::Crc32 => {
+                let mut crc = flate2::Crc::new();
+                crc.update(bytes);
+                crc.sum()
+            }
+            Self::Adler32 => adler32(bytes),
+        }
+    }
 }
 
 impl Step {
@@ -45,6 +79,11 @@ impl Step {
     pub(crate) fn of(name: &str, configuration: &Value, item_bytes: usize) -> Result<Self> {
         let int = |key: &str| configuration.get(key).and_then(Value::as_i64);
         let small = |key: &str| int(key).and_then(|value| u8::try_from(value).ok());
+        let checksum = |kind, is_usually_first| {
+            let location = configuration.get("location").and_then(Value::as_str);
+            let is_first = location.map_or(is_usually_first, |location| location == "start");
+            Some(Self::Checksum { kind, is_first })
+        };
         let step = match name.strip_prefix("numcodecs.").unwrap_or(name) {
             "blosc" => Some(Self::blosc(configuration, item_bytes)),
             "zstd" => Some(Self::Zstd {
@@ -52,10 +91,19 @@ impl Step {
                 has_checksum: configuration.get("checksum") == Some(&Value::Bool(true)),
             }),
             "gzip" => Some(Self::Gzip { level: small("level").unwrap_or(5).min(9) }),
-            "zlib" => Some(Self::Zlib),
+            "zlib" => Some(Self::Zlib { level: small("level").unwrap_or(1).min(9) }),
+            "bz2" => Some(Self::Bz2 { level: small("level").unwrap_or(1).clamp(1, 9) }),
+            "lzma" if configuration.get("filters").is_none_or(Value::is_null) => {
+                match int("format").unwrap_or(1) {
+                    format @ (1 | 2) => Some(Self::Lzma { is_alone: format == 2 }),
+                    _ => None,
+                }
+            }
             "lz4" => Some(Self::Lz4),
-            "crc32c" => Some(Self::Crc32c),
-            "fletcher32" => Some(Self::Fletcher32),
+            "crc32c" => checksum(Checksum::Crc32c, false),
+            "fletcher32" => checksum(Checksum::Fletcher32, false),
+            "crc32" => checksum(Checksum::Crc32, true),
+            "adler32" => checksum(Checksum::Adler32, true),
             "shuffle" => match usize::from(small("elementsize").unwrap_or(4)) {
                 0 => None,
                 item_bytes => Some(Self::Shuffle { item_bytes }),
@@ -63,9 +111,21 @@ impl Step {
             _ => None,
         };
         step.ok_or_else(|| {
-            let message = format!("the codec `{name}` cannot be read");
-            Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message)
+            unsupported(format!("the codec `{name}` with {configuration} cannot be read"))
         })
+    }
+
+    /// The filter or codec of version 2 of this name, and how elements lie once it is applied.
+    ///
+    /// # Errors
+    /// As [`Step::of`] and [`Filter::of`].
+    pub(crate) fn of_lane(name: &str, configuration: &Value, lane: Lane) -> Result<(Self, Lane)> {
+        if Filter::is_name(name) {
+            let filter = Filter::of(name, configuration, lane)?;
+            let stored = filter.stored;
+            return Ok((Self::Filter(filter), stored));
+        }
+        Ok((Self::of(name, configuration, lane.item_bytes())?, lane))
     }
 
     fn blosc(configuration: &Value, item_bytes: usize) -> Self {
@@ -95,11 +155,37 @@ impl Step {
             Self::Blosc { .. } => decode_blosc(encoded, bound),
             Self::Zstd { .. } => decode_zstd(encoded, bound),
             Self::Gzip { .. } => inflate(MultiGzDecoder::new(&encoded[..]), bound),
-            Self::Zlib => inflate(ZlibDecoder::new(&encoded[..]), bound),
+            Self::Zlib { .. } => inflate(ZlibDecoder::new(&encoded[..]), bound),
+            Self::Bz2 { .. } => inflate(MultiBzDecoder::new(&encoded[..]), bound),
+            Self::Lzma { is_alone: false } => {
+                inflate(XzReader::new_mem_limit(&encoded[..], true, LZMA_MEMORY_KIB), bound)
+            }
+            Self::Lzma { is_alone: true } => {
+                let reader = LzmaReader::new_mem_limit(&encoded[..], LZMA_MEMORY_KIB, None);
+                inflate(reader.map_err(|why| why.to_string())?, bound)
+            }
             Self::Lz4 => decode_lz4(encoded, bound),
-            Self::Crc32c => checked(encoded, crc32c::crc32c),
-            Self::Fletcher32 => checked(encoded, fletcher32),
+            Self::Checksum { kind, is_first } => checked(encoded, *kind, *is_first),
+            Self::Filter(filter) => filter.decode(encoded),
             Self::Shuffle { item_bytes } => unshuffle(encoded, *item_bytes),
+        }
+    }
+
+    /// The greatest length that so many bytes are encoded to.
+    pub(crate) fn encoded_bound(&self, plain_bytes: usize) -> usize {
+        match self {
+            Self::Filter(filter) => filter.stored_bytes(plain_bytes),
+            Self::Shuffle { .. } => plain_bytes,
+            Self::Checksum { .. } => plain_bytes.saturating_add(CHECKSUM_BYTES),
+            // What does not compress gets a little longer.
+            _ => plain_bytes.saturating_add(plain_bytes / 8).saturating_add(65536),
+        }
+    }
+
+    /// Tells a filter which values must come back as they were.
+    pub(crate) fn keep(&mut self, values: &[Scalar]) {
+        if let Self::Filter(filter) = self {
+            filter.kept = values.to_vec();
         }
     }
 
@@ -127,15 +213,43 @@ impl Step {
                 })
                 .map_err(|why| failed(why.to_string())),
             Self::Gzip { level } => {
-                let mut encoded = Vec::new();
-                GzEncoder::new(plain, Compression::new(u32::from(*level)))
-                    .read_to_end(&mut encoded)
-                    .map_err(|why| failed(why.to_string()))?;
-                Ok(encoded)
+                let level = Compression::new(u32::from(*level));
+                deflate(GzEncoder::new(plain, level)).map_err(failed)
             }
-            _ => Err(Error::internal(format!("{self:?} is only read"))),
+            Self::Zlib { level } => {
+                let level = Compression::new(u32::from(*level));
+                deflate(ZlibEncoder::new(plain, level)).map_err(failed)
+            }
+            Self::Bz2 { level } => {
+                let level = bzip2::Compression::new(u32::from(*level));
+                deflate(BzEncoder::new(plain, level)).map_err(failed)
+            }
+            Self::Lz4 => match u32::try_from(plain.len()) {
+                Ok(length) => {
+                    let block = lz4_flex::block::compress(plain);
+                    Ok([&length.to_le_bytes()[..], &block].concat())
+                }
+                Err(_) => Err(failed(format!("LZ4 does not take {} bytes", plain.len()))),
+            },
+            Self::Checksum { kind, is_first } => {
+                let sum = kind.of(plain).to_le_bytes();
+                Ok(if *is_first { [&sum[..], plain] } else { [plain, &sum[..]] }.concat())
+            }
+            Self::Shuffle { item_bytes } => shuffle(plain, *item_bytes).map_err(failed),
+            Self::Filter(filter) => filter.encode(plain),
+            Self::Lzma { .. } => Err(unsupported("the codec `lzma` is only read")),
         }
     }
+}
+
+fn unsupported(message: impl AsRef<str>) -> Error {
+    Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message)
+}
+
+fn deflate(mut encoder: impl Read) -> Result<Vec<u8>, String> {
+    let mut encoded = Vec::new();
+    encoder.read_to_end(&mut encoded).map_err(|why| why.to_string())?;
+    Ok(encoded)
 }
 
 fn blosc_cname(cname: BloscCname) -> BloscCompressor {
@@ -217,19 +331,44 @@ fn decode_lz4(encoded: &[u8], bound: Option<usize>) -> Result<Bytes, String> {
     if u64::from(length) > bound.map_or(TEXT_BYTES_MAX, |bound| bound as u64) {
         return Err(too_long(u64::from(length)));
     }
-    lz4_flex::block::decompress(block, length as usize)
-        .map(Bytes::from)
-        .map_err(|why| why.to_string())
+    let plain = lz4_flex::block::decompress(block, length as usize);
+    let plain = plain.map_err(|why| why.to_string())?;
+    // A block that is cut short between two sequences decodes as far as it goes.
+    if plain.len() != length as usize {
+        return Err(format!("it holds {} bytes instead of {length}", plain.len()));
+    }
+    Ok(plain.into())
 }
 
-fn checked(encoded: &Bytes, checksum: impl Fn(&[u8]) -> u32) -> Result<Bytes, String> {
-    let (plain, stored) = encoded
-        .split_last_chunk::<CHECKSUM_BYTES>()
-        .ok_or_else(|| format!("{} bytes hold no checksum", encoded.len()))?;
-    if checksum(plain) != u32::from_le_bytes(*stored) {
+fn checked(encoded: &Bytes, kind: Checksum, is_first: bool) -> Result<Bytes, String> {
+    let split = if is_first {
+        encoded.split_first_chunk::<CHECKSUM_BYTES>().map(|(sum, plain)| (plain, sum))
+    } else {
+        encoded.split_last_chunk::<CHECKSUM_BYTES>()
+    };
+    let none = || format!("{} bytes hold no checksum", encoded.len());
+    let (plain, stored) = split.ok_or_else(none)?;
+    if kind.of(plain) != u32::from_le_bytes(*stored) {
         return Err("the checksum is wrong".to_owned());
     }
-    Ok(encoded.slice(..plain.len()))
+    Ok(encoded.slice_ref(plain))
+}
+
+/// Adler's checksum, as zlib has it.
+///
+/// Source: RFC 1950, section 9, <https://www.rfc-editor.org/rfc/rfc1950>.
+fn adler32(data: &[u8]) -> u32 {
+    const BASE: u32 = 65521;
+    let (mut a, mut b) = (1u32, 0u32);
+    // Sums of 5552 bytes do not overflow.
+    for block in data.chunks(5552) {
+        for &byte in block {
+            a += u32::from(byte);
+            b += a;
+        }
+        (a, b) = (a % BASE, b % BASE);
+    }
+    b << 16 | a
 }
 
 /// Fletcher's checksum as HDF5 has it: over big-endian words of 16 bits, an odd byte being the
@@ -249,6 +388,15 @@ fn fletcher32(data: &[u8]) -> u32 {
         (sum1, sum2) = (fold(sum1), fold(sum2));
     }
     fold(sum2) << 16 | fold(sum1)
+}
+
+fn shuffle(plain: &[u8], item_bytes: usize) -> Result<Vec<u8>, String> {
+    if !plain.len().is_multiple_of(item_bytes) {
+        return Err(format!("{} bytes are no elements of {item_bytes}", plain.len()));
+    }
+    let places = (0..item_bytes)
+        .flat_map(|place| plain[place.min(plain.len())..].iter().step_by(item_bytes));
+    Ok(places.copied().collect())
 }
 
 fn unshuffle(encoded: &[u8], item_bytes: usize) -> Result<Bytes, String> {

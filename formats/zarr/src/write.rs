@@ -3,7 +3,8 @@
 use std::fmt;
 
 use array::{
-    ArrayBuffer, ArraySink, BoxCopy, Chunk, ChunkGrid, Region, SinkFacts, Writing, WrittenUnit,
+    ArrayBuffer, ArraySink, BoxCopy, Chunk, ChunkGrid, Region, Scalar, SinkFacts, Writing,
+    WrittenUnit,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, Result};
@@ -18,6 +19,8 @@ pub(crate) struct ZarrWriter {
     objects: Objects,
     header: Header,
     facts: SinkFacts,
+    /// What stands in a chunk beyond the edge of the array.
+    padding: Scalar,
 }
 
 impl fmt::Debug for ZarrWriter {
@@ -35,7 +38,8 @@ impl ZarrWriter {
             units: ChunkGrid::regular(&header.shape, header.unit_shape()),
             fill: header.fill_or_zero(),
         };
-        Self { name: name.to_owned(), objects: objects.clone(), header, facts }
+        let padding = header.chain.padding(&facts.fill);
+        Self { name: name.to_owned(), objects: objects.clone(), header, facts, padding }
     }
 
     /// The key of the object of a unit, from the root of the store.
@@ -117,10 +121,10 @@ impl ZarrWriter {
         Some(elements.payload().slice(start * item_bytes..(start + count) * item_bytes))
     }
 
-    /// The payload of a whole chunk that holds a part of `elements`, and the fill value besides.
+    /// The payload of a whole chunk that holds a part of `elements`, and padding besides.
     fn cut(&self, elements: &Chunk, part: &Region, mut scratch: Vec<u8>) -> Result<Bytes> {
         let shape = &self.header.chain.shape;
-        let fill = &self.facts.fill;
+        let fill = &self.padding;
         let Some(item_bytes) = elements.dtype().item_bytes() else {
             let mut texts = ArrayBuffer::filled(shape, fill);
             texts.write(&vec![0; shape.len()], elements, part)?;

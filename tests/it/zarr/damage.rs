@@ -3,7 +3,7 @@
 use array::{DType, DatasetSource, Region};
 use dataflow::error::{Error, ErrorCode, Result};
 use objects::StoreOptions;
-use zarr::{Codec, UnitState, ZarrFormat, ZarrSource};
+use zarr::{Codec, CodecChain, UnitState, ZarrFormat, ZarrSource};
 
 use super::samples::{at, elements, layout, objects, variable, write};
 
@@ -22,7 +22,7 @@ fn read_all(store: &str) -> Result<()> {
 #[track_caller]
 fn check(name: &str, format: ZarrFormat, shard: Option<&[u64]>, codec: &str, key: &str) {
     let store = format!("memory://damage-{name}");
-    let codec: Codec = codec.parse().expect("a codec");
+    let codec: CodecChain = codec.parse().expect("a codec");
     let layout = layout(format, &[2, 3], shard, codec);
     let whole = elements(DType::Float32, &[4, 6]);
     write(&store, &variable("v", DType::Float32, &[("y", 4), ("x", 6)]), &layout, &whole);
@@ -94,7 +94,7 @@ fn a_flipped_bit_of_an_index_is_found() {
 #[track_caller]
 fn check_changed(name: &str, format: ZarrFormat, shard: Option<&[u64]>, codec: &str, key: &str) {
     let store = format!("memory://damage-changed-{name}");
-    let codec: Codec = codec.parse().expect("a codec");
+    let codec: CodecChain = codec.parse().expect("a codec");
     let whole = elements(DType::Float32, &[4, 6]);
     let layout = layout(format, &[2, 3], shard, codec);
     write(&store, &variable("v", DType::Float32, &[("y", 4), ("x", 6)]), &layout, &whole);

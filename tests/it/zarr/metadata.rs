@@ -2,7 +2,7 @@
 
 use array::{AttributeValue, Attributes, DType, DatasetSource, Scalar, Variable};
 use objects::StoreOptions;
-use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink};
+use zarr::{CodecChain, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink};
 
 use super::samples::{at, dataset, objects, open, variable};
 
@@ -26,7 +26,8 @@ fn finish(store: &str, format: ZarrFormat, shard_shape: Option<Vec<u64>>) {
     let mut template = dataset(vec![described()]);
     template.attributes.set("title", "a test");
     template.attributes.set("odd", Scalar::of(f64::NAN));
-    let own = VariableLayout { chunk_shape: vec![2, 3], shard_shape, codec: Codec::default() };
+    let own =
+        VariableLayout { chunk_shape: vec![2, 3], shard_shape, codecs: CodecChain::default() };
     let layout = ZarrLayout::new(format).with_variable("t2m", own);
     let sink = ZarrSink::create(&at(store), &template, &layout, &StoreOptions::default());
     sink.expect("a layout that fits").finish().expect("writes");

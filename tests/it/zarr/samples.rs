@@ -5,7 +5,7 @@ use array::{
     Scalar, Storage, Variable,
 };
 use objects::{Location, Objects, StoreOptions};
-use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink, ZarrSource};
+use zarr::{CodecChain, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink, ZarrSource};
 
 pub(crate) const DTYPES: [DType; 17] = [
     DType::Bool,
@@ -90,12 +90,12 @@ pub(crate) fn layout(
     format: ZarrFormat,
     chunk: &[u64],
     shard: Option<&[u64]>,
-    codec: Codec,
+    codecs: impl Into<CodecChain>,
 ) -> ZarrLayout {
     let layout = VariableLayout {
         chunk_shape: chunk.to_vec(),
         shard_shape: shard.map(<[u64]>::to_vec),
-        codec,
+        codecs: codecs.into(),
     };
     ZarrLayout::new(format).with_variable("v", layout)
 }

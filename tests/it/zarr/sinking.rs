@@ -32,7 +32,7 @@ fn chunks_that_do_not_fit_are_refused_before_anything_is_written() {
     check("blosc", &v3(&[1 << 20, 1 << 20], None), code, "2 GiB");
     let unknown = ZarrLayout::new(ZarrFormat::V3).with_variable(
         "w",
-        VariableLayout { chunk_shape: vec![], shard_shape: None, codec: Codec::None },
+        VariableLayout { chunk_shape: vec![], shard_shape: None, codecs: Codec::None.into() },
     );
     check("unknown", &unknown, ErrorCode::UNKNOWN_VARIABLE, "the variables are: v");
 }
@@ -133,7 +133,7 @@ fn elements_of_another_shape_or_type_are_refused() {
 fn what_was_written_is_told() {
     let store = "memory://sinking-told";
     let template = dataset(vec![variable("v", DType::Int16, &[("x", 5)])]);
-    let layout = layout(ZarrFormat::V3, &[5], None, Codec::Zstd { level: 1 });
+    let layout = layout(ZarrFormat::V3, &[5], None, Codec::Zstd { level: 1, has_checksum: false });
     let sink = ZarrSink::create(&at(store), &template, &layout, &StoreOptions::default());
     let array = sink.expect("fits").array("v").expect("there");
     let writing = array.write(&[0], &elements(DType::Int16, &[5])).expect("encodes");

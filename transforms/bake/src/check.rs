@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use cf::{Calendar, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
+use crate::filled::FilledRun;
 use crate::grid::{CheckedGrid, FileGrid, check_grid};
 use crate::options::{AttributePolicy, BakeOptions, PackingPolicy, PresencePolicy, StaticPolicy};
 use crate::order::{Order, Piece};
 use crate::schema::{Attribute, FilePlace, Schema, VariableSchema};
+use crate::tiling::Lane;
 
 /// Attributes that say how values are packed: they are one thing.
 pub(crate) const PACKING_ATTRIBUTES: [&str; 8] = [
@@ -41,7 +43,11 @@ pub(crate) enum Role {
 pub(crate) struct Checked {
     pub(crate) roles: Vec<(String, Role)>,
     pub(crate) pieces: Vec<Piece>,
+    /// Steps between pieces that are in no file.
+    pub(crate) filled: Vec<FilledRun>,
     pub(crate) notes: Vec<String>,
+    /// The dimension along which the files of a list follow each other.
+    pub(crate) concat: Option<String>,
     /// What was decided about files that are more than a list.
     pub(crate) grid: Option<CheckedGrid>,
 }
@@ -51,8 +57,21 @@ impl Checked {
     pub(crate) fn has_holes(&self, schema: &Schema, name: &str, variable: &VariableSchema) -> bool {
         match self.grid.as_ref().and_then(|grid| grid.roles.get(name)) {
             Some(role) => role.has_holes,
-            None => variable.has_holes(schema),
+            None => {
+                let is_filled = !self.filled.is_empty() && !self.is_filled_axis(name);
+                variable.has_holes(schema) || is_filled
+            }
         }
+    }
+
+    /// Whether it is the coordinate that goes on where steps are missing.
+    pub(crate) fn is_filled_axis(&self, name: &str) -> bool {
+        !self.filled.is_empty() && self.concat.as_deref() == Some(name)
+    }
+
+    /// The elements of a list of files along the concat dimension.
+    pub(crate) fn list(&self) -> Lane {
+        Lane::of_list(&self.pieces, &self.filled)
     }
 }
 
@@ -64,10 +83,10 @@ pub(crate) fn check(
 ) -> Result<Checked> {
     check_wanted(schema, options)?;
     check_steps(schema)?;
-    if let (Some(pattern), Some(grid)) = (&options.pattern, FileGrid::asked(options)?)
-        && grid.is_grid()
+    let grid = FileGrid::asked(options)?;
+    if let (Some(pattern), Some(grid)) = (&options.pattern, grid.as_ref().filter(|it| it.is_grid()))
     {
-        return check_grid(schema, &grid, pattern, options);
+        return check_grid(schema, grid, pattern, options);
     }
     let mut checked = Checked::default();
     let mut variables: Vec<_> = schema.variables.iter().collect();
@@ -88,11 +107,14 @@ pub(crate) fn check(
         checked.roles.push((name.clone(), role));
     }
     let is_joined = checked.roles.iter().any(|(_, role)| !matches!(role, Role::Static(_)));
-    let order = match concat.filter(|_| is_joined) {
+    let is_as_given = grid.is_some_and(|grid| grid.is_as_given(0, options));
+    let order = match concat.filter(|_| is_joined && !is_as_given) {
         Some(concat) => Order::new(schema, concat, options)?,
         None => Order::as_given(schema),
     };
+    checked.concat = concat.map(str::to_owned);
     checked.pieces = order.pieces;
+    checked.filled = order.filled;
     checked.notes.extend(order.notes);
     Ok(checked)
 }
@@ -340,7 +362,7 @@ pub(crate) fn check_meaning(
         return Err(between(schema, ErrorCode::TIMES_DIFFER, message, a, b)
             .mend("bring all files to one unit and calendar first"));
     }
-    let is_decoded = packing == PackingPolicy::Decode && variable.decoded_dtype().is_some();
+    let is_decoded = packing != PackingPolicy::Error && variable.decoded_dtype().is_some();
     if let Some([(a, first), (b, other)]) = variable.packing.conflict().filter(|_| !is_decoded) {
         let message = format!("the values are packed differently: {}", packings_text(first, other));
         return Err(between(schema, ErrorCode::PACKINGS_DIFFER, message, a, b)

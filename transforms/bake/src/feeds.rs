@@ -4,7 +4,6 @@ use array::Region;
 
 use crate::plan::{BakePlan, VariablePlan};
 use crate::source::Assembly;
-use crate::tiling::Lane;
 
 impl BakePlan {
     /// The files that feed a region of a variable, in the order of the store; none for elements
@@ -18,7 +17,7 @@ impl BakePlan {
         if let Assembly::One { file } = &plan.assembly {
             return self.location(*file).into_iter().collect();
         }
-        let lane = Lane::from(self.pieces.as_slice());
+        let lane = self.list();
         let tiling = plan.assembly.tiling(region.rank(), &lane, &self.lanes);
         // Elements that were there before an append are those of other plans.
         let old_length = self.append.as_ref().map_or(0, |append| append.old_length);

@@ -1,43 +1,66 @@
 //! Steps that are missing along the concat dimension of files that are otherwise regular.
 //!
-//! It refuses nothing: a gap is told and baked.
+//! It refuses nothing: what becomes of a gap, `order` decides.
 
 use crate::schema::{AxisPoint, AxisSummary, FilePlace, Schema};
 
-/// One sentence on the gaps between files, given in order; nothing where there is none.
+/// Steps that are missing between two files.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gap {
+    /// The place, among the coordinates that were looked at, of the one before it.
+    pub(crate) after: usize,
+    /// The step of the coordinates around it.
+    pub(crate) step: AxisPoint,
+    /// From the last value before it to the first one after it.
+    pub(crate) jump: AxisPoint,
+}
+
+/// The gaps between files, given in order.
+pub(crate) fn find(axes: &[(FilePlace, &AxisSummary)]) -> Vec<Gap> {
+    let common = step_between_single_values(axes);
+    let pairs = axes.windows(2).enumerate();
+    let gap = |(after, pair): (usize, &[(FilePlace, &AxisSummary)])| {
+        let [(_, before), (_, behind)] = pair else { return None };
+        let (step, jump) = gap_between(before, behind, common)?;
+        Some(Gap { after, step, jump })
+    };
+    pairs.filter_map(gap).collect()
+}
+
+/// One sentence on these gaps; nothing where there is none.
 pub(crate) fn note(
     schema: &Schema,
     concat: &str,
     axes: &[(FilePlace, &AxisSummary)],
+    gaps: &[Gap],
 ) -> Option<String> {
-    let common = step_between_single_values(axes);
-    let pairs = axes.windows(2).filter_map(|pair| match pair {
-        [before, after] => Some((*before, *after)),
-        _ => None,
-    });
-    let mut gaps = pairs.filter(|((_, before), (_, after))| is_gap(before, after, common));
-    let ((a, before), (b, after)) = gaps.next()?;
+    let [(a, before), (b, after), ..] = axes.get(gaps.first()?.after..)? else { return None };
     let first = format!(
         "from {} in {} to {} in {}",
         before.last.text(before.calendar),
-        schema.location(a),
+        schema.location(*a),
         after.first.text(after.calendar),
-        schema.location(b)
+        schema.location(*b)
     );
-    Some(match gaps.count() {
-        0 => format!("`{concat}` has a gap: {first}"),
-        more => format!("`{concat}` has {} gaps, the first {first}", more + 1),
+    Some(match gaps.len() {
+        1 => format!("`{concat}` has a gap: {first}"),
+        count => format!("`{concat}` has {count} gaps, the first {first}"),
     })
 }
 
-/// Whether there is more than a step between two files that have the same step.
-fn is_gap(before: &AxisSummary, after: &AxisSummary, common: Option<AxisPoint>) -> bool {
-    let Some(step) = before.step.or(after.step).or(common) else { return false };
+/// The step of two files that have the same one, and how far they are apart, if that is more.
+fn gap_between(
+    before: &AxisSummary,
+    after: &AxisSummary,
+    common: Option<AxisPoint>,
+) -> Option<(AxisPoint, AxisPoint)> {
+    let step = before.step.or(after.step).or(common)?;
     let is_regular = [before, after].iter().all(|axis| {
         axis.is_ascending().is_none() || axis.step.is_some_and(|own| own.is_about(step))
     });
-    let jump = before.last.distance_to(after.first);
-    is_regular && jump.is_some_and(|jump| !jump.is_about(step) && step.is_shorter_than(jump))
+    let jump = before.last.distance_to(after.first)?;
+    let is_gap = is_regular && !jump.is_about(step) && step.is_shorter_than(jump);
+    is_gap.then_some((step, jump))
 }
 
 /// The step of files with one value each: the least one, if most are that and all are multiples.

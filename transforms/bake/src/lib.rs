@@ -33,6 +33,8 @@ mod tiling;
 
 mod check;
 mod gaps;
+
+mod filled;
 mod grid;
 mod order;
 mod plan;
@@ -41,8 +43,11 @@ mod template;
 mod attributes;
 mod recode;
 mod source;
+mod target_chunks;
 
 mod append;
+
+mod pyramid;
 
 mod commit;
 mod feeds;
@@ -58,10 +63,11 @@ pub use attributes::CombineAttributes;
 pub use chunks_to_zarr::ChunksToZarr;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
+pub use filled::FilledRun;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
-    PackingPolicy, PresencePolicy, StaticPolicy, ZarrVersion,
+    PackingPolicy, PresencePolicy, StaticPolicy, VariableEncoding, VariableEncodings, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{
@@ -71,9 +77,11 @@ pub use pattern::{
 };
 pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use prepare::{Bound, GivenAttribute, Step};
+pub use pyramid::{Pyramid, PyramidLevel};
 pub use recode::Recode;
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};
+pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
 pub use write::{ArrayTotal, WriteStore};

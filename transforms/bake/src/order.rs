@@ -6,6 +6,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::check::between;
+use crate::filled::{self, FilledRun};
 use crate::gaps;
 use crate::options::{BakeOptions, GapPolicy, OverlapPolicy};
 use crate::schema::{AxisPoint, AxisSummary, FilePlace, FileSummary, Schema};
@@ -25,6 +26,8 @@ pub struct Piece {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Order {
     pub(crate) pieces: Vec<Piece>,
+    /// What lies between pieces and is in no file, in order.
+    pub(crate) filled: Vec<FilledRun>,
     pub(crate) notes: Vec<String>,
 }
 
@@ -36,7 +39,8 @@ impl Order {
             start: 0,
             length: summary.concat_length,
         };
-        Self { pieces: schema.files.iter().map(whole).collect(), notes: Vec::new() }
+        let pieces = schema.files.iter().map(whole).collect();
+        Self { pieces, filled: Vec::new(), notes: Vec::new() }
     }
 
     /// The order that the policy gives.
@@ -57,7 +61,7 @@ impl Order {
             ));
             return Ok(order);
         }
-        let gap = if options.overlap == OverlapPolicy::Error {
+        if options.overlap == OverlapPolicy::Error {
             for (_, file, axis) in &axes {
                 check_within(file, axis, concat)?;
             }
@@ -67,27 +71,44 @@ impl Order {
                 check_between(schema, concat, is_ascending, (*a, before), (*b, after))?;
             }
             let axes: Vec<_> = axes.iter().map(|(place, _, axis)| (*place, *axis)).collect();
-            gaps::note(schema, concat, &axes)
+            order.decide_gaps(schema, concat, &axes, options)?;
         } else {
             let sorted = sorted(schema, concat, &axes, options.overlap)?;
             order.pieces = pieces_of(&sorted.elements);
             order.notes.extend(sorted.note);
             let axes = axes_of_pieces(&sorted.elements, &order.pieces, axes[0].2.calendar);
             let axes: Vec<_> = axes.iter().map(|(place, axis)| (*place, axis)).collect();
-            gaps::note(schema, concat, &axes)
-        };
-        match (gap, options.gaps) {
-            (Some(gap), GapPolicy::Error) => {
-                let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::Conflict, gap);
-                Err(error.at("variable", concat).mend(
-                    "add the files that are missing, or bake with --gaps report to leave them out",
-                ))
-            }
-            (gap, _) => {
-                order.notes.extend(gap);
-                Ok(order)
-            }
+            order.decide_gaps(schema, concat, &axes, options)?;
         }
+        Ok(order)
+    }
+
+    /// Tells, refuses or fills the gaps between coordinates, which are those of all pieces that
+    /// have elements, in their order.
+    fn decide_gaps(
+        &mut self,
+        schema: &Schema,
+        concat: &str,
+        axes: &[(FilePlace, &AxisSummary)],
+        options: &BakeOptions,
+    ) -> Result<()> {
+        let found = gaps::find(axes);
+        let Some(note) = gaps::note(schema, concat, axes, &found) else { return Ok(()) };
+        if options.fills_gaps() {
+            self.filled = filled::runs(concat, axes, &self.pieces, &found)?;
+            let count: u64 = self.filled.iter().map(|run| run.length).sum();
+            self.notes.push(format!("{note}; filled: {count} steps in all"));
+            return Ok(());
+        }
+        if options.gaps == GapPolicy::Error {
+            let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::Conflict, note);
+            return Err(error.at("variable", concat).mend(
+                "add the files that are missing, or bake with --gaps report to leave them out, \
+                 --gaps fill to fill them",
+            ));
+        }
+        self.notes.push(note);
+        Ok(())
     }
 }
 

@@ -12,11 +12,12 @@ use zarr::{ZarrLayout, ZarrSink};
 use crate::append::Append;
 use crate::check::{Checked, Role, check};
 use crate::files::OpenFiles;
+use crate::filled::{FilledCoordinate, FilledRun};
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::order::Piece;
-use crate::recode::missing_value;
-use crate::schema::{FileSet, FileSummary, Schema};
+use crate::recode::{Recode, missing_value};
+use crate::schema::{FileSet, FileSummary, Schema, VariableSchema};
 use crate::source::{Assembly, JoinedSource, Sources};
 use crate::template::{Template, layout_of};
 use crate::tiling::Lane;
@@ -70,6 +71,9 @@ pub struct VariablePlan {
     pub shard_shape: Option<Vec<u64>>,
     /// How it is copied.
     pub copy: CopyPlan,
+    /// How the coordinates of steps are written that no file has, if it is their coordinate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) filled: Option<FilledCoordinate>,
 }
 
 /// Everything that was decided: files, template, layouts, copies. Immutable.
@@ -87,6 +91,9 @@ pub struct BakePlan {
     pub files: Vec<SourceFile>,
     /// The elements along the concat dimension, in order; of a grid of files, `lanes` say it.
     pub pieces: Vec<Piece>,
+    /// Steps between pieces that no file has.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filled: Vec<FilledRun>,
     /// The elements along the concat dimensions of a grid of files, as variables need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<Lane>,
@@ -118,12 +125,13 @@ impl BakePlan {
         let checked = check(schema, concat.as_deref(), &options)?;
         check_content(schema)?;
         let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
-        let layout = layout_of(&template.dataset, &options)?;
+        let source_of = |name: &str| schema.variables.get(name)?.chunk_shape.1.clone();
+        let layout = layout_of(&template.dataset, &options, &source_of)?;
         let sink = ZarrSink::create(destination, &template.dataset, &layout, store)?;
         let decided = Decided {
             schema,
             checked: &checked,
-            list: Lane::from(checked.pieces.as_slice()),
+            list: checked.list(),
             template: &template,
             layout: &layout,
             sink: &sink,
@@ -141,6 +149,7 @@ impl BakePlan {
             concat,
             files: files.collect(),
             pieces: checked.pieces,
+            filled: checked.filled,
             lanes: checked.grid.map(|grid| grid.lanes).unwrap_or_default(),
             template: template.dataset,
             variables,
@@ -160,12 +169,17 @@ impl BakePlan {
         store: &StoreOptions,
         open_files_bytes: u64,
     ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
-        let layout = layout_of(&self.template, &self.options)?;
+        let source_of = |name: &str| {
+            let variable = self.variables.iter().find(|variable| variable.name == name)?;
+            variable.source_chunk_shape.clone()
+        };
+        let layout = layout_of(&self.template, &self.options, &source_of)?;
         let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
         let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
-        let list = Lane::from(self.pieces.as_slice());
+        let list = self.list();
+        let filled: Arc<[FilledRun]> = self.filled.clone().into();
         let dim_count = 1 + self.files.first().map_or(0, |file| file.further_lengths.len());
         let lengths = self.files.iter();
         let lengths = lengths.flat_map(|file| {
@@ -176,7 +190,8 @@ impl BakePlan {
         for variable in &self.variables {
             let target = self.template.expect_variable(&variable.name)?;
             let tiling = variable.assembly.tiling(target.shape.len(), &list, &self.lanes);
-            let source = JoinedSource::new(sources.clone(), variable, target, tiling);
+            let source = JoinedSource::new(sources.clone(), variable, target, tiling)
+                .with_filled(variable, &filled);
             copies.push(PlannedCopy {
                 name: variable.name.clone(),
                 source: Arc::new(source),
@@ -187,10 +202,15 @@ impl BakePlan {
         Ok((sink, copies))
     }
 
+    /// The elements of a list of files along the concat dimension.
+    pub(crate) fn list(&self) -> Lane {
+        Lane::of_list(&self.pieces, &self.filled)
+    }
+
     /// The dimensions along which files follow each other, with the elements of all files.
     pub fn concat_lengths(&self) -> Vec<(&str, u64)> {
         if self.lanes.is_empty() {
-            let length = self.pieces.iter().map(|piece| piece.length).sum();
+            let length = self.list().length();
             return self.concat.iter().map(|name| (name.as_str(), length)).collect();
         }
         let pattern = self.options.pattern.iter();
@@ -206,11 +226,36 @@ impl BakePlan {
             let sources = if names.len() == 1 { "source is" } else { "sources are" };
             let note = format!("{} {sources} missing and left out: {first}", names.len());
             self.warnings.push(if names.len() == 1 { note } else { format!("{note}, ...") });
-            // An append leaves the attributes of the store as they are.
-            if self.append.is_none() {
-                self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
-            }
+            self.name_missing(names);
         }
+    }
+
+    /// Says, also in a store that is made, which sources could not be read.
+    pub fn note_unreadable<'a>(&mut self, unreadable: impl Iterator<Item = &'a Location>) {
+        let names: Vec<String> = unreadable.map(Location::to_string).collect();
+        if let Some(first) = names.first() {
+            let (sources, more) = match names.len() {
+                1 => ("source", ""),
+                _ => ("sources", ", ..."),
+            };
+            let count = names.len();
+            self.warnings.push(format!(
+                "{count} {sources} cannot be read and {} left out: {first}{more}",
+                if count == 1 { "is" } else { "are" }
+            ));
+            self.name_missing(names);
+        }
+    }
+
+    /// Names sources in the attributes of a store; an append leaves these as they are.
+    fn name_missing(&mut self, mut names: Vec<String>) {
+        if self.append.is_some() {
+            return;
+        }
+        if let Some(AttributeValue::Texts(known)) = self.template.attributes.get(MISSING_SOURCES) {
+            names.splice(0..0, known.iter().cloned());
+        }
+        self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
     }
 
     /// Whether another plan writes the same objects: all is the same but how arrays are copied,
@@ -268,7 +313,11 @@ fn check_content(schema: &Schema) -> Result<()> {
     let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
     let warnings = schema.warnings.keys().next();
     let error = warnings.map_or(error.clone(), |why| error.at("left out", why));
-    Err(error.at("source", schema.location(0)).mend("bake files with variables at their root"))
+    let mend = match groups.first() {
+        Some(group) => format!("read one of them: --group {group}"),
+        None => "bake files with variables at their root".to_owned(),
+    };
+    Err(error.at("source", schema.location(0)).mend(mend))
 }
 
 /// What is decided before variables are planned one by one.
@@ -296,6 +345,7 @@ impl Decided<'_> {
             Some(recode) => recode.fill(),
             None => missing_value(variable),
         };
+        let filled = self.filled(name, variable, recode.as_ref())?;
         let is_turned = variable.dimensions.conflict().is_some();
         let is_recoded = recode.is_some() || is_turned;
         let assembly = match role {
@@ -334,8 +384,43 @@ impl Decided<'_> {
             chunk_shape: own.chunk_shape.clone(),
             shard_shape: own.shard_shape.clone(),
             copy,
+            filled,
         })
     }
+
+    /// How the concat coordinate goes on where no file is.
+    fn filled(
+        &self,
+        name: &str,
+        variable: &VariableSchema,
+        recode: Option<&Recode>,
+    ) -> Result<Option<FilledCoordinate>> {
+        let runs = &self.checked.filled;
+        let coordinate = match recode {
+            _ if !self.checked.is_filled_axis(name) => return Ok(None),
+            Some(Recode::Times(encoding)) => FilledCoordinate::Times(encoding.clone()),
+            Some(Recode::Values(dtype)) => FilledCoordinate::Numbers(*dtype),
+            None if !variable.packing.first().is_scaled() => {
+                FilledCoordinate::Numbers(*variable.dtype.first())
+            }
+            _ => return Err(cannot_fill(name)),
+        };
+        for run in runs {
+            let last = run.start + run.length - 1;
+            let ends = [run.start..run.start + 1, last..last + 1];
+            for end in ends {
+                coordinate.values(runs, end).map_err(|error| error.at("variable", name))?;
+            }
+        }
+        Ok(Some(coordinate))
+    }
+}
+
+#[cold]
+fn cannot_fill(name: &str) -> Error {
+    let message = format!("`{name}` is packed: it cannot go on where steps are missing");
+    let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+    error.at("variable", name).mend("bake with --gaps report")
 }
 
 /// What a user should know before the data are written, one sentence each.

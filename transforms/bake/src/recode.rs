@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use array::{Attributes, Chunk, DType, DatasetSource, Scalar};
-use cf::{MISSING_TIME, Packing, TimeEncoding};
+use cf::{CommonPacking, MISSING_TIME, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::append::StoredTimes;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, needs_new_times};
+use crate::options::PackingPolicy;
 use crate::schema::{Schema, VariableSchema};
 
 /// What is written instead of the elements as they stand in the files.
@@ -19,6 +20,8 @@ pub enum Recode {
     Times(TimeEncoding),
     /// The values that the elements mean, unpacked; NaN where a float is missing.
     Values(DType),
+    /// The same values, packed in one way.
+    Packed(CommonPacking),
     /// Times, counted as the store that is appended to counts them.
     Stored(StoredTimes),
 }
@@ -29,6 +32,7 @@ impl Recode {
         match self {
             Self::Times(_) => DType::Int64,
             Self::Values(dtype) => *dtype,
+            Self::Packed(packing) => packing.dtype(),
             Self::Stored(times) => times.dtype(),
         }
     }
@@ -38,6 +42,7 @@ impl Recode {
         match self {
             Self::Times(_) => Some(Scalar::of(MISSING_TIME)),
             Self::Values(dtype) => Scalar::from_float(*dtype, f64::NAN),
+            Self::Packed(packing) => Some(packing.fill_value()),
             Self::Stored(times) => times.missing().cloned(),
         }
     }
@@ -47,13 +52,17 @@ impl Recode {
         matches!(self, Self::Times(_) | Self::Stored(_))
     }
 
-    /// Says in the attributes of an unpacked variable that it is unpacked.
+    /// Says in the attributes of a variable how it is packed now, if it is.
     pub(crate) fn describe(&self, attributes: &mut Attributes) {
         for name in PACKING_ATTRIBUTES {
             attributes.remove(name);
         }
         if let Some(fill) = self.fill() {
             attributes.set("_FillValue", fill);
+        }
+        if let Self::Packed(packing) = self {
+            attributes.set("scale_factor", Scalar::of(packing.scale_factor()));
+            attributes.set("add_offset", Scalar::of(packing.add_offset()));
         }
     }
 
@@ -68,6 +77,7 @@ impl Recode {
         };
         Ok(match self {
             Self::Values(dtype) => Reader::Values { packing, dtype: *dtype },
+            Self::Packed(target) => Reader::Packed { packing, target: *target },
             Self::Times(target) => {
                 Reader::Times { source: source()?, packing, target: target.clone() }
             }
@@ -83,6 +93,7 @@ impl Recode {
 pub(crate) enum Reader {
     Times { source: TimeEncoding, packing: Packing, target: TimeEncoding },
     Values { packing: Packing, dtype: DType },
+    Packed { packing: Packing, target: CommonPacking },
     Stored { source: TimeEncoding, packing: Packing, target: StoredTimes },
 }
 
@@ -99,6 +110,7 @@ impl Reader {
                 Chunk::of(chunk.shape(), &target.encode(&instants)?)
             }
             Self::Values { packing, dtype } => packing.decode(chunk)?.widened(*dtype),
+            Self::Packed { packing, target } => target.encode(&packing.decode(chunk)?),
             Self::Stored { source, packing, target } => {
                 target.encode(&source.decode(chunk, packing)?, chunk.shape())
             }
@@ -113,17 +125,35 @@ impl Reader {
 pub(crate) fn choose_recodes(
     schema: &Schema,
     checked: &Checked,
+    encodings: &BTreeMap<String, TimeEncoding>,
+    policy: PackingPolicy,
     notes: &mut Vec<String>,
 ) -> Result<BTreeMap<String, Recode>> {
     let mut recodes = BTreeMap::new();
     for (name, role) in &checked.roles {
         let Some(variable) = schema.variables.get(name) else { continue };
-        if matches!(role, Role::Static(_)) || needs_new_times(variable) {
+        let is_time = needs_new_times(variable) || encodings.contains_key(name);
+        if matches!(role, Role::Static(_)) || is_time {
             continue;
         }
         let differs = variable.packing.conflict().is_some();
         let has_holes = checked.has_holes(schema, name, variable);
         if !(differs || has_holes && missing_value(variable).is_none()) {
+            continue;
+        }
+        let is_coordinate = *variable.dimensions.first() == [name.as_str()];
+        if differs && policy == PackingPolicy::Repack && !is_coordinate {
+            let packing = common_packing(schema, name, variable)?;
+            notes.push(format!(
+                "{name} is packed differently and is packed anew into {} ({} * {} + {}); values \
+                 change by up to {:e}",
+                packing.dtype(),
+                name,
+                packing.scale_factor(),
+                packing.add_offset(),
+                packing.greatest_error()
+            ));
+            recodes.insert(name.clone(), Recode::Packed(packing));
             continue;
         }
         let decoded = variable.decoded_dtype();
@@ -134,11 +164,29 @@ pub(crate) fn choose_recodes(
             let error = Error::new(ErrorCode::VARIABLE_MISSING, ErrorKind::Conflict, message);
             error.at("variable", name).mend("leave it out with --missing-vars intersection")
         })?;
-        let why = if differs { "is packed differently" } else { "is missing in some files" };
+        let why = match (differs, variable.has_holes(schema)) {
+            (true, _) => "is packed differently",
+            (false, true) => "is missing in some files",
+            (false, false) => "is filled where steps are missing",
+        };
         notes.push(format!("{name} {why} and is unpacked into {dtype}"));
         recodes.insert(name.clone(), Recode::Values(dtype));
     }
     Ok(recodes)
+}
+
+/// One packing that holds what the elements of all files may mean.
+fn common_packing(schema: &Schema, name: &str, variable: &VariableSchema) -> Result<CommonPacking> {
+    if let Some(range) = variable.range {
+        return Ok(CommonPacking::of(range));
+    }
+    let message = "some files do not pack the values into integers of at most 32 bits, so that \
+                   their range is not known before they are read";
+    let mut error = Error::new(ErrorCode::PACKINGS_DIFFER, ErrorKind::Conflict, message);
+    if let Some([(a, _), (b, _)]) = variable.packing.conflict() {
+        error = error.at("file 1", schema.location(a)).at("file 2", schema.location(b));
+    }
+    Err(error.at("variable", name).mend("bake with --packing decode"))
 }
 
 /// What a variable says for an element that is missing, in its packing in all files.

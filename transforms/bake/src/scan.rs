@@ -30,6 +30,11 @@ const SLAB_BYTES: u64 = 4 << 20;
 /// What scanning one file takes: a slab, the coordinate, the open file.
 const WORKING_BYTES: u64 = 24 << 20;
 
+/// Whether an error is of one file, and another may do better.
+fn is_of_file(why: &Error) -> bool {
+    !matches!(why.kind(), ErrorKind::Cancelled | ErrorKind::Internal | ErrorKind::ResourceExhausted)
+}
+
 /// Reads what each file says; files are told apart by their places in the list of sources.
 #[derive(Debug, Clone)]
 pub struct ScanFiles {
@@ -38,6 +43,7 @@ pub struct ScanFiles {
     options: BakeOptions,
     store: StoreOptions,
     is_compared: bool,
+    keeps_going: bool,
 }
 
 impl ScanFiles {
@@ -48,13 +54,20 @@ impl ScanFiles {
         options: BakeOptions,
         store: StoreOptions,
     ) -> Self {
-        Self { files, concat, options, store, is_compared: false }
+        Self { files, concat, options, store, is_compared: false, keeps_going: false }
     }
 
     /// Finds what it takes to compare the files with a store as well, not only with each other.
     #[must_use]
     pub fn with_comparison(mut self) -> Self {
         self.is_compared = true;
+        self
+    }
+
+    /// Goes on where a file cannot be scanned: [`Schema::unreadable`] says which, and why.
+    #[must_use]
+    pub fn with_keep_going(mut self, keeps_going: bool) -> Self {
+        self.keeps_going = keeps_going;
         self
     }
 
@@ -93,7 +106,13 @@ impl DoFn for ScanFile {
         let location = self.0.files.get(place as usize);
         let location = location.ok_or_else(|| Error::internal("a file that is not listed"))?;
         let scanned = self.0.scan(place, location);
-        let scanned = scanned.map_err(|error| error.at("source", location))?;
+        let scanned = match scanned.map_err(|error| error.at("source", location)) {
+            Err(why) if self.0.keeps_going && is_of_file(&why) => {
+                ctx.count("files_unreadable", 1);
+                Schema::of_unreadable(place, why)
+            }
+            scanned => scanned?,
+        };
         ctx.count("files_scanned", 1);
         ctx.output(scanned)
     }
@@ -180,7 +199,10 @@ impl ScanFiles {
             found.values = self.values_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
-            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            if let Some(shared) = shared {
+                shared.find(variable, array.as_ref(), None, found)?;
+                found.tile_values = self.values_of(variable, array.as_ref())?;
+            }
             return Ok(None);
         }
         let chunk = array.read(&Region::whole(&variable.shape))?;
@@ -191,7 +213,7 @@ impl ScanFiles {
             // does not tell all of them apart.
             let is_wide = matches!(variable.dtype, DType::Int64 | DType::UInt64);
             let shared = shared.filter(|_| summary.is_none() || is_wide);
-            shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+            shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
             return Ok(summary);
         };
         let instants = match packing.and_then(|packing| encoding.decode(&chunk, &packing)) {
@@ -199,7 +221,7 @@ impl ScanFiles {
             // Files cannot be put in order by times that nobody can read; others stay as they are.
             Err(error) if is_axis => return Err(error),
             Err(_) => {
-                shared.map(|it| it.find(array.as_ref(), None, found)).transpose()?;
+                shared.map(|it| it.find(variable, array.as_ref(), None, found)).transpose()?;
                 return Ok(None);
             }
         };
@@ -207,7 +229,7 @@ impl ScanFiles {
         if is_axis {
             return Ok(AxisSummary::of_instants(&instants, self.keeps_values()));
         }
-        shared.map(|it| it.find(array.as_ref(), Some(&instants), found)).transpose()?;
+        shared.map(|it| it.find(variable, array.as_ref(), Some(&instants), found)).transpose()?;
         Ok(None)
     }
 

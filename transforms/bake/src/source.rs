@@ -10,6 +10,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::files::OpenFiles;
+use crate::filled::{FilledCoordinate, FilledRun};
 use crate::openers::Opening;
 use crate::plan::VariablePlan;
 use crate::recode::{Reader, Recode};
@@ -122,6 +123,8 @@ struct Parts {
     tiling: Tiling,
     present: FileSet,
     hole: Option<Scalar>,
+    /// What stands where no file is, if it is a coordinate that goes on there.
+    filled: Option<(FilledCoordinate, Arc<[FilledRun]>)>,
 }
 
 impl JoinedSource {
@@ -150,8 +153,18 @@ impl JoinedSource {
             tiling,
             present: plan.files.clone(),
             hole: plan.hole.clone(),
+            filled: None,
         };
         Self { parts: Arc::new(parts), facts }
+    }
+
+    /// The same, where these runs are in no file; a coordinate goes on there.
+    pub(crate) fn with_filled(mut self, plan: &VariablePlan, runs: &Arc<[FilledRun]>) -> Self {
+        let filled = plan.filled.clone().map(|coordinate| (coordinate, Arc::clone(runs)));
+        if let Some(parts) = Arc::get_mut(&mut self.parts) {
+            parts.filled = filled;
+        }
+        self
     }
 }
 
@@ -182,6 +195,10 @@ impl ArraySource for JoinedSource {
 impl Parts {
     fn fetch(&self, read: &Part) -> Result<FetchedPart> {
         let place = read.file.filter(|&file| self.hole.is_none() || self.present.contains(file));
+        if let (None, Some((coordinate, runs))) = (read.file, &self.filled) {
+            let values = coordinate.values(runs, read.region.range(0))?;
+            return Ok(FetchedPart::Filled { values, read: read.clone() });
+        }
         let Some(place) = place else {
             let hole = self.hole.clone();
             let value = hole.ok_or_else(|| Error::internal("a hole that nothing is said for"))?;
@@ -276,6 +293,7 @@ impl Turn {
 enum FetchedPart {
     Stored(Box<StoredPart>),
     Hole { value: Scalar, read: Part },
+    Filled { values: Chunk, read: Part },
 }
 
 struct StoredPart {
@@ -308,6 +326,9 @@ impl FetchedPart {
             Self::Stored(part) => part.decode(place),
             Self::Hole { value, read } => {
                 place.into.fill(&read.origin(place), &read.extent, &value)
+            }
+            Self::Filled { values, read } => {
+                place.into.write(&read.origin(place), &values, &Region::whole(values.shape()))
             }
         }
     }

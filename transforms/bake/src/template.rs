@@ -6,7 +6,7 @@ use array::{AttributeValue, Attributes, DType, Dataset, Dimension, Scalar, Stora
 use cf::{MISSING_TIME, TimeEncoding};
 use chunks::{ByteSize, ChunkSpec};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout};
+use zarr::{VariableLayout, ZarrFormat, ZarrLayout};
 
 use crate::attributes::of_store;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding, needs_new_times};
@@ -25,6 +25,8 @@ pub(crate) struct Template {
     pub(crate) notes: Vec<String>,
 }
 
+/// The attribute of a store that names the steps that no file has.
+const FILLED_STEPS: &str = "filled_steps";
 /// Attributes that say how times are encoded; where that is chosen anew, they are written anew.
 const TIME_ATTRIBUTES: [&str; 7] =
     ["units", "calendar", "_FillValue", "missing_value", "scale_factor", "add_offset", "_Unsigned"];
@@ -39,7 +41,7 @@ impl Template {
         options: &BakeOptions,
     ) -> Result<Self> {
         let encodings = choose_encodings(schema, checked)?;
-        let concat_length: u64 = checked.pieces.iter().map(|piece| piece.length).sum();
+        let concat_length = checked.list().length();
         let of_grid = |name: &str| checked.grid.as_ref().and_then(|grid| grid.length(name));
         let length = |name: &str| match concat {
             _ if of_grid(name).is_some() => of_grid(name).unwrap_or_default(),
@@ -47,7 +49,7 @@ impl Template {
             _ => schema.dimensions.get(name).map_or(0, |dimension| *dimension.first()),
         };
         let (mut dropped, mut notes) = (Vec::new(), Vec::new());
-        let mut recodes = choose_recodes(schema, checked, &mut notes)?;
+        let mut recodes = choose_recodes(schema, checked, &encodings, options.packing, &mut notes)?;
         let mut variables = Vec::new();
         for (name, role) in &checked.roles {
             let Some(variable) = schema.variables.get(name) else { continue };
@@ -91,13 +93,22 @@ impl Template {
             variables.push(variable);
         }
         let lost = |attribute: &str| dropped.push(attribute.to_owned());
-        let attributes = of_store(schema, options.attributes, lost);
+        let mut attributes = of_store(schema, options.attributes, lost);
+        if let Some(concat) = concat.filter(|_| !checked.filled.is_empty()) {
+            attributes.set(FILLED_STEPS, filled_steps(schema, checked, concat));
+        }
         let dimensions = dimensions_of(&variables);
         let (groups, warnings) = (Vec::new(), Vec::new());
         let dataset = Dataset { dimensions, variables, attributes, groups, warnings };
         recodes.extend(encodings.into_iter().map(|(name, it)| (name, Recode::Times(it))));
         Ok(Self { dataset, recodes, dropped, notes })
     }
+}
+
+/// The steps that no file has, in words.
+fn filled_steps(schema: &Schema, checked: &Checked, concat: &str) -> AttributeValue {
+    let calendar = schema.files.values().find_map(|file| file.axis.as_ref()?.calendar);
+    AttributeValue::Texts(checked.filled.iter().map(|run| run.text(concat, calendar)).collect())
 }
 
 /// Callers multiply shapes and sizes: what they get must fit 63 bits.
@@ -266,7 +277,9 @@ fn choose_encodings(schema: &Schema, checked: &Checked) -> Result<BTreeMap<Strin
             let span = joined(name)?.span()?;
             (span.calendar() == own.calendar()).then_some((name, joined(name)?, span))
         });
-        if !needs_new_times(variable) && !bounds.is_some_and(|(_, it, _)| needs_new_times(it)) {
+        let is_filled = !checked.filled.is_empty() && variable.time.first().is_some();
+        let is_new = needs_new_times(variable) || is_filled;
+        if !is_new && !bounds.is_some_and(|(_, it, _)| needs_new_times(it)) {
             continue;
         }
         let span = match bounds {
@@ -283,34 +296,42 @@ fn choose_encodings(schema: &Schema, checked: &Checked) -> Result<BTreeMap<Strin
     Ok(encodings)
 }
 
-/// How every variable of the template will lie.
-pub(crate) fn layout_of(template: &Dataset, options: &BakeOptions) -> Result<ZarrLayout> {
-    for spec in [&options.chunks, &options.shards] {
-        for dimension in spec.dimensions() {
-            template.expect_dimension(dimension)?;
-        }
+/// How every variable of the template will lie; `source_of` gives the chunks of its sources.
+pub(crate) fn layout_of(
+    template: &Dataset,
+    options: &BakeOptions,
+    source_of: &dyn Fn(&str) -> Option<Vec<u64>>,
+) -> Result<ZarrLayout> {
+    let named = options.chunks.dimensions().chain(options.shards.dimensions());
+    for dimension in named.chain(options.chunk_ratio.dimensions()) {
+        template.expect_dimension(dimension)?;
     }
     let format = match options.zarr_format {
         ZarrVersion::V2 => ZarrFormat::V2,
         ZarrVersion::V3 => ZarrFormat::V3,
     };
+    options.check_encodings(template)?;
     if format == ZarrFormat::V2 && !options.shards.is_empty() {
         let message = "Zarr version 2 has no shards";
         let error = Error::new(ErrorCode::INVALID_CHUNKS, ErrorKind::InvalidInput, message);
         return Err(error.mend("write version 3, or leave --shards out"));
     }
-    let codec: Codec = options.codec.parse()?;
     let mut layout = ZarrLayout::new(format);
-    layout.codec = codec;
     for variable in &template.variables {
-        let (chunk_shape, shard_shape) = if is_coordinate(template, variable) {
+        let (chunks, shards) = options.lengths_of(&variable.name);
+        let is_as_all = !options.encodings.contains_key(&variable.name);
+        let (chunk_shape, shard_shape) = if is_as_all && is_coordinate(template, variable) {
             (ChunkSpec::default().chunk_shape(variable, COORDINATE_CHUNK), None)
         } else {
-            let chunk_shape = options.chunks.chunk_shape(variable, options.chunk_size);
-            let shard_shape = options.shards.shard_shape(variable, &chunk_shape)?;
+            let source = source_of(&variable.name);
+            let source = source.as_deref().filter(|it| it.len() == variable.shape.len());
+            let (size, ratio) = (options.chunk_size, &options.chunk_ratio);
+            let chunk_shape = chunks.choose(variable, size, ratio, source).shape;
+            let shard_shape = shards.shard_shape(variable, &chunk_shape)?;
             (chunk_shape, shard_shape)
         };
-        let own = VariableLayout { chunk_shape, shard_shape, codec };
+        let codecs = options.codecs_of(&variable.name)?;
+        let own = VariableLayout { chunk_shape, shard_shape, codecs };
         layout = layout.with_variable(variable.name.clone(), own);
     }
     Ok(layout)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use array::{Axis, ChunkGrid, Region, Variable};
 use serde::{Deserialize, Serialize};
 
+use crate::filled::FilledRun;
 use crate::order::Piece;
 use crate::schema::FilePlace;
 
@@ -44,12 +45,26 @@ impl Lane {
 
 impl From<&[Piece]> for Lane {
     fn from(pieces: &[Piece]) -> Self {
-        let segment = |piece: &Piece| Segment {
-            length: piece.length,
-            file: Some(piece.file),
-            start: piece.start,
-        };
-        Self(pieces.iter().map(segment).collect())
+        Self::of_list(pieces, &[])
+    }
+}
+
+impl Lane {
+    /// The elements of a list of files, and of runs between them that no file has.
+    ///
+    /// Such a run starts, as a segment, at its place in the store: so its elements are known.
+    pub(crate) fn of_list(pieces: &[Piece], filled: &[FilledRun]) -> Self {
+        let (mut segments, mut end) = (Vec::with_capacity(pieces.len() + filled.len()), 0);
+        let mut filled = filled.iter().peekable();
+        for &Piece { file, start, length } in pieces {
+            if let Some(run) = filled.next_if(|run| run.start == end) {
+                segments.push(Segment { length: run.length, file: None, start: run.start });
+                end += run.length;
+            }
+            segments.push(Segment { length, file: Some(file), start });
+            end += length;
+        }
+        Self(segments)
     }
 }
 

@@ -12,11 +12,15 @@
 //! This crate knows arrays through `ArraySource` and `ArraySink` only: no format, no store. Modules
 //! stand in reading order.
 
+mod byte_size;
+mod choose;
+mod ratio_spec;
 mod spec;
 
 mod cost;
 mod plan;
 
+mod coarse_source;
 mod copy;
 mod hold;
 mod pull;
@@ -31,6 +35,13 @@ mod reduce;
 mod blocks;
 
 pub use blocks::{BoundaryMode, MapBlocks, MapOverlap, Template};
+pub use byte_size::{ByteSize, parse_bytes};
+pub use choose::{
+    ArraySize, BestChunk, BytesPer, ChunkSizing, ChunkWish, RatioSizing, ZarrChunks, ZarrGrid,
+    auto_chunk_lengths, check_labels, check_whole_units, even_divisor_chunks, infer_chunk_length,
+    normalize_chunks, scaled_ratio_chunks,
+};
+pub use coarse_source::{CoarseSource, CoarsenMethod};
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
 pub use keyed::{
     ChunkLengths, ChunkLimit, Chunks, ConsolidateChunks, ConsolidateVariables, DatasetKeys,
@@ -41,13 +52,16 @@ pub use keyed::{
     split_chunks, split_range, split_variables, stage_chunks,
 };
 pub use plan::{CopyPlan, Machine, Strategy};
+pub use ratio_spec::ChunkRatio;
 pub use reduce::{
     Boundary, Coarsen, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce, ReduceFn,
     ReduceInput, Reduced, Reducer, Reduction, WindowMethod, coarsen_chunk, fanout_bins,
     fanout_index,
 };
-pub use spec::{ByteSize, ChunkLength, ChunkSpec};
+pub use spec::{ChunkLength, ChunkSpec};
 pub use written::Written;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;

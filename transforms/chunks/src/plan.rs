@@ -4,8 +4,8 @@ use array::{SinkFacts, SourceFacts};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::byte_size::ByteSize;
 use crate::cost::{Coverage, coverage};
-use crate::spec::ByteSize;
 
 /// What a copy may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

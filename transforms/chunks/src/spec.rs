@@ -3,9 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use array::{DType, Variable};
+use array::Variable;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::byte_size::ByteSize;
+use crate::choose::{BestChunk, ChunkSizing};
+use crate::ratio_spec::ChunkRatio;
 
 /// The length of a chunk along one dimension, as it was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,21 +20,30 @@ pub enum ChunkLength {
     Whole,
     /// As many as the chunk size leaves room for: `auto`.
     Auto,
+    /// As many as a chunk of so many bytes leaves room for, multiples of the source's chunks if that
+    /// comes near: `100MB`.
+    Bytes(ByteSize),
+    /// So many times the length of the source's chunks: `4x`.
+    OfSource(u64),
 }
+
+/// The name that stands for all dimensions that are not named.
+const OTHERS: &str = "...";
 
 /// Lengths by dimension, in the order in which they were given.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ChunkSpec(Vec<(String, ChunkLength)>);
 
 impl ChunkSpec {
-    /// The length that was asked for along a dimension.
+    /// The length that was asked for along a dimension, or along all that are not named.
     pub fn get(&self, dimension: &str) -> Option<ChunkLength> {
-        self.0.iter().find(|(name, _)| name == dimension).map(|(_, length)| *length)
+        let find = |wanted: &str| self.0.iter().find(|(name, _)| name == wanted);
+        find(dimension).or_else(|| find(OTHERS)).map(|(_, length)| *length)
     }
 
     /// The dimensions that are named.
     pub fn dimensions(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|(name, _)| name.as_str())
+        self.0.iter().map(|(name, _)| name.as_str()).filter(|name| *name != OTHERS)
     }
 
     /// Whether nothing was asked for.
@@ -44,28 +57,57 @@ impl ChunkSpec {
     /// each such dimension fits; the first of them is cut first. Without any wish at all every
     /// dimension is `auto`.
     pub fn chunk_shape(&self, variable: &Variable, size: ByteSize) -> Vec<u64> {
+        self.choose(variable, size, &ChunkRatio::default(), None).shape
+    }
+
+    /// The best chunk of a variable, with the size that it has; `source` are the source's chunks.
+    ///
+    /// As [`ChunkSpec::chunk_shape`]; with a ratio, lengths by size are chosen by
+    /// [`ChunkSizing::best`], and a dimension that the ratio does not name is not cut.
+    pub fn choose(
+        &self,
+        variable: &Variable,
+        size: ByteSize,
+        ratio: &ChunkRatio,
+        source: Option<&[u64]>,
+    ) -> BestChunk {
         let wish = |name: &String| match self.get(name) {
             _ if self.is_empty() => ChunkLength::Auto,
             Some(length) => length,
             None => ChunkLength::Whole,
         };
         let wishes: Vec<ChunkLength> = variable.dimensions.iter().map(wish).collect();
-        let mut shape: Vec<u64> = wishes
-            .iter()
-            .zip(&variable.shape)
-            .map(|(wish, &length)| match wish {
-                ChunkLength::Elements(elements) => (*elements).min(length.max(1)),
-                ChunkLength::Whole | ChunkLength::Auto => length.max(1),
-            })
-            .collect();
-        for dimension in 0..shape.len() {
-            if wishes[dimension] == ChunkLength::Auto {
-                let others = bytes_of(&shape, variable.dtype) / shape[dimension];
-                let fitting = (size.0 / others.max(1)).max(1);
-                shape[dimension] = shape[dimension].min(fitting);
+        let by_bytes = wishes.iter().find_map(|wish| match wish {
+            ChunkLength::Bytes(size) => Some(*size),
+            _ => None,
+        });
+        let settled = wishes.iter().zip(&variable.dimensions).zip(&variable.shape).enumerate();
+        let settled = settled.map(|(place, ((wish, name), &length))| {
+            let whole = length.max(1);
+            match wish {
+                ChunkLength::Elements(elements) => Some((*elements).min(whole)),
+                ChunkLength::Whole => Some(whole),
+                ChunkLength::OfSource(count) => {
+                    // Where the source lies in one piece, that is its chunk.
+                    let chunk = source.map_or(whole, |source| source[place].max(1));
+                    Some(chunk.saturating_mul(*count).min(whole))
+                }
+                ChunkLength::Auto | ChunkLength::Bytes(_) => {
+                    (!ratio.is_empty() && ratio.get(name).is_none()).then_some(whole)
+                }
             }
-        }
-        shape
+        });
+        let settled: Vec<Option<u64>> = settled.collect();
+        let ratios = variable.dimensions.iter().map(|name| ratio.get(name).unwrap_or(1));
+        let sizing = ChunkSizing {
+            shape: &variable.shape,
+            item_bytes: variable.dtype.estimated_bytes(),
+            settled: &settled,
+            ratios: &ratios.collect::<Vec<_>>(),
+            target_bytes: by_bytes.unwrap_or(size).0,
+            source: source.filter(|_| by_bytes.is_some() || !ratio.is_empty()),
+        };
+        if ratio.is_empty() { sizing.in_order() } else { sizing.best() }
     }
 
     /// The shard shape of a variable whose chunks are these; `None` if nothing was asked for.
@@ -86,6 +128,10 @@ impl ChunkSpec {
             shape.push(match self.get(name) {
                 None => chunk,
                 Some(ChunkLength::Whole | ChunkLength::Auto) => whole,
+                Some(ChunkLength::Bytes(_) | ChunkLength::OfSource(_)) => {
+                    let message = format!("a shard along `{name}` is no number of elements");
+                    return Err(invalid(message).mend("give a multiple of the chunk, or -1"));
+                }
                 Some(ChunkLength::Elements(shard)) if shard % chunk == 0 => shard.min(whole),
                 // A chunk was cut down to the dimension, and so is its shard.
                 Some(ChunkLength::Elements(shard)) if chunk >= length && shard > chunk => whole,
@@ -104,40 +150,56 @@ impl ChunkSpec {
     }
 }
 
-fn bytes_of(shape: &[u64], dtype: DType) -> u64 {
-    shape.iter().fold(dtype.estimated_bytes(), |bytes, &length| bytes.saturating_mul(length))
-}
-
 impl FromStr for ChunkSpec {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         let mut lengths: Vec<(String, ChunkLength)> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            // A name may hold an equals sign, a length does not.
-            let (name, length) = part.rsplit_once('=').ok_or_else(|| {
-                invalid(format!("`{part}` does not say `dimension=length`"))
-                    .mend("write for example `time=100,lat=-1,lon=-1`")
-            })?;
-            let (name, length) = (name.trim(), length.trim());
-            let length = match length.parse::<i64>() {
-                _ if length == "auto" => ChunkLength::Auto,
-                Ok(-1) => ChunkLength::Whole,
-                Ok(elements) if elements > 0 => ChunkLength::Elements(elements.cast_unsigned()),
-                _ => {
-                    let message = format!("a chunk length of {name}={length} is not possible");
-                    return Err(invalid(message).mend(
-                        "a length is a number from 1, -1 for the whole dimension, or `auto`",
-                    ));
+            // A name may hold an equals sign, a length does not. A size alone is one for all.
+            let (name, length) = match part.rsplit_once('=') {
+                Some((name, length)) => (name.trim(), length.trim()),
+                None if part.parse::<ByteSize>().is_ok() => (OTHERS, part),
+                None => {
+                    let error = invalid(format!("`{part}` does not say `dimension=length`"));
+                    return Err(error.mend("write for example `time=100,lat=-1`, or `100MB`"));
                 }
             };
+            let length = length_of(name, length)?;
             if lengths.iter().any(|(known, _)| known == name) {
                 let message = format!("dimension `{name}` is named twice");
                 return Err(invalid(message).mend("give each dimension one length"));
             }
             lengths.push((name.to_owned(), length));
         }
+        let sizes = lengths.iter().filter_map(|(_, length)| match length {
+            ChunkLength::Bytes(size) => Some(size),
+            _ => None,
+        });
+        let sizes: Vec<&ByteSize> = sizes.collect();
+        if let Some(pair) = sizes.windows(2).find(|pair| pair[0] != pair[1]) {
+            let message = format!("a chunk has one size, and not {} and {}", pair[0], pair[1]);
+            return Err(invalid(message).mend("give the same size to each dimension"));
+        }
         Ok(Self(lengths))
+    }
+}
+
+fn length_of(name: &str, text: &str) -> Result<ChunkLength> {
+    let of_source = || text.strip_suffix('x')?.trim().parse().ok().filter(|count| *count > 0);
+    match text.parse::<i64>() {
+        _ if text == "auto" => Ok(ChunkLength::Auto),
+        Ok(-1) => Ok(ChunkLength::Whole),
+        Ok(elements) if elements > 0 => Ok(ChunkLength::Elements(elements.cast_unsigned())),
+        Err(_) if of_source().is_some() => Ok(ChunkLength::OfSource(of_source().unwrap_or(1))),
+        Err(_) if text.parse::<ByteSize>().is_ok() => text.parse().map(ChunkLength::Bytes),
+        _ => {
+            let message = format!("a chunk length of {name}={text} is not possible");
+            Err(invalid(message).mend(
+                "a length is a number from 1, -1 for the whole dimension, `auto`, a size such as \
+                 100MB, or a multiple of the source's chunks such as 4x",
+            ))
+        }
     }
 }
 
@@ -147,52 +209,10 @@ impl fmt::Display for ChunkSpec {
             ChunkLength::Elements(elements) => format!("{name}={elements}"),
             ChunkLength::Whole => format!("{name}=-1"),
             ChunkLength::Auto => format!("{name}=auto"),
+            ChunkLength::Bytes(size) => format!("{name}={}B", size.0),
+            ChunkLength::OfSource(count) => format!("{name}={count}x"),
         });
         f.write_str(&parts.collect::<Vec<_>>().join(","))
-    }
-}
-
-/// A number of bytes, as users write it: `64MiB`, `1.5 GB`, `1000`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ByteSize(pub u64);
-
-impl FromStr for ByteSize {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-        let (number, unit) = text.split_at(split);
-        let scale: u64 = match unit.trim().to_ascii_lowercase().as_str() {
-            "" | "b" => 1,
-            "k" | "kb" => 1000,
-            "kib" | "ki" => 1 << 10,
-            "m" | "mb" => 1_000_000,
-            "mib" | "mi" => 1 << 20,
-            "g" | "gb" => 1_000_000_000,
-            "gib" | "gi" => 1 << 30,
-            "t" | "tb" => 1_000_000_000_000,
-            "tib" | "ti" => 1 << 40,
-            _ => 0,
-        };
-        let bytes = number.parse::<f64>().ok().map(|number| number * scale as f64);
-        match bytes {
-            Some(bytes) if scale > 0 && bytes >= 1.0 && bytes < u64::MAX as f64 => {
-                Ok(Self(bytes as u64))
-            }
-            _ => Err(invalid(format!("`{text}` is no size in bytes"))
-                .mend("write for example 100MB, 64MiB or 1GiB")),
-        }
-    }
-}
-
-impl fmt::Display for ByteSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = [("TiB", 1u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
-        match units.iter().find(|(_, scale)| self.0 >= *scale) {
-            Some((unit, scale)) => write!(f, "{:.1} {unit}", self.0 as f64 / *scale as f64),
-            None => write!(f, "{} B", self.0),
-        }
     }
 }
 
@@ -202,7 +222,7 @@ fn invalid(message: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use array::{Attributes, Storage};
+    use array::{Attributes, DType, Storage};
 
     use super::*;
 
@@ -237,6 +257,27 @@ mod tests {
         check("time=auto,lat=auto,lon=-1", "100KB", [1, 69, 360]);
         check("", "64MiB", [258, 180, 360]);
         check("time=auto,lat=-1,lon=-1", "1B", [1, 180, 360]);
+    }
+
+    #[track_caller]
+    fn check_source(spec: &str, ratio: &str, want: [u64; 3]) {
+        let spec: ChunkSpec = spec.parse().expect("a spec");
+        let ratio: ChunkRatio = ratio.parse().expect("a ratio");
+        let source = [24, 45, 90];
+        let size = ByteSize(1 << 20);
+        let best = spec.choose(&variable([1000, 180, 360]), size, &ratio, Some(&source));
+        assert_eq!(best.shape, want);
+        assert_eq!(best.bytes, want.iter().product::<u64>() * 4);
+    }
+
+    #[test]
+    fn sizes_and_ratios_keep_the_chunks_of_the_source_whole() {
+        check_source("...=4x", "", [96, 180, 360]);
+        check_source("time=2x,...=-1", "", [48, 180, 360]);
+        check_source("100MB", "", [384, 180, 360]);
+        check_source("lat=-1,lon=-1,time=10MB", "", [48, 180, 360]);
+        check_source("20MB", "time=10,lat=1", [96, 180, 360]);
+        check_source("", "time=1,lat=1,lon=1", [192, 30, 60]);
     }
 
     #[track_caller]
@@ -284,13 +325,7 @@ mod tests {
         refused("time=-2", "time=-2 is not possible");
         refused("time", "does not say");
         refused("time=1,time=2", "named twice");
-    }
-
-    #[test]
-    fn sizes_are_read_as_people_write_them() {
-        let bytes = |text: &str| text.parse::<ByteSize>().ok().map(|size| size.0);
-        assert_eq!(bytes("1.5 GB"), Some(1_500_000_000));
-        assert_eq!(bytes("64MiB"), Some(64 << 20));
-        assert_eq!((bytes("0"), bytes("12 parsecs"), bytes("GB")), (None, None, None));
+        refused("time=1MB,lat=2MB", "one size");
+        refused("time=0x", "not possible");
     }
 }

@@ -20,7 +20,7 @@ struct Axis {
     address: Option<u64>,
 }
 
-/// The dimensions of the root group.
+/// The dimensions of a group.
 #[derive(Debug)]
 pub(super) struct Dimensions {
     /// In the order of their ids.
@@ -41,22 +41,37 @@ pub(super) fn needs_groups_below(root: &Group) -> bool {
     !root.groups.is_empty() && root.datasets.iter().any(|d| is_unlimited(d) || is_phony(d))
 }
 
-/// Works out the dimensions of the root group.
-pub(super) fn dimensions(root: &Group) -> Dimensions {
+/// Works out the dimensions of the group at the end of `way`, whose steps are places among the
+/// groups of a group; no steps lead to the root.
+///
+/// These are its own, and those of groups above that its datasets lie along.
+pub(super) fn dimensions(root: &Group, way: &[usize]) -> Dimensions {
     let mut next_id = 0;
     let mut tree = Node::of_scales(root, &mut next_id);
     let mut above = Vec::new();
     tree.match_axes(root, &mut above, &mut next_id);
-    let mut order: Vec<usize> = (0..tree.axes.len()).collect();
-    order.sort_by_key(|&place| tree.axes[place].id);
-    let all = order.iter().map(|&place| {
-        let axis = &tree.axes[place];
+    let mut node = &tree;
+    let mut axes: Vec<&Axis> = node.axes.iter().collect();
+    for &place in way {
+        let Some(below) = node.below.get(place).and_then(Option::as_ref) else { break };
+        node = below;
+        // A dimension of a group hides one of the same name above.
+        axes.retain(|axis| !node.axes.iter().any(|own| own.name == axis.name));
+        axes.extend(&node.axes);
+    }
+    let is_used = |axis: &&Axis| {
+        let is_own = node.axes.iter().any(|own| own.id == axis.id);
+        is_own || node.of_dataset.iter().flatten().any(|id| *id == axis.id)
+    };
+    axes.retain(is_used);
+    axes.sort_by_key(|axis| axis.id);
+    let all = axes.iter().map(|axis| {
         let length = if axis.is_unlimited { tree.longest(root, axis.id) } else { axis.length };
         Dimension { name: axis.name.clone(), length, is_unlimited: axis.is_unlimited }
     });
     let all = all.collect();
-    let place_of = |id: &i64| order.iter().position(|&place| tree.axes[place].id == *id);
-    let of_dataset = tree.of_dataset.iter().map(|ids| ids.iter().filter_map(place_of).collect());
+    let place_of = |id: &i64| axes.iter().position(|axis| axis.id == *id);
+    let of_dataset = node.of_dataset.iter().map(|ids| ids.iter().filter_map(place_of).collect());
     Dimensions { all, of_dataset: of_dataset.collect() }
 }
 

@@ -9,13 +9,10 @@ use super::{
     lengths_of, unsupported,
 };
 use crate::chain::Chain;
-use crate::element::{Element, Wire};
+use crate::element::Element;
 use crate::fill::fill_of_json;
 use crate::layout::ZarrFormat;
 use crate::step::Step;
-
-/// Filters that change values when they are written and nothing when they are read.
-const LOSSY_FILTERS: [&str; 2] = ["bitround", "quantize"];
 
 /// Understands an array of version 2.
 ///
@@ -27,17 +24,17 @@ pub(crate) fn header_of_v2(array: &Value, attributes: &Map<String, Value>) -> Re
     let ids: Vec<&str> = filters.iter().chain(compressor).map(id_of).collect::<Result<_>>()?;
     let dtype = array.get("dtype").ok_or_else(|| broken("there is no `dtype`"))?;
     let element = Element::of_v2(dtype, ids.contains(&"vlen-utf8"))?;
-    let item_bytes = match element.wire {
-        Wire::Fixed { item_bytes, .. } => item_bytes,
-        _ => 1,
-    };
+    let mut lane = element.lane();
     let shape = lengths_of(array.get("shape"), "shape")?;
     let mut steps = Vec::new();
     for (codec, id) in filters.iter().chain(compressor).zip(&ids) {
         match *id {
             "vlen-utf8" => {}
-            lossy if LOSSY_FILTERS.contains(&lossy) && keeps_type(codec, dtype) => {}
-            id => steps.push(Step::of(id, codec, item_bytes)?),
+            id => {
+                let (step, stored) = Step::of_lane(id, codec, lane)?;
+                steps.push(step);
+                lane = stored;
+            }
         }
     }
     let order = match array.get("order").and_then(Value::as_str) {
@@ -76,10 +73,4 @@ fn id_of(codec: &Value) -> Result<&str> {
         .get("id")
         .and_then(Value::as_str)
         .ok_or_else(|| broken(format!("a codec {codec} without id")))
-}
-
-/// Whether a filter gives the type that it takes.
-fn keeps_type(filter: &Value, dtype: &Value) -> bool {
-    let stored = filter.get("astype").or_else(|| filter.get("dtype"));
-    stored.is_none_or(|stored| stored == dtype)
 }

@@ -11,12 +11,10 @@ use super::{
 use crate::chain::Chain;
 use crate::element::{Element, Wire};
 use crate::fill::fill_of_json;
+use crate::filter::{Filter, Lane};
 use crate::layout::ZarrFormat;
 use crate::shard::Sharding;
 use crate::step::Step;
-
-/// Codecs that change values when they are written and nothing when they are read.
-const LOSSY_CODECS: [&str; 3] = ["bitround", "numcodecs.bitround", "numcodecs.quantize"];
 
 /// Understands an array of version 3.
 ///
@@ -36,7 +34,8 @@ pub(crate) fn header_of_v3(array: &Value) -> Result<Header> {
     let (sharding, inner) = match codecs.sharding {
         None => (None, codecs),
         Some(configuration) => {
-            if codecs.order.is_some() || !codecs.rest.is_empty() {
+            let is_bare = codecs.rest.is_empty() && codecs.filters.is_empty();
+            if codecs.order.is_some() || !is_bare {
                 return Err(unsupported("a codec around shards cannot be read"));
             }
             let (sharding, inner) = sharding_of(configuration, &unit_shape)?;
@@ -44,7 +43,9 @@ pub(crate) fn header_of_v3(array: &Value) -> Result<Header> {
             (Some(sharding), inner)
         }
     };
-    let element = Element::of_v3(data_type, inner.is_big_endian)?;
+    // Filters see elements before a byte order is given to what they make of them.
+    let is_big_endian = inner.is_big_endian && inner.filters.is_empty();
+    let element = Element::of_v3(data_type, is_big_endian)?;
     if inner.has_vlen_utf8 != (element.wire == Wire::VlenUtf8) {
         return Err(unsupported(format!("the codecs do not fit the data type {data_type}")));
     }
@@ -52,9 +53,7 @@ pub(crate) fn header_of_v3(array: &Value) -> Result<Header> {
         Some(sharding) => sharding.shape.iter().zip(&sharding.counts).map(|(n, c)| n / c).collect(),
         None => unit_shape,
     };
-    let item_bytes = element.dtype.item_bytes().unwrap_or(1);
-    let step = |(name, configuration): &(&str, &Value)| Step::of(name, configuration, item_bytes);
-    let steps = inner.rest.iter().map(step).collect::<Result<_>>()?;
+    let steps = steps_of(&inner, element.lane())?;
     let order = match inner.order {
         Some(order) => order_of(order, shape.len())?,
         None => None,
@@ -85,6 +84,8 @@ struct Codecs<'a> {
     is_big_endian: bool,
     has_vlen_utf8: bool,
     sharding: Option<&'a Value>,
+    /// From elements to elements, with their configurations.
+    filters: Vec<(&'a str, &'a Value)>,
     /// From bytes to bytes, with their configurations.
     rest: Vec<(&'a str, &'a Value)>,
 }
@@ -97,6 +98,7 @@ impl<'a> Codecs<'a> {
             is_big_endian: false,
             has_vlen_utf8: false,
             sharding: None,
+            filters: Vec::new(),
             rest: Vec::new(),
         };
         let mut has_bytes = false;
@@ -104,8 +106,10 @@ impl<'a> Codecs<'a> {
             let (name, configuration) = named(codec)?;
             sorted.names.push(name.to_owned());
             match name {
-                "transpose" if has_bytes || sorted.order.is_some() => {
-                    return Err(unsupported("more than one `transpose` cannot be read"));
+                "transpose"
+                    if has_bytes || sorted.order.is_some() || !sorted.filters.is_empty() =>
+                {
+                    return Err(unsupported("a `transpose` after other codecs cannot be read"));
                 }
                 "transpose" => sorted.order = configuration.get("order"),
                 "bytes" | "endian" => {
@@ -114,13 +118,44 @@ impl<'a> Codecs<'a> {
                 }
                 "vlen-utf8" => sorted.has_vlen_utf8 = true,
                 "sharding_indexed" => sorted.sharding = Some(configuration),
-                lossy if LOSSY_CODECS.contains(&lossy) => continue,
+                filter if Filter::is_name(filter) && has_bytes => {
+                    let message = format!("the filter `{filter}` after bytes cannot be read");
+                    return Err(unsupported(message));
+                }
+                filter if Filter::is_name(filter) => sorted.filters.push((filter, configuration)),
                 name => sorted.rest.push((name, configuration)),
             }
-            has_bytes |= name != "transpose";
+            has_bytes |= name != "transpose" && !Filter::is_name(name);
         }
         if has_bytes { Ok(sorted) } else { Err(broken("no codec makes bytes of elements")) }
     }
+}
+
+/// Filters, the byte order of what they make, and the codecs from bytes to bytes.
+fn steps_of(codecs: &Codecs<'_>, elements: Lane) -> Result<Vec<Step>> {
+    let mut lane = elements;
+    let mut steps = Vec::new();
+    for (name, configuration) in &codecs.filters {
+        let is_delta = name.ends_with("delta");
+        if is_delta && codecs.order.is_some() {
+            // Writers do not agree on the order in which elements are then taken.
+            return Err(unsupported(format!(
+                "the filter `{name}` after a `transpose` cannot be read"
+            )));
+        }
+        let filter = Filter::of(name, configuration, lane)?;
+        lane = filter.stored;
+        steps.push(Step::Filter(filter));
+    }
+    let swap_bytes = lane.dtype.swap_bytes();
+    if codecs.is_big_endian && !steps.is_empty() && swap_bytes > 1 {
+        let stored = Lane { swap_bytes, ..lane };
+        steps.push(Step::Filter(Filter::swap(lane, stored)));
+    }
+    for (name, configuration) in &codecs.rest {
+        steps.push(Step::of(name, configuration, lane.item_bytes())?);
+    }
+    Ok(steps)
 }
 
 /// Name and configuration of an extension point, which may be a name alone.

@@ -217,7 +217,8 @@ impl StoreAxis {
         };
         let files = [(*place, schema.files[place].clone()), (STORE_PLACE, store)];
         let both = Schema { files: files.into(), ..Schema::default() };
-        let gap = gaps::note(&both, &self.dimension, &[(STORE_PLACE, own), (*place, first)]);
+        let axes = [(STORE_PLACE, own), (*place, first)];
+        let gap = gaps::note(&both, &self.dimension, &axes, &gaps::find(&axes));
         match (gap, policy) {
             (Some(gap), GapPolicy::Error) => {
                 let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::Conflict, gap);

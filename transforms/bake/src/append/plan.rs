@@ -129,6 +129,7 @@ impl BakePlan {
             concat: Some(dimension.to_owned()),
             files: files.collect(),
             pieces: new.pieces,
+            filled: Vec::new(),
             lanes: Vec::new(),
             template: target.dataset().clone(),
             variables,
@@ -269,5 +270,6 @@ fn variable_plan(
         chunk_shape: sink.chunk_shape,
         shard_shape: whole.storage.shard_shape.clone(),
         copy,
+        filled: None,
     })
 }

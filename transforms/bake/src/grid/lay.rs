@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use array::{ArraySource, Dataset, Region, Variable};
-use cf::Instants;
+use cf::{Instants, Packing};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -113,38 +113,40 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Finds the digest of all elements, and of the rows of each element along the axis. Times are
-    /// the same if they mean the same.
+    /// the same if they mean the same; other elements, if they are packed alike, too.
     ///
     /// # Errors
     /// An array that cannot be read.
     pub(crate) fn find(
         &self,
+        variable: &Variable,
         array: &dyn ArraySource,
         instants: Option<&Instants>,
         found: &mut VariableFindings,
     ) -> Result<()> {
-        let shape = array.facts().grid.shape();
-        let digest = match instants {
-            Some(instants) => {
-                let mut hasher = Xxh3::new();
-                let bytes = |it: &Option<i128>| it.unwrap_or(i128::MIN).to_le_bytes();
-                instants.nanoseconds().iter().for_each(|it| hasher.update(&bytes(it)));
-                hasher.digest128()
-            }
-            None => digest_of(array)?,
-        };
-        found.tile = Some((self.tile, digest));
+        let shape = &variable.shape;
+        let packing = Packing::parse(&variable.attributes, variable.dtype).ok();
+        let meaning = format!("{:?}", packing.filter(|_| instants.is_none()));
+        let mut hasher = Xxh3::new();
+        hasher.update(meaning.as_bytes());
+        match instants {
+            Some(instants) => instants.nanoseconds().iter().for_each(|it| hash(&mut hasher, *it)),
+            None => hasher.update(&digest_of(array)?.to_le_bytes()),
+        }
+        found.tile = Some((self.tile, hasher.digest128()));
         let Some(axis) = self.axis else { return Ok(()) };
-        let mut hashers = vec![Xxh3::new(); shape[axis] as usize];
+        let mut row = Xxh3::new();
+        row.update(meaning.as_bytes());
+        let mut rows = vec![row; shape[axis] as usize];
         if let Some(instants) = instants {
             let inner: u64 = shape[axis + 1..].iter().product();
             for (place, instant) in (0u64..).zip(instants.nanoseconds()) {
                 let row = place / inner.max(1) % shape[axis];
-                hashers[row as usize].update(&instant.unwrap_or(i128::MIN).to_le_bytes());
+                hash(&mut rows[row as usize], *instant);
             }
         } else {
-            let chunk = array.read(&Region::whole(&shape))?;
-            for (row, hasher) in (0..shape[axis]).zip(&mut hashers) {
+            let chunk = array.read(&Region::whole(shape))?;
+            for (row, hasher) in (0..shape[axis]).zip(&mut rows) {
                 let ranges = shape.iter().enumerate();
                 let ranges = ranges.map(|(it, &length)| match it == axis {
                     true => row..row + 1,
@@ -153,7 +155,11 @@ impl Shared {
                 hasher.update(chunk.slice(&Region::new(ranges))?.payload());
             }
         }
-        found.rows = Some(hashers.iter().map(Xxh3::digest).collect());
+        found.rows = Some(rows.iter().map(Xxh3::digest).collect());
         Ok(())
     }
+}
+
+fn hash(hasher: &mut Xxh3, instant: Option<i128>) {
+    hasher.update(&instant.unwrap_or(i128::MIN).to_le_bytes());
 }

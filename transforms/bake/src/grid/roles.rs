@@ -177,7 +177,7 @@ impl Grids<'_> {
             let (schema, name, options) = (self.schema, found.name, self.options);
             match check_values(schema, name, found.variable, concat, options, notes)? {
                 Role::Repeated => {
-                    self.check_tiles(found, &dims, &lacked)?;
+                    self.check_tiles(found, &dims, &lacked, notes)?;
                     true
                 }
                 role => return Ok(role),
@@ -187,7 +187,7 @@ impl Grids<'_> {
             let joined = along.iter().find_map(|&(_, dim)| Some((dim, sequences[dim].joined()?)));
             let differs = match joined {
                 Some(joined) => self.check_rows(found, joined, &lacked).map(|()| false)?,
-                None => self.check_tiles(found, &dims, &lacked)?,
+                None => self.check_tiles(found, &dims, &lacked, notes)?,
             };
             check_meaning(self.schema, found.variable, self.options.packing)?;
             differs
@@ -261,18 +261,30 @@ impl Grids<'_> {
         found: &Found<'_>,
         dims: &BTreeSet<usize>,
         lacked: &[usize],
+        notes: &mut Vec<String>,
     ) -> Result<bool> {
         let Some(tiles) = &found.variable.tiles else { return Ok(false) };
         let statics = self.options.statics;
         let dimensions = found.variable.dimensions.first();
         let is_coordinate = dimensions.len() == 1 && dimensions[0] == found.name;
-        let conflict = tiles.values().find_map(|tile| tile.conflict());
-        if let Some([(a, _), (b, _)]) = conflict {
-            if statics == StaticPolicy::First {
-                return Ok(false);
-            }
-            return Err(self.differing(found.name, is_coordinate, lacked, a, b));
+        let mut greatest: Option<f64> = None;
+        for (tile, digest) in tiles {
+            let Some([(a, _), (b, _)]) = digest.conflict() else { continue };
+            let spread = found.variable.tile_spreads.as_ref().and_then(|it| it.get(tile));
+            let difference = match statics {
+                StaticPolicy::First => return Ok(false),
+                StaticPolicy::Close(tolerance) => spread.and_then(|it| it.within(tolerance)),
+                _ => None,
+            };
+            let Some(difference) = difference else {
+                return Err(self.differing(found.name, is_coordinate, lacked, a, b));
+            };
+            greatest = Some(greatest.unwrap_or(0.0).max(difference));
         }
+        notes.extend(greatest.map(|difference| {
+            let name = found.name;
+            format!("{name} differs by up to {difference:e} between files; the first is taken")
+        }));
         if statics != StaticPolicy::Concat || lacked.is_empty() {
             return Ok(false);
         }

@@ -1,6 +1,6 @@
 //! The elements of the store along one concat dimension of a grid.
 
-use dataflow::error::Result;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::grid::FileGrid;
 use crate::grid::agree::{keys_of, refuse};
@@ -41,6 +41,11 @@ impl Sequence {
         notes: &mut Vec<String>,
     ) -> Result<Self> {
         let name = grid.along[dim].name.as_str();
+        if options.fills_gaps() {
+            let message = "gaps between files that lie in a grid cannot be filled";
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.at("dimension", name).mend("bake with --gaps report"));
+        }
         let stride = grid.along[dim].stride;
         let projection = Projection::new(schema, grid, dim, options);
         if let Some((row, other)) =
@@ -61,7 +66,11 @@ impl Sequence {
                 row.is_some_and(|row| schema.files[&row.first].along(dim).1.is_some())
             };
             let cell = cells.iter().find(has_axis).copied().unwrap_or(0);
-            let order = Order::new(&projection.list(schema, cell, dim), name, options)?;
+            let list = projection.list(schema, cell, dim);
+            let order = match grid.is_as_given(dim, options) {
+                true => Order::as_given(&list),
+                false => Order::new(&list, name, options)?,
+            };
             notes.extend(order.notes);
             let strided = |piece: &Piece| Piece { file: piece.file * stride, ..*piece };
             let pieces: Vec<Piece> = order.pieces.iter().map(strided).collect();

@@ -2,7 +2,7 @@
 
 use dataflow::error::Result;
 
-use crate::options::BakeOptions;
+use crate::options::{BakeOptions, OverlapPolicy};
 use crate::pattern::{CombineOp, FilePattern, invalid};
 use crate::schema::FilePlace;
 
@@ -16,6 +16,8 @@ pub(crate) struct GridDim {
     pub(crate) stride: u32,
     /// Elements of each file along it, where that was said.
     pub(crate) nitems: Option<u64>,
+    /// It is made from keys, whose order is that in which they were given.
+    pub(crate) is_expanded: bool,
 }
 
 impl GridDim {
@@ -57,7 +59,8 @@ impl FileGrid {
             let count = dim.count() as u32;
             stride /= count;
             let nitems = dim.nitems_per_file().map(std::num::NonZeroU64::get);
-            let own = GridDim { name: dim.name().to_owned(), count, stride, nitems };
+            let is_expanded = dim.op() == CombineOp::Expand;
+            let own = GridDim { name: dim.name().to_owned(), count, stride, nitems, is_expanded };
             match dim.op() {
                 CombineOp::Merge => merged.push(own),
                 CombineOp::Concat | CombineOp::Expand => along.push(own),
@@ -77,6 +80,13 @@ impl FileGrid {
     /// Whether the files are more than a list along one dimension.
     pub(crate) fn is_grid(&self) -> bool {
         self.along.len() > 1 || !self.merged.is_empty()
+    }
+
+    /// Whether files follow each other along a dimension as its keys were given, whatever these
+    /// are: no policy asks for another order.
+    pub(crate) fn is_as_given(&self, dim: usize, options: &BakeOptions) -> bool {
+        let is_expanded = self.along.get(dim).is_some_and(|dim| dim.is_expanded);
+        is_expanded && options.overlap == OverlapPolicy::Error
     }
 
     /// The number of this concat dimension.

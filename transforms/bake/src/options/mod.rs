@@ -1,14 +1,16 @@
 //! What users say about a store that is to be baked.
 
+mod encoding;
 mod policy;
 mod statics;
 
-use chunks::{ByteSize, ChunkSpec};
+use chunks::{ByteSize, ChunkRatio, ChunkSpec};
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::FilePattern;
 use crate::prepare::Step;
 
+pub use encoding::{VariableEncoding, VariableEncodings};
 pub use policy::{
     AttributePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy, PackingPolicy,
     PresencePolicy,
@@ -55,14 +57,27 @@ pub struct BakeOptions {
     pub join: JoinPolicy,
     /// Lengths of chunks.
     pub chunks: ChunkSpec,
+    /// Numbers of chunks along dimensions, where lengths are chosen by size.
+    #[serde(default, skip_serializing_if = "ChunkRatio::is_empty")]
+    pub chunk_ratio: ChunkRatio,
     /// Lengths of shards; none if empty.
     pub shards: ChunkSpec,
     /// Bytes of a chunk where its length is `auto`.
     pub chunk_size: ByteSize,
     /// The version of the Zarr format.
     pub zarr_format: ZarrVersion,
-    /// How chunks are compressed, by name.
+    /// How chunks of all variables are encoded, by name: codecs from bytes to bytes.
     pub codec: String,
+    /// What single variables have instead.
+    #[serde(default, skip_serializing_if = "VariableEncodings::is_empty")]
+    pub encodings: VariableEncodings,
+}
+
+impl BakeOptions {
+    /// Whether steps that are missing between files are filled.
+    pub fn fills_gaps(&self) -> bool {
+        self.gaps == GapPolicy::Fill || self.missing_files == MissingFilePolicy::Fill
+    }
 }
 
 /// A chunk of this size is read in a moment from disk and from a cloud.
@@ -84,10 +99,12 @@ impl Default for BakeOptions {
             gaps: GapPolicy::default(),
             join: JoinPolicy::default(),
             chunks: ChunkSpec::default(),
+            chunk_ratio: ChunkRatio::default(),
             shards: ChunkSpec::default(),
             chunk_size: CHUNK_SIZE,
             zarr_format: ZarrVersion::V3,
             codec: zarr::Codec::default().to_string(),
+            encodings: VariableEncodings::new(),
         }
     }
 }

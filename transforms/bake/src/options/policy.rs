@@ -72,6 +72,9 @@ policy! {
         /// Its values are unpacked, as xarray does, into the least type that holds those of all
         /// files.
         Decode = "decode",
+        /// Its values are packed anew with one scale and offset for all files, as fine as integers
+        /// of the type of the files can; by how much values change is told.
+        Repack = "repack",
         /// It is refused.
         Error = "error",
     }
@@ -116,6 +119,8 @@ policy! {
         Error = "error",
         /// They are left out, and named in the store: the attribute `missing_sources`.
         Skip = "skip",
+        /// The same, and gaps are filled as [`GapPolicy::Fill`] does.
+        Fill = "fill",
     }
 }
 
@@ -126,6 +131,9 @@ policy! {
         Report = "report",
         /// They are refused.
         Error = "error",
+        /// The coordinate goes on through them, and variables are filled there; the store names
+        /// them: the attribute `filled_steps`.
+        Fill = "fill",
     }
 }
 

@@ -15,6 +15,6 @@ mod subset;
 
 pub use attribute::GivenAttribute;
 pub(crate) use partial::Unknown;
-pub(crate) use source::Preparation;
+pub(crate) use source::{Preparation, prepared};
 pub use step::Step;
 pub use subset::Bound;

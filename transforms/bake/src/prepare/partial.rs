@@ -45,7 +45,10 @@ impl Step {
                 names.is_empty() && !was_empty
             }
             Self::Attributes { var: Some(name), .. } => !has(name),
-            Self::Attributes { var: None, .. } | Self::Subset { .. } | Self::Expand { .. } => false,
+            Self::Attributes { var: None, .. }
+            | Self::Group { .. }
+            | Self::Subset { .. }
+            | Self::Expand { .. } => false,
         };
         (!is_empty).then_some(step)
     }

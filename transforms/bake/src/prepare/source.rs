@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use array::{ArraySource, ChunkGrid, Dataset, DatasetSource, Scalar};
-use dataflow::error::Result;
+use dataflow::error::{Error, Result};
 
 use crate::options::BakeOptions;
 use crate::pattern::{CombineDim, CombineOp, FilePattern, Place};
@@ -66,12 +66,14 @@ impl Preparation {
                 Step::Expand { dim, value: None } => keyed.iter().position(|it| it.0.name() == dim),
                 _ => None,
             };
-            let change = match key {
-                Some(key) => expanded(prepared.as_ref(), keyed.remove(key)),
-                None => step.change(prepared.as_ref()),
+            prepared = match key {
+                Some(key) => {
+                    let change = expanded(prepared.as_ref(), keyed.remove(key));
+                    let change = change.map_err(|error| error.at("step", number))?;
+                    Arc::new(Prepared { source: prepared, change })
+                }
+                None => changed(prepared, step, number)?,
             };
-            let change = change.map_err(|error| error.at("step", number))?;
-            prepared = Arc::new(Prepared { source: prepared, change });
         }
         // The last one becomes the first dimension.
         for key in keyed.into_iter().rev() {
@@ -103,6 +105,31 @@ fn expanded(source: &dyn DatasetSource, (dim, number): (&CombineDim, u64)) -> Re
     expand(source.dataset(), name, Some(coordinate), &mut change)
         .map_err(|error| error.at("dimension", name))?;
     Ok(change)
+}
+
+/// A source as all these steps leave it.
+///
+/// # Errors
+/// A step that the source does not allow; the error says which.
+pub(crate) fn prepared(
+    source: Arc<dyn DatasetSource>,
+    steps: &[Step],
+) -> Result<Arc<dyn DatasetSource>> {
+    (1..).zip(steps).try_fold(source, |source, (number, step)| changed(source, step, number))
+}
+
+/// A source as one step leaves it.
+fn changed(
+    source: Arc<dyn DatasetSource>,
+    step: &Step,
+    number: u32,
+) -> Result<Arc<dyn DatasetSource>> {
+    let named = |error: Error| error.at("step", number);
+    if let Step::Group { path } = step {
+        return source.group(path).map_err(named);
+    }
+    let change = step.change(source.as_ref()).map_err(named)?;
+    Ok(Arc::new(Prepared { source, change }))
 }
 
 /// What one step makes of a file.

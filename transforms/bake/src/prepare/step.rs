@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use array::{DType, Dataset, DatasetSource, Dimension, Scalar, Storage, Variable};
+use array::{DType, Dataset, DatasetSource, Dimension, GroupPath, Scalar, Storage, Variable};
 use cf::Packing;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,11 @@ use crate::prepare::subset::{Bound, range_of};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Step {
+    /// Takes a group of the file in place of its root.
+    Group {
+        /// The names of groups on the way to it, with slashes between them.
+        path: GroupPath,
+    },
     /// Keeps these variables, and the coordinates of their dimensions.
     Select {
         /// Their names.
@@ -123,6 +128,8 @@ impl Step {
         let mut change = Change::of(source.dataset());
         let dataset = source.dataset();
         match self {
+            // The one that changes the source itself.
+            Self::Group { .. } => {}
             Self::Select { vars } => {
                 change.dataset =
                     crate::scan::select(dataset, vars, crate::options::PresencePolicy::Error)?;

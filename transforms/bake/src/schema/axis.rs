@@ -104,6 +104,28 @@ impl AxisPoint {
         }
     }
 
+    /// The value so many steps later; `None` where times end.
+    pub(crate) fn after(self, step: Self, count: u64) -> Option<Self> {
+        match (self, step) {
+            (Self::Instant(a), Self::Instant(step)) => {
+                step.checked_mul(count.into())?.checked_add(a).map(Self::Instant)
+            }
+            (Self::Number(a), Self::Number(step)) => Some(Self::Number(a + step * count as f64)),
+            _ => None,
+        }
+    }
+
+    /// How many steps a distance is, to the nearest one.
+    pub(crate) fn steps_in(self, distance: Self) -> Option<u64> {
+        match (self, distance) {
+            (Self::Instant(step), Self::Instant(it)) if step != 0 => u64::try_from(it / step).ok(),
+            (Self::Number(step), Self::Number(it)) if step != 0.0 => {
+                Some((it / step).round() as u64)
+            }
+            _ => None,
+        }
+    }
+
     /// From this value to a later one.
     pub(crate) fn distance_to(self, later: Self) -> Option<Self> {
         later.minus(self)

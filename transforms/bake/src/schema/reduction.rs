@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use array::{AttributeValue, Dataset, Variable};
 use dataflow::Element;
+use dataflow::error::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::open::SourceVersion;
@@ -66,6 +67,9 @@ pub struct Schema {
     #[serde(default)]
     pub(crate) unknown: Option<BTreeSet<Unknown>>,
     pub(crate) groups: BTreeSet<String>,
+    /// Files that could not be scanned, where that is allowed, and why.
+    #[serde(default)]
+    pub(crate) unreadable: BTreeMap<FilePlace, Error>,
     /// What could not be read in some file: the sentence, and the first file.
     pub(crate) warnings: BTreeMap<String, FilePlace>,
 }
@@ -78,7 +82,9 @@ pub(crate) struct VariableFindings {
     /// The digest of what all elements mean, for variables that files of a grid should share: files
     /// of one tile hold the same.
     pub(crate) tile: Option<(u32, u128)>,
-    /// The same of each element along the concat dimension, where files may have other elements.
+    /// The values of it, where it is asked how far these lie apart.
+    pub(crate) tile_values: Option<Vec<f64>>,
+    /// The digest of each element along the concat dimension, where files may have other elements.
     pub(crate) rows: Option<Vec<u64>>,
     /// The values of it, where it is asked how far these lie apart.
     pub(crate) values: Option<Vec<f64>>,
@@ -118,6 +124,7 @@ impl Schema {
             listed: BTreeMap::new(),
             unknown: Some(BTreeSet::new()),
             groups: dataset.groups.iter().cloned().collect(),
+            unreadable: BTreeMap::new(),
             warnings: warnings.collect(),
         }
     }
@@ -153,7 +160,18 @@ impl Schema {
             (known, more) => known.or(more),
         };
         self.groups.extend(other.groups);
+        self.unreadable.extend(other.unreadable);
         merge_maps(&mut self.warnings, other.warnings, |first, other| *first = other.min(*first));
+    }
+
+    /// A file that cannot be scanned.
+    pub(crate) fn of_unreadable(place: FilePlace, why: Error) -> Self {
+        Self { unreadable: [(place, why)].into(), ..Self::default() }
+    }
+
+    /// The places of files that could not be scanned, ascending, and why.
+    pub fn unreadable(&self) -> impl Iterator<Item = (u32, &Error)> {
+        self.unreadable.iter().map(|(place, why)| (*place, why))
     }
 
     /// The place of a file, as the user wrote it.

@@ -114,6 +114,7 @@ impl MadeFile {
             VariableFindings {
                 digest,
                 tile,
+                tile_values: values.clone(),
                 rows: tile.map(|(tile, _)| vec![tile.into(); 3]),
                 values,
                 span,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use array::{Attributes, DType, Dataset, Scalar, Variable};
-use cf::{Calendar, Packing, TimeSpan};
+use cf::{Calendar, PackedRange, Packing, TimeSpan};
 use serde::{Deserialize, Serialize};
 
 use crate::schema::{
@@ -28,6 +28,8 @@ pub(crate) struct VariableSchema {
     pub(crate) packing: Variants<Packing>,
     /// The types of the values that all packings mean; `None` if some mean nothing.
     decoded: Option<BTreeSet<DType>>,
+    /// What the elements of all files may mean, if they are packed integers.
+    pub(crate) range: Option<PackedRange>,
     /// Units and calendar of times, its own or those of the coordinate that it bounds; `None` if
     /// it counts no time.
     pub(crate) time: Variants<Option<(String, String)>>,
@@ -36,6 +38,9 @@ pub(crate) struct VariableSchema {
     /// Digests of what the elements mean, by tile, where files of a grid should share them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tiles: Option<BTreeMap<u32, Variants<u128>>>,
+    /// How far the values of a tile lie apart, where that is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tile_spreads: Option<BTreeMap<u32, Spread>>,
     /// Digests of each element along the concat dimension, by file, where files may have others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) rows: Option<BTreeMap<FilePlace, Vec<u64>>>,
@@ -75,12 +80,17 @@ impl VariableSchema {
             dimensions: Variants::of(variable.dimensions.clone(), place),
             dimension_set: Variants::of(dimension_set, place),
             decoded: packing.decoded_dtype().ok().map(|dtype| [dtype].into()),
+            range: packing.range(),
             dtype: Variants::of(variable.dtype, place),
             fill: Variants::of(variable.fill.clone(), place),
             packing: Variants::of(packing, place),
             time: Variants::of(written_time(dataset, variable), place),
             digest: found.digest.map(|digest| Variants::of(digest, place)),
             tiles: found.tile.map(|(tile, digest)| [(tile, Variants::of(digest, place))].into()),
+            tile_spreads: found
+                .tile
+                .zip(found.tile_values)
+                .map(|((tile, _), values)| [(tile, Spread::of(values))].into()),
             rows: found.rows.map(|rows| [(place, rows)].into()),
             spread: found.values.map(Spread::of),
             attributes: attributes_of(variable.attributes.iter(), place),
@@ -101,50 +111,28 @@ impl VariableSchema {
             (Some(known), Some(more)) => Some(known.union(&more).copied().collect()),
             _ => None,
         };
+        self.range = self.range.zip(other.range).and_then(|(known, more)| known.merge(more));
         self.dtype.merge(other.dtype);
         self.fill.merge(other.fill);
         self.packing.merge(other.packing);
         self.time.merge(other.time);
-        self.digest = match (self.digest.take(), other.digest) {
-            (Some(mut known), Some(more)) => {
-                known.merge(more);
-                Some(known)
-            }
-            // A file in which it has the concat dimension: the dimensions contradict anyway.
-            _ => None,
-        };
-        self.tiles = match (self.tiles.take(), other.tiles) {
-            (Some(mut known), Some(more)) => {
-                merge_maps(&mut known, more, Variants::merge);
-                Some(known)
-            }
-            _ => None,
-        };
-        self.rows = match (self.rows.take(), other.rows) {
-            (Some(mut known), Some(more)) => {
-                known.extend(more);
-                Some(known)
-            }
-            _ => None,
-        };
-        self.spread = match (self.spread.take(), other.spread) {
-            (Some(mut known), Some(more)) => {
-                known.merge(&more);
-                Some(known)
-            }
-            _ => None,
-        };
+        // None of a file in which it has the concat dimension: the dimensions contradict anyway.
+        merge_known(&mut self.digest, other.digest, Variants::merge);
+        merge_known(&mut self.tiles, other.tiles, |known, more| {
+            merge_maps(known, more, Variants::merge);
+        });
+        merge_known(&mut self.tile_spreads, other.tile_spreads, |known, more| {
+            merge_maps(known, more, |known, more| known.merge(&more));
+        });
+        merge_known(&mut self.rows, other.rows, |known, more| known.extend(more));
+        merge_known(&mut self.spread, other.spread, |known, more| known.merge(&more));
         merge_maps(&mut self.attributes, other.attributes, Variants::merge);
-        self.spans = match (self.spans.take(), other.spans) {
-            (Some(mut known), Some(more)) => {
-                merge_maps(&mut known, more, |known, more| {
-                    let joined = known.1.merge(&more.1).expect("both are of one calendar");
-                    *known = (known.0.min(more.0), joined);
-                });
-                Some(known)
-            }
-            _ => None,
-        };
+        merge_known(&mut self.spans, other.spans, |known, more| {
+            merge_maps(known, more, |known, more| {
+                let joined = known.1.merge(&more.1).expect("both are of one calendar");
+                *known = (known.0.min(more.0), joined);
+            });
+        });
         if other.chunk_shape.0 < self.chunk_shape.0 {
             self.chunk_shape = other.chunk_shape;
         }
@@ -193,6 +181,14 @@ impl VariableSchema {
 
 /// Attributes that name the variable of the bounds.
 pub(crate) const BOUNDS: [&str; 2] = ["bounds", "climatology"];
+
+/// Merges what is known of all files; what is not known of one of them is not known.
+fn merge_known<T>(known: &mut Option<T>, more: Option<T>, merge: impl FnOnce(&mut T, T)) {
+    *known = known.take().zip(more).map(|(mut known, more)| {
+        merge(&mut known, more);
+        known
+    });
+}
 
 /// A packing that says nothing but the stored type.
 fn plain_packing(dtype: DType) -> Packing {

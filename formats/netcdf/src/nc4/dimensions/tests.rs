@@ -48,7 +48,7 @@ fn group(datasets: Vec<Dataset>, groups: Vec<(&str, Group)>) -> Group {
 /// `want`: all dimensions with their lengths, then those of each dataset.
 #[track_caller]
 fn check(root: &Group, want_all: &[(&str, u64)], want: &[&[&str]]) {
-    let got = dimensions(root);
+    let got = dimensions(root, &[]);
     let all: Vec<(&str, u64)> = got.all.iter().map(|d| (d.name.as_str(), d.length)).collect();
     assert_eq!(all, want_all);
     let name = |&place: &usize| got.all[place].name.as_str();
