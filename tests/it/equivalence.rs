@@ -6,6 +6,7 @@
 //! written down beside the recipe.
 
 mod batches;
+mod blocks;
 mod combining;
 mod dead_letters;
 mod joining;

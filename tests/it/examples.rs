@@ -12,6 +12,9 @@ use levain::prelude::*;
 #[path = "../../examples/bake_netcdf.rs"]
 mod bake_netcdf;
 #[expect(dead_code, reason = "its `main` is for the command line")]
+#[path = "../../examples/climatology.rs"]
+mod climatology;
+#[expect(dead_code, reason = "its `main` is for the command line")]
 #[path = "../../examples/custom_coder.rs"]
 mod custom_coder;
 #[expect(dead_code, reason = "its `main` is for the command line")]
@@ -49,6 +52,16 @@ fn days_in_files_become_one_store() {
     let days = std::fs::read_dir(folder.path().join("files")).expect("it made files").count();
     let time = report.plan.template.dimensions.iter().find(|it| it.name == "time");
     assert_eq!(time.expect("days follow along it").length, days as u64 * 24);
+}
+
+#[test]
+fn every_month_and_hour_has_a_mean() {
+    let means = climatology::run().expect("runs");
+    assert_eq!(means.len(), 12 * 4);
+    assert_eq!(means[0], "month  1 at  0h: 10.00 15.00");
+    // Noon is a degree warmer.
+    assert_eq!(means[2], "month  1 at 12h: 11.00 16.00");
+    assert_eq!(means[47], "month 12 at 18h: 21.00 26.00");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod append;
 mod asks;
+mod asks_of_chunks;
 mod asks_of_runs;
 mod bad_input;
 mod bake;
@@ -20,6 +21,7 @@ mod grib;
 mod grids;
 mod http;
 mod joining;
+mod keyed_store;
 mod loopback;
 mod made;
 mod memory;

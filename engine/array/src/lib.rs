@@ -23,15 +23,19 @@ mod chunk;
 mod coder;
 mod copy;
 mod dataset;
+mod dataset_chunk;
+mod dataset_coder;
 mod dtype;
 mod grid;
 mod group_path;
 mod key;
+mod memory_dataset;
 mod promote;
 mod recut;
 mod region;
 mod scalar;
 mod seam;
+mod sizes;
 
 pub use attributes::{AttributeValue, Attributes};
 pub use buffer::ArrayBuffer;
@@ -39,13 +43,17 @@ pub use chunk::Chunk;
 pub use coder::ChunkCoder;
 pub use copy::{BoxCopy, copy_box};
 pub use dataset::{Dataset, Dimension, Storage, Variable};
+pub use dataset_chunk::{DatasetChunk, VariableChunk, validate_chunk};
+pub use dataset_coder::DatasetChunkCoder;
 pub use dtype::{DType, Native};
 pub use grid::{Axis, ChunkGrid};
 pub use group_path::GroupPath;
 pub use key::Key;
+pub use memory_dataset::MemoryDataset;
 pub use region::Region;
 pub use scalar::Scalar;
 pub use seam::{
     ArraySink, ArraySource, DatasetSource, Fetched, Placement, SinkFacts, SourceFacts, Writing,
     WrittenUnit,
 };
+pub use sizes::Sizes;

@@ -9,7 +9,7 @@ use crate::cancel::CancelToken;
 use crate::capability::Capability;
 use crate::element::Element;
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
-use crate::memory::MemoryBudget;
+use crate::memory::{MemoryBudget, Reservation};
 use crate::metrics::StepMetrics;
 use crate::receiver::{AnyBuffer, OutputBuffer};
 use crate::shuffle::Scratch;
@@ -416,6 +416,15 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// Source: Beam, `DoFn.BundleFinalizer`.
     pub fn on_commit(&mut self, callback: impl FnOnce() -> Result<()> + Send + 'static) {
         self.on_commit.push(Box::new(callback));
+    }
+
+    /// An empty reservation, to grow with what this DoFn holds beyond the working bytes that its
+    /// [facts](DoFn::facts) declare. What is reserved is free again when it is dropped.
+    ///
+    /// It may be refused while other bundles and the shuffle hold much: what is known beforehand is
+    /// better declared.
+    pub fn hold(&self) -> Reservation {
+        self.budget.hold()
     }
 
     /// Whether the run was asked to stop; long work on one element should look.

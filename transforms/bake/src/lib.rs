@@ -55,11 +55,14 @@ mod commit;
 mod feeds;
 mod write;
 
+mod chunks_to_zarr;
+
 #[cfg(test)]
 mod golden;
 
 pub use append::{Append, OpenAppend, StoredTimes};
 pub use attributes::CombineAttributes;
+pub use chunks_to_zarr::ChunksToZarr;
 pub use commit::{CommitRecord, read_commits};
 pub use files::OpenFiles;
 pub use filled::FilledRun;
@@ -71,8 +74,9 @@ pub use options::{
 };
 pub use order::Piece;
 pub use pattern::{
-    CombineDim, CombineOp, DateRange, DateStep, FilePattern, FileStarts, Index, IndexedPosition,
-    Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
+    CombineDim, CombineOp, DateRange, DateStep, FilePattern, FileStarts, Fragment, GroupKey, Index,
+    IndexedPosition, Key, Keys, Place, Position, QuerySecrets, Resumption, Selection, UrlTemplate,
+    combine_fragments, split_fragment,
 };
 pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use prepare::{Bound, GivenAttribute, Step};

@@ -1,8 +1,13 @@
-//! Copies arrays from any grid of chunks to any other, within a byte budget.
+//! Copies arrays from any grid of chunks to any other, within a byte budget; and computes on chunks
+//! under keys.
 //!
 //! A [`CopyPlan`] says how one array is copied: each target unit *pulls* the source regions that it
 //! needs; or the whole array is *held* and every source chunk is read once; or source chunks are
 //! split, *shuffled* by target unit and consolidated. [`CopyArrays`] runs the plans.
+//!
+//! Beside that stands the library of transforms on collections of `(Key, DatasetChunk)`, with the
+//! words of xarray-beam: [`DatasetToChunks`] reads a dataset, [`SplitChunks`], [`ConsolidateChunks`]
+//! and [`Rechunk`] change how it is cut.
 //!
 //! This crate knows arrays through `ArraySource` and `ArraySink` only: no format, no store. Modules
 //! stand in reading order.
@@ -22,6 +27,14 @@ mod pull;
 mod shuffle;
 mod written;
 
+mod room;
+
+mod keyed;
+mod reduce;
+
+mod blocks;
+
+pub use blocks::{BoundaryMode, MapBlocks, MapOverlap, Template};
 pub use byte_size::{ByteSize, parse_bytes};
 pub use choose::{
     ArraySize, BestChunk, BytesPer, ChunkSizing, ChunkWish, RatioSizing, ZarrChunks, ZarrGrid,
@@ -30,8 +43,21 @@ pub use choose::{
 };
 pub use coarse_source::{CoarseSource, CoarsenMethod};
 pub use copy::{CopyArrays, DoneUnits, PlannedCopy};
+pub use keyed::{
+    ChunkLengths, ChunkLimit, Chunks, ConsolidateChunks, ConsolidateVariables, DatasetKeys,
+    DatasetToChunks, MultistagePlan, Rechunk, RechunkOptions, RechunkStage, SplitChunks,
+    SplitVariables, StageChunks, StagePlanner, ValidateEachChunk, WriteChunks,
+    consolidate_chunk_shape, consolidate_chunks, consolidate_fully, consolidate_variables,
+    count_intermediate_chunks, count_io_operations, offsets_to_slices, rechunk_in_memory,
+    split_chunks, split_range, split_variables, stage_chunks,
+};
 pub use plan::{CopyPlan, Machine, Strategy};
 pub use ratio_spec::ChunkRatio;
+pub use reduce::{
+    Boundary, Coarsen, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce, ReduceFn,
+    ReduceInput, Reduced, Reducer, Reduction, WindowMethod, coarsen_chunk, fanout_bins,
+    fanout_index,
+};
 pub use spec::{ChunkLength, ChunkSpec};
 pub use written::Written;
 

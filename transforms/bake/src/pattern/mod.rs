@@ -32,6 +32,8 @@ mod checks;
 
 mod hash_chain;
 
+mod fragments;
+
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -40,6 +42,7 @@ mod tests;
 pub use dates::{DateRange, DateStep};
 pub use dim::{CombineDim, CombineOp, Selection};
 pub use file_pattern::FilePattern;
+pub use fragments::{Fragment, GroupKey, combine_fragments, split_fragment};
 pub use hash_chain::Resumption;
 pub use index::{FileStarts, Index, IndexedPosition, Place, Position};
 pub(crate) use keys::invalid;
