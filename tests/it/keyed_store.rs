@@ -89,8 +89,7 @@ fn a_group_that_does_not_fit_says_how_much_it_needs() {
         let read = DatasetToChunks::new(&large, chunks("t=8")).expect("chunks of the dataset");
         let consolidate = ConsolidateChunks::new(chunks("t=-1")).with_chunk_bytes(chunk_bytes);
         pipeline.apply(read).apply(consolidate).collect();
-        let mut options = RunOptions::default();
-        options.memory_bytes = Some(memory_bytes);
+        let options = RunOptions::default().with_memory_bytes(memory_bytes);
         pipeline.run_with(&DirectRunner::new(), &options, &NoObserver)
     };
     // One chunk of 8 MiB, of which the step declares a little or all.

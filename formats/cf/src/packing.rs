@@ -2,10 +2,10 @@
 //!
 //! Read [`crate::coordinates`] next.
 
-mod common;
 mod decode;
+mod repacking;
 
-pub use common::{CommonPacking, PackedRange};
+pub use repacking::{CommonPacking, PackedRange};
 
 use array::error::{Error, ErrorCode, ErrorKind, Result};
 use array::{AttributeValue, Attributes, DType, Scalar};
