@@ -22,6 +22,7 @@ mod grids;
 mod http;
 mod joining;
 mod keyed_store;
+#[path = "../../formats/objects/src/loopback.rs"]
 mod loopback;
 mod made;
 mod memory;
