@@ -28,6 +28,7 @@ mod memory;
 mod netcdf;
 mod policies;
 mod random_pipelines;
+mod random_recipes;
 mod recipes;
 mod resume;
 mod tables;
