@@ -22,6 +22,7 @@ mod grids;
 mod http;
 mod joining;
 mod keyed_store;
+mod killing;
 mod loopback;
 mod made;
 mod memory;
