@@ -232,7 +232,6 @@ impl Tally {
         assert!(wrong.is_empty(), "{count} recipes are wrong:\n{}", first.join("\n"));
         let baked = outcomes.get("baked").copied().unwrap_or_default();
         assert!(2 * baked > outcomes.values().sum(), "{outcomes:?}");
-        println!("{outcomes:?}");
     }
 }
 
