@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
 
 use levain::dataflow::error::{Error, Result};
 use levain::dataflow::testing::python;
@@ -11,7 +10,7 @@ use levain::job::{Bake, BakeReport};
 use levain::objects::{Fault, Faults, StoreOptions};
 use netcdf_writer::NcAttrValue;
 
-use crate::command::{Ran, command, levain};
+use crate::command::{Ran, levain};
 use crate::determinism::objects;
 use crate::made::{Baked, Folder, Made, counted, day, text};
 
@@ -28,7 +27,7 @@ pub(crate) fn more_days() -> Made {
     day(HOURS, &[9.0 * 24.0, 10.0 * 24.0, 11.0 * 24.0], 54.0)
 }
 
-fn run(folder: &Folder, sources: &[&str], arguments: &[&str]) -> Ran {
+pub(crate) fn run(folder: &Folder, sources: &[&str], arguments: &[&str]) -> Ran {
     let out = folder.text("out.zarr");
     levain(&[&["bake"], sources, &[&out, "--progress", "none"], arguments].concat())
 }
@@ -442,89 +441,4 @@ fn xarray_sees_the_old_store_or_the_new_one() {
         append_with(&folder, None).expect("an append");
         check_python(&python, &folder, &[12]);
     }
-}
-
-/// An append that takes a while, in a folder with the store it appends to.
-pub(crate) struct Slow {
-    pub(crate) folder: Folder,
-    old: Objects,
-}
-
-impl Slow {
-    const WIDTH: usize = 4096;
-
-    pub(crate) fn new() -> Self {
-        let folder = Folder::new();
-        let part = |first: i32, count: i32| {
-            let mut noise = 1u32 + first as u32;
-            let values: Vec<f32> = (0..count as usize * Self::WIDTH)
-                .map(|_| {
-                    noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                    f32::from_bits(0x3f80_0000 | noise >> 9)
-                })
-                .collect();
-            let times: Vec<f64> = (first..first + count).map(f64::from).collect();
-            Made::new()
-                .unlimited("time")
-                .dimension("x", Self::WIDTH as u64)
-                .variable("time", "time", times, &[("units", text(DAYS))])
-                .variable("v", "time x", values, &[])
-        };
-        let first = folder.put("a.nc", &part(0, 10));
-        folder.put("b.nc", &part(10, 30));
-        let layout = ["--chunks", "time=4,x=256", "--codec", "zstd:19"];
-        run(&folder, &[&first], &layout).check_done();
-        let old = store_objects(&folder);
-        Self { folder, old }
-    }
-
-    fn arguments(&self) -> Vec<String> {
-        let (more, out) = (self.folder.text("b.nc"), self.folder.text("out.zarr"));
-        let all = ["bake", &more, &out, "--append", "time", "--threads", "1", "--progress", "none"];
-        all.map(str::to_owned).to_vec()
-    }
-
-    /// Puts the old store back.
-    fn reset(&self) {
-        std::fs::remove_dir_all(self.folder.path("out.zarr")).expect("a store");
-        std::fs::remove_dir_all(self.folder.path("out.zarr.levain")).expect("a run store");
-        for (key, body) in &self.old {
-            self.folder.put_bytes(&format!("out.zarr/{key}"), body);
-        }
-    }
-
-    fn values(&self) -> Vec<f32> {
-        Baked::open(&self.folder.text("out.zarr")).values::<f32>("v")
-    }
-}
-
-#[test]
-fn an_append_that_is_killed_leaves_the_old_store_or_the_new_one() {
-    let slow = Slow::new();
-    let arguments = slow.arguments();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let old = slow.values();
-    let began = std::time::Instant::now();
-    levain(&arguments).check_done();
-    let whole = began.elapsed();
-    let (new, new_objects) = (slow.values(), store_objects(&slow.folder));
-    assert_eq!(new[..old.len()], old);
-    assert_eq!(new.len(), 4 * old.len());
-    let (mut killed_early, mut with_new_units) = (0, 0);
-    for part in 1..=12u32 {
-        slow.reset();
-        let mut child = command(&arguments).spawn().expect("the command can be started");
-        std::thread::park_timeout(whole * part / 12);
-        child.kill().expect("a child");
-        drop(child.wait());
-        let seen = slow.values();
-        assert!(seen == old || seen == new, "part {part}: neither the old store nor the new one");
-        killed_early += u32::from(seen == old);
-        with_new_units += u32::from(seen == old && store_objects(&slow.folder) != slow.old);
-        levain(&arguments).check_done();
-        assert!(slow.values() == new, "part {part}: a second run gives other values");
-        assert!(store_objects(&slow.folder) == new_objects, "part {part}: other bytes");
-    }
-    assert!(killed_early > 0 && with_new_units > 0, "{killed_early} and {with_new_units} of 12");
-    assert!(Duration::from_millis(20) < whole, "too fast to be killed");
 }

@@ -23,12 +23,14 @@ mod http;
 mod joining;
 mod keyed_store;
 #[path = "../../formats/objects/src/loopback.rs"]
+mod killing;
 mod loopback;
 mod made;
 mod memory;
 mod netcdf;
 mod policies;
 mod random_pipelines;
+mod random_recipes;
 mod recipes;
 mod resume;
 mod tables;

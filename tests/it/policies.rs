@@ -337,6 +337,26 @@ fn attributes_that_differ_are_dropped_kept_or_refused() {
 }
 
 #[test]
+fn a_calendar_of_two_names_is_no_attribute_that_differs() {
+    let dated = |step: f64, calendar: &str| {
+        let calendar = [("units", text(DAYS)), ("calendar", text(calendar))];
+        Made::new().unlimited("time").variable("time", "time", [step], &calendar)
+    };
+    let strict = || BakeOptions { attributes: AttributePolicy::Error, ..plain() };
+    let files = [dated(0.0, "365_day"), dated(1.0, "noleap")];
+    let (_folder, store, _) = baked(&files, strict());
+    assert_eq!(store.times("time"), ["2000-01-01T00:00:00", "2000-01-02T00:00:00"]);
+    let files = [dated(0.0, "365_day"), dated(1.0, "360_day")];
+    refused(&files, strict(), ErrorCode::TIMES_DIFFER, &["noleap", "360_day"]);
+    // Where no time is counted, it is an attribute as any other.
+    let told = |step: f64, calendar: &str| {
+        dated(step, "noleap").variable("v", "time", [1.0], &[("calendar", text(calendar))])
+    };
+    let files = [told(0.0, "365_day"), told(1.0, "noleap")];
+    refused(&files, strict(), ErrorCode::ATTRIBUTES_DIFFER, &["`calendar`", "variable v"]);
+}
+
+#[test]
 fn a_grid_that_was_rounded_is_the_same_grid_when_asked() {
     let grid = |step: f64, lat: [f64; 2], area: [f32; 2]| {
         Made::new()

@@ -8,10 +8,8 @@ use levain::job::{Bake, BakeReport};
 use levain::objects::{Fault, Faults, Location, StoreOptions};
 use levain::zarr::ZarrSource;
 
-use crate::append::{
-    DAYS, LAYOUTS, Slow, append_with, first_days, more_days, old_store, store_objects,
-};
-use crate::command::{Ran, command, levain};
+use crate::append::{DAYS, LAYOUTS, append_with, first_days, more_days, old_store, store_objects};
+use crate::command::{Ran, levain};
 use crate::made::{Baked, Folder, counted, day};
 
 /// Bakes in many units through a store that fails as `faults` say, ready to be resumed.
@@ -103,37 +101,6 @@ fn a_store_is_verified_after_an_append_that_failed() {
     std::fs::copy(folder.path("out.zarr/t2m/c/0/0/0"), folder.path("out.zarr/t2m/c/2/0/0"))
         .expect("a unit");
     assert_eq!(verify().exit, Some(7));
-}
-
-#[test]
-fn a_bake_that_is_killed_is_resumed_with_equal_bytes() {
-    for format in ["3", "2"] {
-        let slow = Slow::new();
-        std::fs::remove_dir_all(slow.folder.path("out.zarr")).expect("a store");
-        std::fs::remove_dir_all(slow.folder.path("out.zarr.levain")).expect("a run store");
-        let (source, out) = (slow.folder.text("b.nc"), slow.folder.text("out.zarr"));
-        let layout = ["--chunks", "time=4,x=256", "--codec", "zstd:19", "--zarr-format", format];
-        let run = ["--resume", "--threads", "1", "--progress", "none"];
-        let arguments = [&["bake", &source, &out], &layout[..], &run[..]].concat();
-        let began = std::time::Instant::now();
-        levain(&arguments).check_done();
-        let (whole, want) = (began.elapsed(), store_objects(&slow.folder));
-        let (mut resumed, parts) = (0, 8);
-        for part in 1..=parts {
-            std::fs::remove_dir_all(&out).expect("a store");
-            std::fs::remove_dir_all(format!("{out}.levain")).expect("a run store");
-            let mut child = command(&arguments).spawn().expect("the command can be started");
-            std::thread::park_timeout(whole * part / parts);
-            child.kill().expect("a child");
-            drop(child.wait());
-            let ran = levain(&arguments);
-            ran.check_done();
-            resumed += u32::from(ran.stderr.contains("resumed: "));
-            assert!(store_objects(&slow.folder) == want, "part {part}: other bytes");
-            levain(&["verify", &out, "--level", "digests"]).check_done();
-        }
-        assert!(resumed > 0, "{resumed} of {parts} were resumed");
-    }
 }
 
 fn verify(folder: &Folder, level: &str) -> Ran {

@@ -22,7 +22,7 @@ use tree::{Tree, Violation};
 type Rule = fn(&Tree) -> Vec<Violation>;
 
 /// All rules.
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     crates::check_imports,
     crates::check_features,
     crates::check_names,
@@ -41,6 +41,7 @@ const RULES: [Rule; 19] = [
     effects::check_environment,
     papers::check_readme,
     papers::check_map,
+    papers::check_proofs,
     papers::check_machine_paths,
 ];
 

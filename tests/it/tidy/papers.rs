@@ -4,6 +4,7 @@ use super::tree::{Tree, Violation};
 
 const README_LINES: usize = 120;
 const MAP: &str = "docs/architecture.md";
+const CAPABILITIES: &str = "docs/capabilities.md";
 const ANY_REGISTRY: &str = concat!("registry", "+");
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -49,6 +50,27 @@ pub(crate) fn check_map(tree: &Tree) -> Vec<Violation> {
             mend: format!("write `{}`: what it is for, what it must never know", member.place),
         })
         .collect()
+}
+
+/// The tests that prove what we claim are there: the last column of the tables names them.
+pub(crate) fn check_proofs(tree: &Tree) -> Vec<Violation> {
+    let mut found = Vec::new();
+    for (index, line) in tree.text(CAPABILITIES).unwrap_or("").lines().enumerate() {
+        let column = line.strip_suffix('|').and_then(|row| row.rsplit('|').next()).unwrap_or("");
+        for name in column.split('`').skip(1).step_by(2) {
+            let declared = format!("fn {name}(");
+            if tree.rust().any(|file| file.text.contains(&declared)) {
+                continue;
+            }
+            found.push(Violation {
+                file: CAPABILITIES.to_owned(),
+                rule: "proofs",
+                what: format!("line {}: no test is called {name}", index + 1),
+                mend: "name the test that proves it, or claim less".to_owned(),
+            });
+        }
+    }
+    found
 }
 
 /// No file names a folder of some machine or a registry other than the public one.

@@ -314,6 +314,12 @@ fn crates_that_are_not_on_the_map_are_found() {
 }
 
 #[test]
+fn claims_without_their_test_are_found() {
+    let row = "| yes | no | `no_test_is_called_so` |\n";
+    check_file("proofs", "docs/capabilities.md", row);
+}
+
+#[test]
 fn paths_of_machines_are_found() {
     check_line("machine paths", "README.md", concat!("see /ho", "me/somebody/levain"));
     let mirror = concat!("source = \"registry", "+https://mirror.example/index\"");

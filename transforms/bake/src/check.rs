@@ -101,7 +101,7 @@ pub(crate) fn check(
     check_lengths(schema)?;
     check_attributes(schema, None, &schema.attributes, options)?;
     for (name, variable) in present {
-        check_attributes(schema, Some(name), &variable.attributes, options)?;
+        check_attributes(schema, Some((name.as_str(), variable)), &variable.attributes, options)?;
         let role = check_values(schema, name, variable, concat, options, &mut checked.notes)
             .map_err(|error| error.at("variable", name))?;
         checked.roles.push((name.clone(), role));
@@ -195,20 +195,25 @@ pub(crate) fn check_lacking(
 /// Refuses attributes that differ, where that is asked for; packings and times are decided apart.
 pub(crate) fn check_attributes(
     schema: &Schema,
-    variable: Option<&str>,
+    variable: Option<(&str, &VariableSchema)>,
     attributes: &BTreeMap<String, Attribute>,
     options: &BakeOptions,
 ) -> Result<()> {
     if options.attributes != AttributePolicy::Error {
         return Ok(());
     }
-    let is_own = |name: &str| !PACKING_ATTRIBUTES.contains(&name) && name != "units";
+    let counts_time = variable.is_some_and(|(_, it)| it.time.first().is_some());
+    let is_own = |name: &str| {
+        // Calendars may have two names, and others are refused as such.
+        let is_of_time = name == "units" || (counts_time && name == "calendar");
+        !PACKING_ATTRIBUTES.contains(&name) && !is_of_time
+    };
     let mut differing = attributes.iter().filter(|(name, _)| is_own(name));
     let found = differing.find_map(|(name, attribute)| Some((name, attribute.conflict()?)));
     let Some((name, [(a, _), (b, _)])) = found else { return Ok(()) };
     let message = format!("the attribute `{name}` differs");
     let error = between(schema, ErrorCode::ATTRIBUTES_DIFFER, message, a, b);
-    let error = variable.map_or(error.clone(), |variable| error.at("variable", variable));
+    let error = variable.map_or(error.clone(), |(name, _)| error.at("variable", name));
     Err(error.mend("--attrs drop-conflicts leaves it out, --attrs first keeps the first"))
 }
 

@@ -98,7 +98,7 @@ pub(crate) fn check_grid(
         sequences.push(sequence);
     }
     for (name, variable, cells) in present {
-        check_attributes(schema, Some(name), &variable.attributes, options)?;
+        check_attributes(schema, Some((name, variable)), &variable.attributes, options)?;
         let found = Found { name, variable, cells };
         let role = grids
             .role(&found, &sequences, &mut decided, &mut checked.notes)
