@@ -22,8 +22,8 @@ mod grids;
 mod http;
 mod joining;
 mod keyed_store;
-#[path = "../../formats/objects/src/loopback.rs"]
 mod killing;
+#[path = "../../formats/objects/src/loopback.rs"]
 mod loopback;
 mod made;
 mod memory;
