@@ -1,6 +1,6 @@
 """Levain beside dask, in turns in one run: wall time, CPU time and peak resident memory.
 
-usage: run.py LEVAIN PEERS WORK [SIZE [ROUNDS]]
+usage: run.py LEVAIN PEERS WORK [SIZE [ROUNDS [WORKLOAD ...]]]
 
 LEVAIN is a command built in release, PEERS the folder with the generator, the meter and the check
 of the workloads, WORK a folder for data (about 2 GB for SIZE `small`). The interpreter needs the
@@ -22,6 +22,7 @@ def main():
     levain, peers, work = sys.argv[1:4]
     size = sys.argv[4] if len(sys.argv) > 4 else "small"
     rounds = int(sys.argv[5]) if len(sys.argv) > 5 else 5
+    names = sys.argv[6:] or ["W1", "W3"]
     sys.path.insert(0, peers)
     import workloads
 
@@ -47,13 +48,13 @@ def main():
         return [ours, ("xarray, dask", script("peer_xarray.py", name, size, folder, out))]
 
     found, right = {}, True
-    for name in ("W1", "W3"):
+    for name in names:
         folder = os.path.join(work, name)
         if not os.path.exists(os.path.join(folder, "src")):
             os.makedirs(folder, exist_ok=True)
             subprocess.run(script("gen.py", name, size, folder), check=True, stdout=subprocess.DEVNULL)
     for round_number in range(rounds):
-        for name in ("W1", "W3"):
+        for name in names:
             folder = os.path.join(work, name)
             out = os.path.join(folder, "out")
             for tool, command in tools(name, folder, out):
