@@ -38,7 +38,7 @@ fn scalars(chunk: &Chunk) -> Vec<Scalar> {
 }
 
 #[test]
-fn decoding_is_that_of_xarray() {
+fn golden_cf_mask_scale_decode() {
     golden::cases("cf_mask_scale_decode.json").iter().for_each(check_golden);
 }
 

@@ -110,7 +110,7 @@ fn check_golden(case: &Value) {
 }
 
 #[test]
-fn units_are_as_coarse_as_those_that_xarray_infers() {
+fn golden_cf_infer_time_units() {
     golden::cases("cf_infer_time_units.json").iter().for_each(check_golden);
 }
 

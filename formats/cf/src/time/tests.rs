@@ -351,7 +351,7 @@ fn golden_instant(expected: &Value, place: usize) -> Option<(i128, i128)> {
 }
 
 #[test]
-fn decoding_is_that_of_xarray() {
+fn golden_cf_time_decode() {
     for case in golden::cases("cf_time_decode.json") {
         if DIFFERENT.iter().all(|(id, _)| case["id"] != *id) {
             check_golden(&case);
