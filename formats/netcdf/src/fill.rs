@@ -9,7 +9,7 @@ use array::{DType, Scalar};
 const FILL_FLOAT: f64 = 9.969_209_968_386_869e36;
 
 /// The default fill value of a type; zero bytes for characters, empty for texts.
-pub(crate) fn default_fill(dtype: DType) -> Scalar {
+pub fn default_fill(dtype: DType) -> Scalar {
     match dtype {
         DType::Int8 => Scalar::of(-127i8),
         DType::Int16 => Scalar::of(-32_767i16),

@@ -26,4 +26,5 @@ mod target;
 mod text;
 
 pub use file::NetcdfFile;
+pub use fill::default_fill;
 pub use sniff::is_netcdf;

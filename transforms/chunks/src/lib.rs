@@ -64,4 +64,6 @@ pub use written::Written;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod keyed_runs;
+#[cfg(test)]
 mod tests;

@@ -104,17 +104,9 @@ fn unit_name(unit: TimeUnit) -> &'static str {
 /// Source: `NC_FILL_*` of netCDF for integers.
 fn null_of(dtype: DType) -> Scalar {
     match dtype {
-        DType::Int8 => Scalar::of(-127i8),
-        DType::Int16 => Scalar::of(-32_767i16),
-        DType::Int32 => Scalar::of(-2_147_483_647i32),
-        DType::Int64 => Scalar::of(-9_223_372_036_854_775_806i64),
-        DType::UInt8 => Scalar::of(u8::MAX),
-        DType::UInt16 => Scalar::of(u16::MAX),
-        DType::UInt32 => Scalar::of(u32::MAX),
-        DType::UInt64 => Scalar::of(u64::MAX - 1),
         DType::Float32 => Scalar::of(f32::NAN),
         DType::Float64 => Scalar::of(f64::NAN),
-        other => Scalar::zero(other),
+        other => netcdf::default_fill(other),
     }
 }
 

@@ -2,14 +2,15 @@
 
 use array::{Chunk, DType, DatasetChunk, DatasetSource as _, Key, MemoryDataset, VariableChunk};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::prelude::{Create, PCollection, PTransform, Pipeline};
-use dataflow::testing::{ChaosRunner, ReferenceRunner};
 
 use crate::blocks::{BoundaryMode, MapBlocks, MapOverlap, Template};
-use crate::keyed::{Chunks, split_chunks};
+use crate::keyed::Chunks;
+use crate::keyed_runs::{Keyed, chunks, cut, run_on, sorted};
 use crate::reduce::{Boundary, WindowMethod, coarsen_chunk};
 
-type Keyed = Vec<(Key, DatasetChunk)>;
+fn sorted_pieces(whole: &DatasetChunk, at: &Chunks) -> Keyed {
+    sorted(cut(whole, at))
+}
 
 /// `a(t, x)` with rough numbers, and `x` as a coordinate.
 fn whole(t: u64, x: u64) -> DatasetChunk {
@@ -24,32 +25,6 @@ fn whole(t: u64, x: u64) -> DatasetChunk {
 fn template(whole: &DatasetChunk, at: &str) -> Template {
     let dataset = MemoryDataset::new(whole).dataset().clone();
     Template::of(dataset, chunks(at)).expect("chunks of the dataset")
-}
-
-fn chunks(text: &str) -> Chunks {
-    text.parse().expect("chunks")
-}
-
-fn cut(whole: &DatasetChunk, at: &Chunks) -> Keyed {
-    let pieces = split_chunks(&Key::default(), whole, at).expect("known dimensions");
-    let mut pieces: Keyed = pieces.collect::<Result<_>>().expect("pieces");
-    pieces.sort_by(|(a, _), (b, _)| a.cmp(b));
-    pieces
-}
-
-fn run_on<X>(seed: Option<u64>, input: Keyed, transform: X) -> Result<Keyed>
-where
-    X: PTransform<PCollection<(Key, DatasetChunk)>, Output = PCollection<(Key, DatasetChunk)>>,
-{
-    let pipeline = Pipeline::new();
-    let output = pipeline.apply(Create::of(input)).apply(transform).collect();
-    let report = match seed {
-        None => pipeline.run(&ReferenceRunner)?,
-        Some(seed) => pipeline.run(&ChaosRunner::new(seed))?,
-    };
-    let mut found: Keyed = report.get(&output)?.iter().collect();
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(found)
 }
 
 fn numbers(chunk: &DatasetChunk) -> Vec<i64> {
@@ -78,9 +53,9 @@ fn blocks_that_keep_their_lengths() {
         let map = MapBlocks::new(&template(&whole, at), doubled).expect("it is known");
         assert_eq!(map.template().sizes(), whole.sizes());
         assert!(map.template().is_coordinate("x"));
-        let found = run_on(None, cut(&whole, &chunks(at)), map).expect("runs");
+        let found = run_on(None, sorted_pieces(&whole, &chunks(at)), map).expect("runs");
         let wanted = doubled(&Key::default(), &whole).expect("doubles");
-        assert_eq!(found, cut(&wanted, &chunks(at)));
+        assert_eq!(found, sorted_pieces(&wanted, &chunks(at)));
     }
 }
 
@@ -91,9 +66,9 @@ fn blocks_that_change_in_one_ratio() {
     let expected = map.template();
     assert_eq!(expected.sizes().get("t"), Some(5));
     assert_eq!(expected.dataset().variable("a").map(|it| it.dtype), Some(DType::Float64));
-    let found = run_on(None, cut(&whole, &chunks("t=4,x=2")), map).expect("runs");
+    let found = run_on(None, sorted_pieces(&whole, &chunks("t=4,x=2")), map).expect("runs");
     let wanted = halved(&Key::default(), &whole).expect("halves");
-    assert_eq!(found, cut(&wanted, &chunks("t=2,x=2")));
+    assert_eq!(found, sorted_pieces(&wanted, &chunks("t=2,x=2")));
 }
 
 #[test]
@@ -108,7 +83,7 @@ fn dimensions_that_are_whole_may_come_and_go() {
     let whole = whole(6, 4);
     let map = MapBlocks::new(&template(&whole, "t=4"), firsts).expect("it is known");
     assert_eq!(map.template().sizes().to_string(), "t=6,rank=1");
-    let found = run_on(None, cut(&whole, &chunks("t=4,x=-1")), map).expect("runs");
+    let found = run_on(None, sorted_pieces(&whole, &chunks("t=4,x=-1")), map).expect("runs");
     let keys: Vec<String> = found.iter().map(|(key, _)| key.to_string()).collect();
     assert_eq!(keys, ["Key{t=0}", "Key{t=4}"]);
     assert_eq!(found.iter().flat_map(|(_, it)| numbers(it)).count(), 6);
@@ -142,12 +117,12 @@ fn a_result_that_is_not_what_was_inferred_is_named() {
     };
     let template = template(&whole, "t=1");
     let map = MapBlocks::with_template(&template, template.clone(), moody).expect("the same");
-    let error = run_on(None, cut(&whole, &chunks("t=1,x=-1")), map);
+    let error = run_on(None, sorted_pieces(&whole, &chunks("t=1,x=-1")), map);
     let error = error.expect_err("one is shorter");
     assert_eq!(error.code(), ErrorCode::GRIDS_DIFFER, "{error}");
     assert_eq!((error.place("variable"), error.place("chunk")), (Some("a"), Some("Key{t=2, x=0}")));
     let misled = MapBlocks::new(&template, doubled).expect("it is known");
-    let error = run_on(None, cut(&whole, &chunks("t=3,x=2")), misled);
+    let error = run_on(None, sorted_pieces(&whole, &chunks("t=3,x=2")), misled);
     assert_eq!(error.expect_err("other chunks").code(), ErrorCode::GRIDS_DIFFER);
 }
 
@@ -205,9 +180,9 @@ fn check_overlap(at: &str, depth: [i64; 2], modes: [BoundaryMode; 2]) {
         let map = MapOverlap::new(&template, function).along("t", t, modes[0]);
         map.and_then(|it| it.along("x", x, modes[1])).expect("it fits")
     };
-    let wanted = cut(&wanted, &chunks(at));
+    let wanted = sorted_pieces(&wanted, &chunks(at));
     for input in [at, "t=7,x=5", "t=2,x=2"] {
-        let input = cut(&whole, &chunks(input));
+        let input = sorted_pieces(&whole, &chunks(input));
         let found = run_on(None, input.clone(), map()).expect("runs");
         assert_eq!(found, wanted, "{at} {depth:?} {modes:?}");
         let seed = depth[0].cast_unsigned();
@@ -244,7 +219,7 @@ fn halos_that_do_not_fit_are_refused() {
     let twice = map().along("t", 1, BoundaryMode::None).expect("it fits");
     assert!(twice.along("t", 1, BoundaryMode::None).is_err());
     let half = map().along("x", 1, BoundaryMode::Constant(0.5)).expect("it fits");
-    let error = run_on(None, cut(&whole, &chunks("t=2")), half);
+    let error = run_on(None, sorted_pieces(&whole, &chunks("t=2")), half);
     assert_eq!(error.expect_err("no whole number").code(), ErrorCode::NOT_REPRESENTABLE);
 }
 
@@ -252,7 +227,7 @@ fn halos_that_do_not_fit_are_refused() {
 fn neighbours_that_are_missing_are_noticed() {
     let whole = whole(6, 3);
     let template = template(&whole, "t=2");
-    let mut pieces = cut(&whole, &chunks("t=2"));
+    let mut pieces = sorted_pieces(&whole, &chunks("t=2"));
     pieces.pop();
     let map = MapOverlap::new(&template, doubled).along("t", 1, BoundaryMode::None);
     let error = run_on(None, pieces, map.expect("it fits"));
@@ -265,7 +240,7 @@ fn a_function_that_cuts_its_halo_off_is_refused() {
     let cutting = |_: &Key, block: &DatasetChunk| block.slice(&[("t", 0..1)]);
     let map =
         MapOverlap::new(&template(&whole, "t=2"), cutting).along("t", 1, BoundaryMode::Reflect);
-    let error = run_on(None, cut(&whole, &chunks("t=2")), map.expect("it fits"));
+    let error = run_on(None, sorted_pieces(&whole, &chunks("t=2")), map.expect("it fits"));
     let error = error.expect_err("lengths differ");
     assert!(error.to_string().contains("4 elements along `t`, its result 1"), "{error}");
 }

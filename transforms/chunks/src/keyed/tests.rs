@@ -7,8 +7,8 @@ use array::{
     Placement, Region, Sizes, SourceFacts, VariableChunk,
 };
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::prelude::{Create, PCollection, PTransform, Pipeline};
-use dataflow::testing::{ChaosRunner, ReferenceRunner, TestPipeline, assert_that};
+use dataflow::prelude::{PCollection, PTransform, Pipeline};
+use dataflow::testing::{ReferenceRunner, TestPipeline, assert_that};
 use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 
 use crate::keyed::{
@@ -16,8 +16,7 @@ use crate::keyed::{
     SplitChunks, SplitVariables, ValidateEachChunk, consolidate_chunks, consolidate_fully,
     consolidate_variables, rechunk_in_memory, split_chunks, split_variables,
 };
-
-pub(crate) type Keyed = Vec<(Key, DatasetChunk)>;
+use crate::keyed_runs::{Keyed, chunks, cut, run_on, sorted};
 
 /// A variable whose elements count on from `first`.
 pub(crate) fn counted(name: &str, sizes: &[(&str, u64)], first: i32) -> VariableChunk {
@@ -36,35 +35,6 @@ fn weather(time: u64, lat: u64) -> DatasetChunk {
         counted("lat", &[("lat", lat)], 7000).into_coordinate(),
     ];
     DatasetChunk::new(variables).expect("lengths agree")
-}
-
-fn chunks(text: &str) -> Chunks {
-    text.parse().expect("chunks")
-}
-
-/// The chunks of a dataset in memory.
-fn cut(whole: &DatasetChunk, at: &Chunks) -> Keyed {
-    let pieces = split_chunks(&Key::default(), whole, at).expect("known dimensions");
-    pieces.collect::<Result<_>>().expect("pieces")
-}
-
-fn sorted(mut keyed: Keyed) -> Keyed {
-    keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    keyed
-}
-
-/// What a transform makes of chunks, by key: on the reference runner, or by chance from a seed.
-fn run_on<X>(seed: Option<u64>, input: Keyed, transform: X) -> Result<Keyed>
-where
-    X: PTransform<PCollection<(Key, DatasetChunk)>, Output = PCollection<(Key, DatasetChunk)>>,
-{
-    let pipeline = Pipeline::new();
-    let output = pipeline.apply(Create::of(input)).apply(transform).collect();
-    let report = match seed {
-        None => pipeline.run(&ReferenceRunner)?,
-        Some(seed) => pipeline.run(&ChaosRunner::new(seed))?,
-    };
-    Ok(sorted(report.get(&output)?.iter().collect()))
 }
 
 fn run<X>(input: Keyed, transform: X) -> Result<Keyed>

@@ -2,19 +2,18 @@
 
 use array::{Chunk, DType, DatasetChunk, Key, Native, Sizes, VariableChunk};
 use dataflow::combine::CombineFn;
-use dataflow::error::{ErrorCode, Result};
+use dataflow::error::ErrorCode;
 use dataflow::prelude::{CombinePerKey, Create, PCollection, PTransform, Pipeline};
-use dataflow::testing::{ChaosRunner, ReferenceRunner, map};
+use dataflow::testing::{ReferenceRunner, map};
 
-use crate::keyed::{Chunks, split_chunks};
+use crate::keyed::Chunks;
+use crate::keyed_runs::{Keyed, chunks, cut, run_on};
 use crate::reduce::{
     Boundary, Coarsen, Fanout, Groups, PerElement, Reduce, ReduceFn, Reducer, Reduction,
     WindowMethod, coarsen_chunk,
 };
 
 const NAN: f32 = f32::NAN;
-
-type Keyed = Vec<(Key, DatasetChunk)>;
 
 fn variable<T: Native>(name: &str, dims: &[&str], shape: &[u64], values: &[T]) -> VariableChunk {
     let elements = Chunk::of(shape, values).expect("as many as the shape");
@@ -30,30 +29,6 @@ fn holed() -> DatasetChunk {
     let values =
         [[1.5, NAN, -2.0], [4.0, NAN, -2.0], [NAN, NAN, 7.25], [-3.0, NAN, 0.5], [4.0, NAN, NAN]];
     dataset(vec![variable("a", &["t", "x"], &[5, 3], values.as_flattened())])
-}
-
-fn chunks(text: &str) -> Chunks {
-    text.parse().expect("chunks")
-}
-
-fn cut(whole: &DatasetChunk, at: &Chunks) -> Keyed {
-    let pieces = split_chunks(&Key::default(), whole, at).expect("known dimensions");
-    pieces.collect::<Result<_>>().expect("pieces")
-}
-
-fn run_on<X>(seed: Option<u64>, input: Keyed, transform: X) -> Result<Keyed>
-where
-    X: PTransform<PCollection<(Key, DatasetChunk)>, Output = PCollection<(Key, DatasetChunk)>>,
-{
-    let pipeline = Pipeline::new();
-    let output = pipeline.apply(Create::of(input)).apply(transform).collect();
-    let report = match seed {
-        None => pipeline.run(&ReferenceRunner)?,
-        Some(seed) => pipeline.run(&ChaosRunner::new(seed))?,
-    };
-    let mut found: Keyed = report.get(&output)?.iter().collect();
-    found.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(found)
 }
 
 fn run<X>(input: Keyed, transform: X) -> Keyed
