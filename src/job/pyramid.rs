@@ -110,7 +110,7 @@ impl Bake {
             plan.copies.iter().map(|it| it.sink.facts().units.chunk_count()).sum::<u64>();
         let run = RunStore::new(&own.runs()?, &self.store)?;
         let pipeline = Pipeline::new();
-        let copies = CopyArrays::new(plan.copies).with_cancel(self.cancel.clone());
+        let copies = CopyArrays::new(plan.copies);
         let write = WriteStore::new(copies, run.location().clone(), self.store.clone());
         let totals = pipeline.apply(write).collect();
         let graph = pipeline.compile_for(&self.runner())?;

@@ -196,7 +196,7 @@ impl ScannedBake {
         let bake = &self.bake;
         let pipeline = Pipeline::new();
         let OpenTarget { target, copies, unit_offsets } = opened;
-        let copies = CopyArrays::new(copies).with_done(done).with_cancel(bake.cancel.clone());
+        let copies = CopyArrays::new(copies).with_done(done);
         let write = WriteStore::new(copies, run.location().clone(), bake.store.clone());
         let totals = pipeline.apply(write.with_unit_offsets(unit_offsets)).collect();
         ((target, pipeline), totals)

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::blob::BlobStore;
 use crate::cancel::CancelToken;
 use crate::capability::Capability;
 use crate::element::Element;
@@ -231,6 +232,7 @@ pub struct ProcessContext<'a, Out: Element> {
     pub(crate) cancel: &'a CancelToken,
     pub(crate) budget: &'a MemoryBudget,
     pub(crate) scratch: &'a Scratch,
+    pub(crate) blobs: &'a Arc<dyn BlobStore>,
     /// The stamp of the element; where there is none, that of all elements, if there is one.
     pub(crate) stamp: Option<Stamp>,
     /// How far back times of outputs may be set, if that was declared.
@@ -425,6 +427,16 @@ impl<Out: Element> ProcessContext<'_, Out> {
     /// better declared.
     pub fn hold(&self) -> Reservation {
         self.budget.hold()
+    }
+
+    /// Where payloads of this run go that need not go through the shuffle.
+    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
+        self.blobs
+    }
+
+    /// The request to stop, for the threads of long work on one element.
+    pub fn cancel_token(&self) -> &CancelToken {
+        self.cancel
     }
 
     /// Whether the run was asked to stop; long work on one element should look.

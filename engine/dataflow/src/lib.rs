@@ -55,6 +55,8 @@ pub mod options;
 // Bytes between stages, and elements within one.
 pub mod shuffle;
 
+pub mod blob;
+
 pub mod receiver;
 
 // Contracts: what authors implement and use in their functions.

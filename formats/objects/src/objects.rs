@@ -179,8 +179,13 @@ impl Objects {
 
     /// Starts to write a whole object, in place of the one that may be there.
     pub fn put(&self, key: &str, bytes: Bytes) -> Pending<()> {
+        self.put_pieces(key, vec![bytes])
+    }
+
+    /// Starts to write these pieces, one after the other, as one object; as [`Objects::put`].
+    pub fn put_pieces(&self, key: &str, pieces: Vec<Bytes>) -> Pending<()> {
         match self.writable(key) {
-            Ok(object) => Pending::start(async move { object.put(bytes).await }),
+            Ok(object) => Pending::start(async move { object.put(pieces).await }),
             Err(error) => Pending::failed(error),
         }
     }

@@ -149,23 +149,23 @@ impl Object {
     }
 
     /// Writes the whole object; what was there before is replaced at once.
-    pub(crate) async fn put(&self, bytes: Bytes) -> Result<()> {
+    pub(crate) async fn put(&self, pieces: Vec<Bytes>) -> Result<()> {
         let is_remote = !matches!(self.scheme, Scheme::Local | Scheme::Memory);
-        let written = if is_remote && bytes.len() > WHOLE_BYTES {
-            self.put_in_parts(bytes).await
+        let bytes: usize = pieces.iter().map(Bytes::len).sum();
+        let written = if is_remote && bytes > WHOLE_BYTES {
+            self.put_in_parts(pieces).await
         } else {
             let _permit = self.client.permit().await;
-            self.client.store.put(&self.path, bytes.into()).await.map(drop)
+            let payload = PutPayload::from_iter(pieces);
+            self.client.store.put(&self.path, payload).await.map(drop)
         };
         written.map_err(|error| failed("write", &self.shown, &error))
     }
 
-    async fn put_in_parts(&self, bytes: Bytes) -> object_store::Result<()> {
+    async fn put_in_parts(&self, pieces: Vec<Bytes>) -> object_store::Result<()> {
         let mut upload = self.client.store.put_multipart(&self.path).await?;
-        let starts = (0..bytes.len()).step_by(PART_BYTES);
-        let parts = starts.map(|start| {
-            let part = bytes.slice(start..bytes.len().min(start + PART_BYTES));
-            let sent = upload.put_part(PutPayload::from_bytes(part));
+        let parts = in_parts(pieces).into_iter().map(|part| {
+            let sent = upload.put_part(PutPayload::from_iter(part));
             async {
                 let _permit = self.client.permit().await;
                 sent.await
@@ -256,4 +256,46 @@ impl Object {
 async fn whole_body(got: GetResult) -> object_store::Result<(Bytes, u64)> {
     let size_bytes = got.meta.size;
     Ok((got.bytes().await?, size_bytes))
+}
+
+/// Pieces, put together and cut so that all parts but the last have one length.
+fn in_parts(pieces: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let (mut parts, mut part, mut room) = (Vec::new(), Vec::new(), PART_BYTES);
+    for mut piece in pieces {
+        while piece.len() >= room {
+            part.push(piece.split_to(room));
+            parts.push(std::mem::take(&mut part));
+            room = PART_BYTES;
+        }
+        room -= piece.len();
+        part.push(piece);
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pieces: &[usize], want: &[usize]) {
+        let whole = Bytes::from((0..pieces.iter().sum()).map(|n| n as u8).collect::<Vec<u8>>());
+        let mut rest = whole.clone();
+        let pieces = pieces.iter().map(|&length| rest.split_to(length)).collect();
+        let parts = in_parts(pieces);
+        let lengths = parts.iter().map(|part| part.iter().map(Bytes::len).sum::<usize>());
+        assert_eq!(lengths.collect::<Vec<_>>(), want);
+        assert_eq!(parts.concat().concat(), whole);
+    }
+
+    #[test]
+    fn pieces_are_put_together_to_parts_of_one_length() {
+        check(&[], &[]);
+        check(&[3, PART_BYTES - 3], &[PART_BYTES]);
+        check(&[2 * PART_BYTES + 1, 0, 5], &[PART_BYTES, PART_BYTES, 6]);
+        check(&[1, PART_BYTES, 1], &[PART_BYTES, 2]);
+    }
 }

@@ -65,7 +65,7 @@ impl ObjectWriter {
         if self.upload.is_none() {
             let (object, bytes) =
                 (self.object.clone(), Bytes::from(std::mem::take(&mut self.part)));
-            return Pending::start(async move { object.put(bytes).await }).wait();
+            return Pending::start(async move { object.put(vec![bytes]).await }).wait();
         }
         if !self.part.is_empty() {
             self.send_part()?;

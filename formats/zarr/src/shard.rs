@@ -113,19 +113,20 @@ impl Sharding {
         Ok(ShardIndex(entries.collect::<Result<_, String>>()?))
     }
 
-    /// Appends the index of chunks that were written one after the other.
-    pub(crate) fn push_index(&self, chunks: &[Option<Range<u64>>], shard: &mut Vec<u8>) {
-        let start = shard.len();
+    /// The index of chunks, which stand at these ranges.
+    pub(crate) fn index(&self, chunks: impl IntoIterator<Item = Option<Range<u64>>>) -> Vec<u8> {
+        let mut index = Vec::with_capacity(self.index_bytes() as usize);
         for chunk in chunks {
             let (offset, length) = match chunk {
                 Some(range) => (range.start, range.end - range.start),
                 None => (ABSENT, ABSENT),
             };
-            shard.extend_from_slice(&offset.to_le_bytes());
-            shard.extend_from_slice(&length.to_le_bytes());
+            index.extend_from_slice(&offset.to_le_bytes());
+            index.extend_from_slice(&length.to_le_bytes());
         }
-        let checksum = crc32c::crc32c(&shard[start..]);
-        shard.extend_from_slice(&checksum.to_le_bytes());
+        let checksum = crc32c::crc32c(&index);
+        index.extend_from_slice(&checksum.to_le_bytes());
+        index
     }
 }
 
@@ -187,9 +188,7 @@ mod tests {
     }
 
     fn shard(chunks: &[Option<Range<u64>>]) -> Vec<u8> {
-        let mut shard = vec![7; 20];
-        sharding().push_index(chunks, &mut shard);
-        shard
+        [vec![7; 20], sharding().index(chunks.to_vec())].concat()
     }
 
     #[track_caller]

@@ -3,12 +3,13 @@
 use std::fmt;
 
 use array::{
-    ArrayBuffer, ArraySink, BoxCopy, Chunk, ChunkGrid, Region, Scalar, SinkFacts, Writing,
+    ArrayBuffer, ArraySink, Chunk, ChunkGrid, Region, Scalar, SinkFacts, Writing,
     WrittenUnit,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, Result};
 use objects::{Objects, Pending};
+use rayon::prelude::*;
 
 use crate::header::Header;
 use crate::shard::Sharding;
@@ -66,44 +67,40 @@ impl ZarrWriter {
         Ok(())
     }
 
-    fn encode(&self, elements: &Chunk) -> Result<Bytes> {
+    /// The pieces of the object.
+    fn encode(&self, elements: &Chunk) -> Result<Vec<Bytes>> {
         let chain = &self.header.chain;
-        match &self.header.sharding {
-            Some(sharding) => self.encode_shard(sharding, elements),
+        let only = match &self.header.sharding {
+            Some(sharding) => return self.encode_shard(sharding, elements),
             None if elements.shape() == chain.shape => chain.encode(elements.payload()),
-            None => {
-                let whole = Region::whole(elements.shape());
-                chain.encode(&self.cut(elements, &whole, Vec::new())?)
-            }
-        }
+            None => chain.encode(&self.cut(elements, &Region::whole(elements.shape()))?),
+        };
+        Ok(vec![only?])
     }
 
-    fn encode_shard(&self, sharding: &Sharding, elements: &Chunk) -> Result<Bytes> {
+    /// Chunks are encoded on all threads, and stand in their order all the same.
+    fn encode_shard(&self, sharding: &Sharding, elements: &Chunk) -> Result<Vec<Bytes>> {
         let chunks = ChunkGrid::regular(&sharding.shape, &self.header.chain.shape);
         let there = Region::whole(elements.shape());
-        let mut ranges = Vec::with_capacity(sharding.chunk_count() as usize);
-        let mut shard: Vec<u8> = Vec::new();
-        let mut scratch = Vec::new();
-        for place in 0..sharding.chunk_count() {
-            let chunk = chunks.region(&chunks.index_of(place));
+        let encode = |place| {
             // A chunk beyond the edge of the array has no elements and is not written.
-            let Some(part) = chunk.intersection(&there) else {
-                ranges.push(None);
-                continue;
-            };
-            let start = shard.len() as u64;
-            match self.contiguous(elements, &part) {
-                Some(payload) => shard.extend_from_slice(&self.header.chain.encode(&payload)?),
-                None => {
-                    let payload = self.cut(elements, &part, scratch)?;
-                    shard.extend_from_slice(&self.header.chain.encode(&payload)?);
-                    scratch = payload.into();
-                }
-            }
-            ranges.push(Some(start..shard.len() as u64));
-        }
-        sharding.push_index(&ranges, &mut shard);
-        Ok(shard.into())
+            let part = chunks.region(&chunks.index_of(place)).intersection(&there);
+            let payload = part.map(|part| match self.contiguous(elements, &part) {
+                Some(payload) => Ok(payload),
+                None => self.cut(elements, &part),
+            });
+            payload.map(|payload| self.header.chain.encode(&payload?)).transpose()
+        };
+        let places = (0..sharding.chunk_count()).into_par_iter();
+        let encoded: Vec<Option<Bytes>> = places.map(encode).collect::<Result<_>>()?;
+        let mut end = 0;
+        let ranges = encoded.iter().map(|chunk| {
+            let start = end;
+            end += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+            chunk.as_ref().map(|_| start..end)
+        });
+        let index = sharding.index(ranges);
+        Ok(encoded.into_iter().flatten().chain([index.into()]).collect())
     }
 
     /// A whole chunk out of `elements`, without a copy, where its bytes lie in one piece.
@@ -122,29 +119,15 @@ impl ZarrWriter {
     }
 
     /// The payload of a whole chunk that holds a part of `elements`, and padding besides.
-    fn cut(&self, elements: &Chunk, part: &Region, mut scratch: Vec<u8>) -> Result<Bytes> {
+    fn cut(&self, elements: &Chunk, part: &Region) -> Result<Bytes> {
         let shape = &self.header.chain.shape;
-        let fill = &self.padding;
-        let Some(item_bytes) = elements.dtype().item_bytes() else {
-            let mut texts = ArrayBuffer::filled(shape, fill);
-            texts.write(&vec![0; shape.len()], elements, part)?;
-            return Ok(texts.freeze()?.payload().clone());
+        let mut chunk = if part.shape() == *shape {
+            ArrayBuffer::zeroed(elements.dtype(), shape)
+        } else {
+            ArrayBuffer::filled(shape, &self.padding)
         };
-        scratch.resize(shape.iter().product::<u64>() as usize * item_bytes, 0);
-        let extent = part.shape();
-        if extent != *shape {
-            let items = scratch.chunks_exact_mut(item_bytes);
-            items.for_each(|item| item.copy_from_slice(fill.bytes()));
-        }
-        let copy = BoxCopy {
-            source_shape: elements.shape(),
-            source_start: &part.start(),
-            target_shape: shape,
-            target_start: &vec![0; shape.len()],
-            extent: &extent,
-        };
-        array::copy_box(elements.payload(), &mut scratch, item_bytes, &copy);
-        Ok(scratch.into())
+        chunk.write(&vec![0; shape.len()], elements, part)?;
+        Ok(chunk.freeze()?.payload().clone())
     }
 }
 
@@ -158,10 +141,12 @@ impl ArraySink for ZarrWriter {
         let encoded = self
             .encode(elements)
             .map_err(|error| error.at("variable", &self.name).at("chunk", format!("{index:?}")))?;
-        let unit =
-            WrittenUnit { encoded_bytes: encoded.len() as u64, crc32c: crc32c::crc32c(&encoded) };
-        let key = self.key(index);
-        Ok(Box::new(WritingUnit { unit, pending: self.objects.put(&key, encoded) }))
+        let unit = WrittenUnit {
+            encoded_bytes: encoded.iter().map(|piece| piece.len() as u64).sum(),
+            crc32c: encoded.iter().fold(0, |sum, piece| crc32c::crc32c_append(sum, piece)),
+        };
+        let pending = self.objects.put_pieces(&self.key(index), encoded);
+        Ok(Box::new(WritingUnit { unit, pending }))
     }
 }
 

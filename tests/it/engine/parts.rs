@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use levain::dataflow::blob::ScratchBlobs;
 use levain::dataflow::cancel::CancelToken;
 use levain::dataflow::graph::{CombinePart, Env, NodeId, Operation, Views};
 use levain::dataflow::memory::MemoryBudget;
@@ -42,8 +43,9 @@ fn run_part<In: Element, Out: Element>(
     });
     let (node, group): (NodeId, _) = groups.last().expect("the recipe combines");
     let (scratch, cancel) = (Scratch::default(), CancelToken::default());
-    let env =
-        Env::new(Arc::clone(graph.steps()), budget.clone(), scratch, cancel, Views::default());
+    let blobs = Arc::new(ScratchBlobs::new(scratch.clone()));
+    let (steps, views) = (Arc::clone(graph.steps()), Views::default());
+    let env = Env::new(steps, budget.clone(), scratch, blobs, cancel, views);
     let kept = Arc::new(Mutex::new(Vec::new()));
     let next = AnyReceiver::new::<Out>(Keep(Arc::clone(&kept)));
     let layout = graph.key_layout(node);

@@ -6,12 +6,13 @@ use super::tree::{RustFile, Tree, Violation};
 const DATAFLOW: &str = "engine/dataflow/src/";
 
 /// The layers of `engine/dataflow`: a module names modules of its own or an earlier line.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 13] = [
     &["error", "time"],
     &["element", "coder"],
     &["window"],
     &["metrics", "memory", "cancel", "capability", "options"],
     &["shuffle"],
+    &["blob"],
     &["receiver"],
     &["dofn", "combine", "state", "view"],
     &["graph"],

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use array::{ArraySink, ArraySource, Region, WrittenUnit};
-use dataflow::cancel::CancelToken;
+use array::{ArraySink, ArraySource, ChunkGrid, Region, WrittenUnit};
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::Result;
 use dataflow::prelude::{
@@ -12,10 +11,10 @@ use dataflow::prelude::{
     Reshuffle,
 };
 
-use crate::hold::HoldArrays;
-use crate::plan::{CopyPlan, Strategy};
+use crate::method::Method;
+use crate::moving::{CELLS, MoveCells, MoveRegions};
+use crate::plan::CopyPlan;
 use crate::pull::{PullUnits, UnitTask};
-use crate::shuffle::{ConsolidateChunks, SplitChunks};
 use crate::written::Written;
 
 /// One array to be copied, and how.
@@ -39,13 +38,12 @@ pub type DoneUnits = BTreeMap<String, BTreeMap<Vec<u64>, WrittenUnit>>;
 pub struct CopyArrays {
     copies: Vec<PlannedCopy>,
     done: Arc<DoneUnits>,
-    cancel: CancelToken,
 }
 
 impl CopyArrays {
     /// Copies these arrays.
     pub fn new(copies: Vec<PlannedCopy>) -> Self {
-        Self { copies, done: Arc::default(), cancel: CancelToken::default() }
+        Self { copies, done: Arc::default() }
     }
 
     /// Leaves out units that are there already, and what is read for them alone; they come out as
@@ -53,13 +51,6 @@ impl CopyArrays {
     #[must_use]
     pub fn with_done(mut self, done: DoneUnits) -> Self {
         self.done = Arc::new(done);
-        self
-    }
-
-    /// Stops long work on one array when this token is cancelled; the runner stops between tasks.
-    #[must_use]
-    pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
-        self.cancel = cancel;
         self
     }
 }
@@ -70,9 +61,9 @@ impl PTransform<Pipeline> for CopyArrays {
     fn expand(self, pipeline: Pipeline) -> PCollection<Written> {
         let copies = Arc::new(self.copies);
         let done = &self.done;
-        let of = |strategy| Copies { all: Arc::clone(&copies), done: Arc::clone(done), strategy };
-        let tasks = |name: &str, count: TaskCount, copies: &Copies| {
-            let list = ListTasks { copies: copies.clone(), count };
+        let of = |way| Copies { all: Arc::clone(&copies), done: Arc::clone(done), way };
+        let tasks = |name: &str, copies: &Copies| {
+            let list = ListTasks(copies.clone());
             let listed = pipeline.apply_named(&format!("{name}Impulse"), Impulse);
             let listed = listed.apply_named(&format!("List{name}"), ParDo::of(list));
             listed.apply_named(&format!("Spread{name}"), Reshuffle)
@@ -83,33 +74,89 @@ impl PTransform<Pipeline> for CopyArrays {
             let impulse = pipeline.apply_named("DoneImpulse", Impulse);
             written.push(&impulse.apply_named("ListDone", ParDo::of(list)));
         }
-        let pulled = of(Strategy::Pull);
+        let pulled = of(Way::Units);
         if pulled.any() {
-            let units = tasks("Units", TaskCount::Units, &pulled);
+            let units = tasks("Units", &pulled);
             written.push(&units.apply(ParDo::of(PullUnits::new(pulled))));
         }
-        let held = of(Strategy::Hold);
-        if held.any() {
-            let arrays = tasks("Arrays", TaskCount::One, &held);
-            written.push(&arrays.apply(ParDo::of(HoldArrays::new(held, self.cancel))));
+        let moved = of(Way::Groups);
+        if moved.any() {
+            let groups = tasks("Groups", &moved);
+            written.push(&groups.apply(ParDo::of(MoveRegions(moved))));
         }
-        let shuffled = of(Strategy::Shuffle);
-        if shuffled.any() {
-            let chunks = tasks("Chunks", TaskCount::SourceChunks, &shuffled);
-            let pieces = chunks.apply(ParDo::of(SplitChunks::new(shuffled.clone())));
-            let groups = pieces.apply(GroupByKey);
-            written.push(&groups.apply(ParDo::of(ConsolidateChunks::new(shuffled))));
+        let packed = of(Way::Segments);
+        if packed.any() {
+            let groups = tasks("MapGroups", &packed);
+            let mut cells = groups
+                .apply(ParDo::of(MoveRegions(packed.clone())).with_output(&CELLS))
+                .get(&CELLS);
+            let last = packed.iter().map(|(_, copy)| copy.stage_count() - 1).max().unwrap_or(0);
+            for stage in 1..=last {
+                let groups = cells.apply_named(&format!("GroupCells{stage}"), GroupByKey);
+                let copies = packed.clone();
+                let moving = ParDo::of(MoveCells { copies, stage }).with_output(&CELLS);
+                let outputs = groups.apply_named(&format!("MoveCells{stage}"), moving);
+                written.push(&outputs.main);
+                cells = outputs.get(&CELLS);
+            }
         }
         written.apply(Flatten)
     }
 }
 
-/// The copies of one strategy. Clones share them.
+/// How tasks of a copy are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Each target unit by one thread.
+    Units,
+    /// Each group of units by all threads.
+    Groups,
+    /// In stages, each group by all threads.
+    Segments,
+}
+
+impl PlannedCopy {
+    fn way(&self) -> Way {
+        match &self.plan.method {
+            Method::Direct { group } if self.is_unit(group) => Way::Units,
+            Method::Packed { .. } => Way::Segments,
+            _ => Way::Groups,
+        }
+    }
+
+    fn is_unit(&self, group: &[u64]) -> bool {
+        group == self.sink.facts().units.largest_chunk()
+    }
+
+    /// How many times elements are read: from the source, and from segments.
+    pub(crate) fn stage_count(&self) -> usize {
+        match &self.plan.method {
+            Method::Packed { middle, .. } => 2 + middle.len(),
+            _ => 1,
+        }
+    }
+
+    /// The groups of a stage, each of which is one task.
+    pub(crate) fn groups(&self, stage: usize) -> ChunkGrid {
+        let extents = match &self.plan.method {
+            Method::Passthrough => &self.sink.facts().units.largest_chunk(),
+            Method::Sweep { block, .. } => block,
+            Method::Direct { group } => group,
+            Method::Packed { map_group, middle, reduce_group } => match stage {
+                0 => map_group,
+                stage => middle.get(stage - 1).unwrap_or(reduce_group),
+            },
+        };
+        ChunkGrid::regular(&self.sink.facts().shape, extents)
+    }
+}
+
+/// The copies that run in one way. Clones share them.
 #[derive(Debug, Clone)]
 pub(crate) struct Copies {
     all: Arc<Vec<PlannedCopy>>,
     done: Arc<DoneUnits>,
-    strategy: Strategy,
+    way: Way,
 }
 
 impl Copies {
@@ -119,7 +166,7 @@ impl Copies {
 
     fn iter(&self) -> impl Iterator<Item = (u32, &PlannedCopy)> {
         let all = self.all.iter().enumerate().map(|(index, copy)| (index as u32, copy));
-        all.filter(|(_, copy)| copy.plan.strategy == self.strategy)
+        all.filter(|(_, copy)| copy.way() == self.way)
     }
 
     /// The copy of this place among all copies.
@@ -138,17 +185,20 @@ impl Copies {
         self.done.get(&copy.name).is_some_and(|units| units.contains_key(unit))
     }
 
-    /// How many units of a copy are there already.
-    pub(crate) fn done_count(&self, copy: &PlannedCopy) -> usize {
-        self.done.get(&copy.name).map_or(0, BTreeMap::len)
-    }
-
-    /// Whether all units that a region meets are there already.
+    /// Whether nothing of a region is needed any more: all units are there already that the groups
+    /// write which it meets in the last stage.
     pub(crate) fn is_all_done(&self, copy: &PlannedCopy, region: &Region) -> bool {
-        self.done.contains_key(&copy.name) && {
+        let are_done = |region: &Region| {
             let mut units = copy.sink.facts().units.chunks_meeting(region);
             units.all(|unit| self.is_done(copy, &unit))
-        }
+        };
+        self.done.contains_key(&copy.name)
+            && if copy.stage_count() == 1 {
+                are_done(region)
+            } else {
+                let last = copy.groups(copy.stage_count() - 1);
+                last.chunks_meeting(region).all(|group| are_done(&last.region(&group)))
+            }
     }
 
     /// What every task needs at the most, and what makes the plan what it is.
@@ -164,14 +214,6 @@ impl Copies {
             .with_parameters(identity.collect::<Vec<_>>().join("; "))
             .with_working_bytes(working_bytes.unwrap_or(0))
     }
-}
-
-/// How many tasks a copy is made of.
-#[derive(Debug, Clone, Copy)]
-enum TaskCount {
-    Units,
-    SourceChunks,
-    One,
 }
 
 /// Puts out the units that are there already.
@@ -196,23 +238,15 @@ impl DoFn for ListDone {
 
 /// Puts out the tasks of all copies, in order.
 #[derive(Clone)]
-struct ListTasks {
-    copies: Copies,
-    count: TaskCount,
-}
+struct ListTasks(Copies);
 
 impl DoFn for ListTasks {
     type In = Vec<u8>;
-    type Out = (u32, u64);
+    type Out = UnitTask;
 
-    fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, (u32, u64)>) -> Result<()> {
-        let (copies, count) = (&self.copies, self.count);
-        copies.iter().try_for_each(|(index, copy)| {
-            let tasks = match count {
-                TaskCount::Units => copy.sink.facts().units.chunk_count(),
-                TaskCount::SourceChunks => copy.source.facts().grid.chunk_count(),
-                TaskCount::One => u64::from(copy.sink.facts().units.chunk_count() > 0),
-            };
+    fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, UnitTask>) -> Result<()> {
+        self.0.iter().try_for_each(|(index, copy)| {
+            let tasks = copy.groups(0).chunk_count();
             (0..tasks).try_for_each(|task| ctx.output((index, task)))
         })
     }

@@ -18,13 +18,17 @@ mod ratio_spec;
 mod spec;
 
 mod cost;
+mod method;
 mod plan;
 
+mod cells;
 mod coarse_source;
 mod copy;
-mod hold;
+mod gather;
+mod moving;
 mod pull;
-mod shuffle;
+mod segments;
+mod write_behind;
 mod written;
 
 mod room;
@@ -51,7 +55,8 @@ pub use keyed::{
     count_intermediate_chunks, count_io_operations, offsets_to_slices, rechunk_in_memory,
     split_chunks, split_range, split_variables, stage_chunks,
 };
-pub use plan::{CopyPlan, Machine, Strategy};
+pub use method::Method;
+pub use plan::{CopyPlan, Machine};
 pub use ratio_spec::ChunkRatio;
 pub use reduce::{
     Boundary, Coarsen, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce, ReduceFn,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::byte_size::ByteSize;
 use crate::cost::{Coverage, coverage};
+use crate::method::Method;
 
 /// What a copy may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,23 +17,11 @@ pub struct Machine {
     pub thread_count: u64,
 }
 
-/// Who reads what, and how often.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Strategy {
-    /// Each target unit reads the source regions that it needs.
-    Pull,
-    /// Every source chunk is read once; all target units are held until they are complete.
-    Hold,
-    /// Every source chunk is read once, split, grouped by target unit and consolidated.
-    Shuffle,
-}
-
 /// How one array is copied, and what that costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CopyPlan {
     /// Who reads what.
-    pub strategy: Strategy,
+    pub method: Method,
     /// Why, in one sentence.
     pub reason: String,
     /// Units of work that run by themselves.
@@ -43,8 +32,8 @@ pub struct CopyPlan {
     pub source_bytes: u64,
     /// Objects that are written.
     pub target_unit_count: u64,
-    /// Decoded bytes that go through the shuffle.
-    pub shuffle_bytes: u64,
+    /// Decoded bytes that are put aside and read back.
+    pub segment_bytes: u64,
     /// Bytes that one task needs at the most.
     pub working_bytes: u64,
 }
@@ -68,7 +57,7 @@ impl CopyPlan {
         let pull = sizes.pull(source.is_random_access);
         let amplification = pull.source_bytes as f64 / sizes.array.max(1) as f64;
         let hold = sizes.hold(machine.thread_count);
-        let shuffle = sizes.shuffle();
+        let shuffle = sizes.packed(source, sink, machine);
         let fits = |plan: &Self| plan.working_bytes <= machine.memory_bytes;
         let at_once = machine.memory_bytes / pull.working_bytes.max(1);
         let pulling = at_once.min(pull.task_count).min(machine.thread_count);
@@ -111,22 +100,6 @@ impl CopyPlan {
     }
 }
 
-/// What a copy by this strategy costs, whatever memory there is.
-#[cfg(test)]
-pub(crate) fn predict(
-    source: &SourceFacts,
-    sink: &SinkFacts,
-    machine: Machine,
-    strategy: Strategy,
-) -> CopyPlan {
-    let sizes = Sizes::of(source, sink);
-    match strategy {
-        Strategy::Pull => sizes.pull(source.is_random_access),
-        Strategy::Hold => sizes.hold(machine.thread_count),
-        Strategy::Shuffle => sizes.shuffle(),
-    }
-}
-
 /// Decoded bytes of what is moved.
 struct Sizes {
     array: u64,
@@ -141,6 +114,8 @@ struct Sizes {
     item: f64,
     unit_count: u64,
     chunk_count: u64,
+    shape: Vec<u64>,
+    unit_shape: Vec<u64>,
 }
 
 impl Sizes {
@@ -168,6 +143,8 @@ impl Sizes {
             item: from as f64,
             unit_count: sink.units.chunk_count(),
             chunk_count: source.grid.chunk_count(),
+            shape: sink.shape.clone(),
+            unit_shape: sink.units.largest_chunk(),
         }
     }
 
@@ -176,13 +153,13 @@ impl Sizes {
         let bytes =
             if is_random_access { self.array as f64 } else { self.coverage.total * self.item };
         CopyPlan {
-            strategy: Strategy::Pull,
+            method: Method::Direct { group: self.unit_shape.clone() },
             reason: String::new(),
             task_count: self.unit_count,
             source_read_count: self.coverage.chunk_reads as u64,
             source_bytes: bytes as u64,
             target_unit_count: self.unit_count,
-            shuffle_bytes: 0,
+            segment_bytes: 0,
             working_bytes: sum([
                 self.fetched_unit,
                 self.fetched_unit,
@@ -198,30 +175,44 @@ impl Sizes {
         let decoded = self.chunk.max(self.fetched_chunk);
         let each = sum([self.fetched_chunk, self.fetched_chunk, decoded, self.unit]);
         CopyPlan {
-            strategy: Strategy::Hold,
+            method: Method::Sweep { dimension: 0, block: self.shape.clone(), window: u64::MAX },
             reason: String::new(),
             task_count: 1,
             source_read_count: self.chunk_count,
             source_bytes: self.array,
             target_unit_count: self.unit_count,
-            shuffle_bytes: 0,
+            segment_bytes: 0,
             working_bytes: self.array.saturating_add(thread_count.saturating_mul(each)),
         }
     }
 
-    /// The greater of splitting (a chunk, its pieces) and consolidating (a unit, encoded).
-    fn shuffle(&self) -> CopyPlan {
-        let decoded = self.chunk.max(self.fetched_chunk);
-        let split = sum([self.fetched_chunk, self.fetched_chunk, decoded, decoded]);
+    /// Groups of chunks are cut into cells, which groups of units gather.
+    fn packed(&self, source: &SourceFacts, sink: &SinkFacts, machine: Machine) -> CopyPlan {
+        let each = sum([self.fetched_chunk, self.fetched_chunk, self.chunk, self.unit]);
+        let overhead = machine.thread_count.saturating_mul(each);
+        let budget = (machine.memory_bytes / 2).saturating_sub(overhead) / self.item as u64;
+        let grow = |mut group: Vec<u64>, order: &mut dyn Iterator<Item = usize>| {
+            for d in order {
+                let rest: u64 = group.iter().enumerate().filter(|(e, _)| *e != d).map(|(_, n)| n).product();
+                let times = (budget / rest.max(1) / group[d].max(1)).max(1);
+                group[d] = (group[d] * times).min(sink.shape[d]);
+            }
+            group
+        };
+        let rank = sink.shape.len();
+        let map_group = grow(source.grid.largest_chunk(), &mut (0..rank));
+        let reduce_group = grow(sink.units.largest_chunk(), &mut (0..rank).rev());
+        let bytes = |group: &[u64]| group.iter().product::<u64>() * self.item as u64;
+        let working_bytes = bytes(&map_group).max(bytes(&reduce_group)).saturating_add(overhead);
         CopyPlan {
-            strategy: Strategy::Shuffle,
+            method: Method::Packed { map_group, middle: Vec::new(), reduce_group },
             reason: String::new(),
             task_count: self.chunk_count + self.unit_count,
             source_read_count: self.chunk_count,
             source_bytes: self.array,
             target_unit_count: self.unit_count,
-            shuffle_bytes: self.array,
-            working_bytes: split.max(self.two_and_a_half_units()),
+            segment_bytes: self.array,
+            working_bytes,
         }
     }
 

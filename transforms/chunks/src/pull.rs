@@ -1,12 +1,11 @@
 //! Pull: each target unit reads the source regions that it needs.
 
-use std::collections::VecDeque;
-
-use array::{ArrayBuffer, Fetched, Placement, Region, Writing};
+use array::{ArrayBuffer, Fetched, Placement, Region};
 use dataflow::dofn::{BundleState, DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::{Error, Result};
 
 use crate::copy::{Copies, PlannedCopy};
+use crate::write_behind::WriteBehind;
 use crate::written::Written;
 
 /// A unit of one copy: which copy, and the place of the unit in C order.
@@ -47,7 +46,9 @@ impl PullUnits {
         };
         let writing = write().map_err(|error| copy.locate(error, &region))?;
         let unit_bytes = region.element_count() * copy.sink.facts().dtype.estimated_bytes();
-        self.state.get().writing.push(copy.name.clone(), unit, writing, unit_bytes / 2, ctx)
+        let behind = &mut self.state.get().writing;
+        behind.push(&copy.name, unit, writing, unit_bytes / 2)?;
+        behind.put_out(ctx)
     }
 }
 
@@ -70,70 +71,13 @@ impl DoFn for PullUnits {
 
     fn finish_bundle(&mut self, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
         self.complete(ctx)?;
-        self.state.get().writing.finish(ctx)
+        let behind = &mut self.state.get().writing;
+        behind.finish()?;
+        behind.put_out(ctx)
     }
 
     fn facts(&self) -> DoFnFacts {
         self.copies.facts()
-    }
-}
-
-/// Units on their way to the store, no more than so many bytes at once.
-#[derive(Default)]
-pub(crate) struct WriteBehind {
-    pending: VecDeque<(Written, Box<dyn Writing>)>,
-    pending_bytes: u64,
-}
-
-impl WriteBehind {
-    /// Adds a unit, and waits for the oldest ones while more than `limit_bytes` are pending.
-    pub(crate) fn push(
-        &mut self,
-        array: String,
-        index: Vec<u64>,
-        writing: Box<dyn Writing>,
-        limit_bytes: u64,
-        ctx: &mut ProcessContext<'_, Written>,
-    ) -> Result<()> {
-        let encoded_bytes = writing.encoded_bytes();
-        self.pending_bytes += encoded_bytes;
-        let unit = Written { array, index, encoded_bytes, crc32c: 0 };
-        self.pending.push_back((unit, writing));
-        while self.pending_bytes > limit_bytes && !self.pending.is_empty() {
-            self.wait_for_oldest(ctx)?;
-        }
-        Ok(())
-    }
-
-    /// Waits for all.
-    pub(crate) fn finish(&mut self, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        while !self.pending.is_empty() {
-            self.wait_for_oldest(ctx)?;
-        }
-        Ok(())
-    }
-
-    fn wait_for_oldest(&mut self, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        let Some((unit, writing)) = self.pending.pop_front() else { return Ok(()) };
-        let array = unit.array.clone();
-        let written = writing.wait().map_err(|error| {
-            error.at("variable", &array).at("chunk", format_args!("{:?}", unit.index))
-        })?;
-        self.pending_bytes -= unit.encoded_bytes;
-        ctx.count("units_written", 1);
-        ctx.count("bytes_written", written.encoded_bytes);
-        let (encoded_bytes, crc32c) = (written.encoded_bytes, written.crc32c);
-        ctx.output(Written { encoded_bytes, crc32c, ..unit })
-    }
-}
-
-/// A bundle that fails waits for what it has started: a write that comes to its end later would
-/// put an object back after the store was cleared.
-impl Drop for WriteBehind {
-    fn drop(&mut self) {
-        for (_, writing) in self.pending.drain(..) {
-            drop(writing.wait());
-        }
     }
 }
 

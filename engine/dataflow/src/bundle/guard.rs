@@ -40,6 +40,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::blob::ScratchBlobs;
     use crate::cancel::CancelToken;
     use crate::graph::{StepInfo, Views};
     use crate::memory::MemoryBudget;
@@ -48,7 +49,9 @@ mod tests {
     fn env() -> Env {
         let step = StepInfo { name: "Read".to_owned(), location: Location::caller() };
         let (budget, cancel) = (MemoryBudget::unlimited(), CancelToken::default());
-        Env::new(Arc::from([step]), budget, Scratch::default(), cancel, Views::default())
+        let scratch = Scratch::default();
+        let blobs = Arc::new(ScratchBlobs::new(scratch.clone()));
+        Env::new(Arc::from([step]), budget, scratch, blobs, cancel, Views::default())
     }
 
     #[test]

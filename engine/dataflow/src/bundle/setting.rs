@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::blob::{BlobStore, ScratchBlobs};
 use crate::cancel::CancelToken;
 use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
@@ -26,6 +27,7 @@ pub struct Setting {
     /// Elements of the whole run that were to be put in quarantine.
     quarantined: Arc<AtomicU64>,
     scratch: Scratch,
+    blobs: Arc<dyn BlobStore>,
 }
 
 impl Setting {
@@ -49,6 +51,7 @@ impl Setting {
             checks_elements: false,
             on_error: options.on_error,
             quarantined: Arc::default(),
+            blobs: Arc::new(ScratchBlobs::new(scratch.clone())),
             scratch,
         };
         (setting, store)
@@ -65,6 +68,13 @@ impl Setting {
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn ShuffleStore>) -> Self {
         self.store = store;
+        self
+    }
+
+    /// Keeps the payloads of the run in another store.
+    #[must_use]
+    pub fn with_blobs(mut self, blobs: Arc<dyn BlobStore>) -> Self {
+        self.blobs = blobs;
         self
     }
 
@@ -136,6 +146,7 @@ impl Setting {
             Arc::clone(graph.steps()),
             self.budget.clone(),
             self.scratch.clone(),
+            Arc::clone(&self.blobs),
             self.cancel.clone(),
             self.views.clone(),
         )

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::blob::BlobStore;
 use crate::cancel::CancelToken;
 use crate::dofn::{OnCommit, SideInputs};
 use crate::error::{Error, ErrorKind, Result};
@@ -56,6 +57,8 @@ pub struct Env {
     pub budget: MemoryBudget,
     /// Where spilled data goes.
     pub scratch: Scratch,
+    /// Where payloads go.
+    pub blobs: Arc<dyn BlobStore>,
     /// The request to stop.
     pub cancel: CancelToken,
     /// The side inputs of the run.
@@ -103,6 +106,7 @@ impl Env {
         steps: Arc<[StepInfo]>,
         budget: MemoryBudget,
         scratch: Scratch,
+        blobs: Arc<dyn BlobStore>,
         cancel: CancelToken,
         views: Views,
     ) -> Self {
@@ -118,6 +122,7 @@ impl Env {
         Self {
             budget,
             scratch,
+            blobs,
             cancel,
             views,
             notes_elements: false,

@@ -190,6 +190,7 @@ impl<F: DoFn> Chained<F> {
             cancel: &self.env.cancel,
             budget: &self.env.budget,
             scratch: &self.env.scratch,
+            blobs: &self.env.blobs,
             stamp: self.stamp,
             stamping: self.stamping,
             step: Step { name: &step.name, location: step.location },

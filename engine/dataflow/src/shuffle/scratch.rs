@@ -30,12 +30,12 @@ impl Scratch {
         self.0.spilled_bytes.load(Ordering::Relaxed)
     }
 
-    pub(super) fn count(&self, bytes: u64) {
+    pub(crate) fn count(&self, bytes: u64) {
         self.0.spilled_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// An empty file.
-    pub(super) fn file(&self) -> Result<File> {
+    pub(crate) fn file(&self) -> Result<File> {
         let file = match &self.0.path {
             Some(path) => tempfile::tempfile_in(path),
             None => tempfile::tempfile(),
@@ -43,13 +43,13 @@ impl Scratch {
         file.map_err(|error| self.cannot_spill(error))
     }
 
-    pub(super) fn cannot_spill(&self, error: std::io::Error) -> Error {
+    pub(crate) fn cannot_spill(&self, error: std::io::Error) -> Error {
         self.locate(Error::from(error).context("cannot spill to disk"))
             .mend("free disk space, name another scratch folder, or allow more memory")
     }
 
     /// Adds the folder to an error.
-    pub(super) fn locate(&self, error: Error) -> Error {
+    pub(crate) fn locate(&self, error: Error) -> Error {
         match &self.0.path {
             Some(path) => error.at("scratch", path.display()),
             None => error.at("scratch", tempfile::env::temp_dir().display()),

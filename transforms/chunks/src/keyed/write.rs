@@ -9,7 +9,7 @@ use dataflow::dofn::{BundleState, DoFn, DoFnFacts, ProcessContext};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::{PCollection, PTransform, ParDo};
 
-use crate::pull::WriteBehind;
+use crate::write_behind::WriteBehind;
 use crate::written::Written;
 
 /// Writes the variables of every chunk to arrays of the same names; what comes out is every unit
@@ -99,10 +99,9 @@ impl WriteFn {
                 elements.slice(&own.relative_to(&region.start()))?
             };
             let writing = sink.write(&unit, &piece)?;
-            let name = variable.name().to_owned();
-            self.writing.get().push(name, unit, writing, limit_bytes, ctx)?;
+            self.writing.get().push(variable.name(), unit, writing, limit_bytes)?;
         }
-        Ok(())
+        self.writing.get().put_out(ctx)
     }
 }
 
@@ -162,7 +161,9 @@ impl DoFn for WriteFn {
     }
 
     fn finish_bundle(&mut self, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        self.writing.get().finish(ctx)
+        let behind = self.writing.get();
+        behind.finish()?;
+        behind.put_out(ctx)
     }
 
     fn facts(&self) -> DoFnFacts {
