@@ -3,6 +3,9 @@
 //!
 //! A [`CopyPlan`] is what runs. Pure integers: nothing here does any I/O.
 
+mod residue;
+mod axis;
+
 mod copy_plan;
 
 #[cfg(test)]
