@@ -51,7 +51,10 @@ pub use keyed::{
     count_intermediate_chunks, count_io_operations, offsets_to_slices, rechunk_in_memory,
     split_chunks, split_range, split_variables, stage_chunks,
 };
-pub use plan::{CopyPlan, Machine, Strategy};
+pub use plan::{
+    Candidate, CodecRates, CopyPlan, CostModel, Costs, Machine, Method, Planned, Price, Problem,
+    StoreProfile, Strategy, TaskMemory, Verdict, plan,
+};
 pub use ratio_spec::ChunkRatio;
 pub use reduce::{
     Boundary, Coarsen, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce, ReduceFn,

@@ -1,13 +1,47 @@
 //! How an array gets from one grid of chunks to another: chosen by arithmetic, before anything is
 //! read.
 //!
-//! A [`CopyPlan`] is what runs. Pure integers: nothing here does any I/O.
+//! [`plan`] is given a [`Problem`] (two grids over one array, and what a task may hold) and a
+//! [`CostModel`] (what bytes and requests cost), looks at the best way of each [`Method`], and takes the
+//! cheapest that fits. Pure integers: nothing here does any I/O, nothing lists chunks or tasks.
+//!
+//! Counts are exact, in closed form, and products over dimensions, which are independent: `axis` has all
+//! that is to be known of one dimension. What is counted is executed by `simulate` in tests.
+//!
+//! A [`CopyPlan`] is what runs.
 
-mod residue;
 mod axis;
+mod residue;
+
+mod problem;
+
+mod rates;
+
+mod cost;
+mod method;
+
+mod extents;
+
+mod direct;
+mod middle;
+mod packed;
+mod passthrough;
+mod sweep;
+
+mod choose;
 
 mod copy_plan;
 
+pub use choose::{Candidate, Planned, Verdict, plan};
 #[cfg(test)]
 pub(crate) use copy_plan::predict;
 pub use copy_plan::{CopyPlan, Machine, Strategy};
+pub use cost::{CostModel, Costs, Price};
+pub use method::Method;
+pub use problem::{Problem, TaskMemory};
+pub use rates::{CodecRates, StoreProfile};
+
+#[cfg(test)]
+mod simulate;
+#[cfg(test)]
+mod tests;

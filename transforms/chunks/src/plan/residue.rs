@@ -19,8 +19,7 @@ pub(super) fn first_index_within(step: u64, modulus: u64, least: u64, most: u64)
         return Some(index);
     }
     // No multiple of the step lies in the interval, so neither end is one, and both leave a rest.
-    let rounds =
-        first_index_within(modulus % step, step, step - most % step, step - least % step)?;
+    let rounds = first_index_within(modulus % step, step, step - most % step, step - least % step)?;
     let total = u128::from(least) + u128::from(modulus) * u128::from(rounds);
     u64::try_from(total.div_ceil(u128::from(step))).ok()
 }
@@ -34,9 +33,8 @@ mod tests {
         for modulus in 1..14 {
             for step in 0..modulus * 2 {
                 for (least, most) in (0..modulus).flat_map(|l| (l..modulus).map(move |m| (l, m))) {
-                    let listed = (0..modulus).find(|index| {
-                        (least..=most).contains(&(index * step % modulus))
-                    });
+                    let listed = (0..modulus)
+                        .find(|index| (least..=most).contains(&(index * step % modulus)));
                     let got = first_index_within(step, modulus, least, most);
                     assert_eq!(got, listed, "{step} by {modulus} in {least}..={most}");
                 }

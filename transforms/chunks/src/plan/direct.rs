@@ -1,0 +1,125 @@
+//! Direct: each group of whole target units reads every source chunk that it meets, and nothing is
+//! stored in between. Chunks that several groups meet are read several times.
+
+use super::axis::{cell_count, covered_elements};
+use super::cost::{CostModel, Costs};
+use super::extents::{Combinations, looked_up, target_extents};
+use super::method::Method;
+use super::problem::{Grids, count};
+
+/// Groups that are worth a look fill at least this part of the memory, or of the array.
+const LEAST_PART: f64 = 0.2;
+
+/// What is exact of reading the source by these groups: how many chunks, and their bytes.
+pub(super) fn source_reads(grids: &Grids<'_>, group: &[u64]) -> (u64, u64) {
+    let groups = grids.groups(group);
+    let axes = || groups.iter().zip(&grids.source);
+    let gets = axes().map(|(group, source)| cell_count(group, source));
+    let gets = gets.fold(1, u64::saturating_mul);
+    if grids.problem.is_random_access {
+        return (gets, grids.array_bytes());
+    }
+    let covered = axes().map(|(group, source)| covered_elements(group, source));
+    let covered = covered.fold(1, u128::saturating_mul);
+    let bytes = covered.saturating_mul(u128::from(grids.problem.item_bytes));
+    (gets, u64::try_from(bytes).unwrap_or(u64::MAX))
+}
+
+/// What is exact of copying by groups of these extents.
+pub(super) fn costs(grids: &Grids<'_>, group: &[u64]) -> Costs {
+    let (source_gets, source_bytes) = source_reads(grids, group);
+    Costs {
+        source_gets,
+        source_bytes,
+        target_puts: grids.target_unit_count(),
+        target_bytes: grids.array_bytes(),
+        peak_bytes: grids.bytes(group).saturating_add(overhead(grids)),
+        task_count: count(&grids.groups(group)),
+        stages: 1,
+        is_recoded: true,
+        ..Costs::default()
+    }
+}
+
+fn overhead(grids: &Grids<'_>) -> u64 {
+    let memory = grids.memory();
+    memory.source_overhead_bytes.saturating_add(memory.target_overhead_bytes)
+}
+
+/// The cheapest groups that fit; the smallest groups where none do.
+pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Costs)> {
+    let axes = grids.target.iter().zip(&grids.source);
+    let extents: Vec<Vec<u64>> = axes.map(|(to, from)| target_extents(to, from)).collect();
+    let room = grids.memory().budget_bytes.saturating_sub(overhead(grids));
+    let groups = Combinations::new(extents, room / grids.problem.item_bytes.max(1), LEAST_PART);
+    let ranks = Ranks::new(grids, model, &groups);
+    let mut best: Option<((f64, bool), usize)> = None;
+    for index in 0..groups.len() {
+        let rank = ranks.of(groups.places(index));
+        if best.is_none_or(|(least, _)| rank < least) {
+            best = Some((rank, index));
+        }
+    }
+    let smallest = || groups.extents.iter().filter_map(|it| it.first().copied()).collect();
+    let group = best.map_or_else(smallest, |(_, index)| groups.get(index));
+    let costs = costs(grids, &group);
+    Some((Method::Direct { group }, costs))
+}
+
+/// What orders groups, looked up: prices are linear in chunks and in bytes that are read.
+struct Ranks {
+    gets: Vec<Vec<f64>>,
+    covered: Vec<Vec<f64>>,
+    tasks: Vec<Vec<f64>>,
+    /// Of a chunk, of an element, of all the rest: dollars, and those of cores alone.
+    get_usd: [f64; 2],
+    element_usd: [f64; 2],
+    other_usd: [f64; 2],
+    /// Elements of the array, where any region costs only its own bytes.
+    random_access: Option<f64>,
+    worker_count: f64,
+    thread_count: f64,
+}
+
+impl Ranks {
+    fn new(grids: &Grids<'_>, model: &CostModel, groups: &Combinations) -> Self {
+        let axis = |dimension: usize, extent| array::Axis::regular(grids.shape[dimension], extent);
+        let of = |costs: Costs| {
+            let price = model.price(&costs);
+            [price.usd, price.core_seconds * model.usd_per_core_second]
+        };
+        let recoded = Costs { is_recoded: true, ..Costs::default() };
+        let elements = grids.shape.iter().fold(1.0, |all, &length| all * length as f64);
+        Self {
+            gets: groups.table(|dimension, extent| {
+                cell_count(&axis(dimension, extent), &grids.source[dimension]) as f64
+            }),
+            covered: groups.table(|dimension, extent| {
+                covered_elements(&axis(dimension, extent), &grids.source[dimension]) as f64
+            }),
+            tasks: groups.table(|dimension, extent| axis(dimension, extent).chunk_count() as f64),
+            get_usd: of(Costs { source_gets: 1, ..recoded }),
+            element_usd: of(Costs { source_bytes: grids.problem.item_bytes, ..recoded }),
+            other_usd: of(Costs {
+                target_puts: grids.target_unit_count(),
+                target_bytes: grids.array_bytes(),
+                ..recoded
+            }),
+            random_access: grids.problem.is_random_access.then_some(elements),
+            worker_count: grids.problem.worker_count as f64,
+            thread_count: grids.problem.thread_count as f64,
+        }
+    }
+
+    /// What these groups cost, and whether a task has too few chunks for all threads.
+    fn of(&self, places: &[u32]) -> (f64, bool) {
+        let gets = looked_up(&self.gets, places);
+        let covered = self.random_access.unwrap_or_else(|| looked_up(&self.covered, places));
+        let tasks = looked_up(&self.tasks, places);
+        let usd = |kind: usize| {
+            self.other_usd[kind] + gets * self.get_usd[kind] + covered * self.element_usd[kind]
+        };
+        let idle = (self.worker_count / tasks.max(1.0) - 1.0).max(0.0);
+        (usd(0) + usd(1) * idle, gets < tasks * self.thread_count)
+    }
+}
