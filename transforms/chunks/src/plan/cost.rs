@@ -123,7 +123,8 @@ impl CostModel {
     /// The price, with what `worker_count` machines cost that wait because there are fewer tasks.
     pub(super) fn booked_usd(&self, costs: &Costs, worker_count: u64) -> f64 {
         let price = self.price(costs);
-        let idle = idle_part(costs.task_count, worker_count);
+        // Stages wait for each other: only tasks of one run at once.
+        let idle = idle_part(costs.task_count / costs.stages.max(1), worker_count);
         price.usd + price.core_seconds * idle * self.usd_per_core_second
     }
 

@@ -45,3 +45,5 @@ pub use rates::{CodecRates, StoreProfile};
 mod simulate;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod worked_examples;
