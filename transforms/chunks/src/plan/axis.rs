@@ -65,6 +65,21 @@ pub(super) fn cell_count(a: &Axis, b: &Axis) -> u64 {
     (cuts - common_cut_count(a, b)).saturating_add(1)
 }
 
+/// Chunks that one of the groups of `extent` elements, which tile the axis, meets at the most; where
+/// it takes long to say which, a bound that is not less.
+pub(super) fn most_meeting(axis: &Axis, extent: u64) -> u64 {
+    let count = axis.chunk_count();
+    match axis {
+        Axis::Regular { chunk_length, .. } if extent.is_multiple_of(*chunk_length) => {
+            (extent / chunk_length).min(count)
+        }
+        Axis::Regular { chunk_length, .. } => {
+            (extent.saturating_sub(1) / chunk_length).saturating_add(2).min(count)
+        }
+        Axis::Rectilinear { .. } => extent.min(count),
+    }
+}
+
 /// Elements that are read if every task reads whole each chunk that it meets.
 ///
 /// A chunk is read once, and once more for every cut between tasks that lies inside of it.
@@ -270,6 +285,10 @@ mod tests {
         assert_eq!(covered_elements(a, b), listed.covered(), "{a:?} {b:?}");
         assert_eq!(widest_open(a, window, b), listed.widest_open(window), "{a:?} {window} {b:?}");
         assert_eq!(common_period(a, b), listed.period(), "{a:?} {b:?}");
+        let groups = Axis::regular(a.length(), window);
+        let meeting = Listed::chunks(&groups).map(|group| a.chunks_meeting(&group));
+        let most = meeting.map(|range| range.end - range.start).max().unwrap_or(0);
+        assert!(most <= most_meeting(a, window), "{a:?} in groups of {window}");
     }
 
     /// An axis of `length` elements: regular, or cut at random.

@@ -81,13 +81,9 @@ impl fmt::Display for Verdict {
 /// Grids over different shapes; not enough memory for any way: the error says how much would do.
 pub fn plan(problem: &Problem, model: &CostModel) -> Result<Planned> {
     let grids = Grids::new(problem)?;
-    let mut found = Vec::new();
-    found.extend(passthrough::best(&grids));
-    found.extend(sweep::best(&grids, model));
-    found.extend(direct::best(&grids, model));
-    found.extend(packed::best(&grids, model));
     let budget = problem.memory.budget_bytes;
-    let usd = |costs: &Costs| model.booked_usd(costs, problem.worker_count);
+    let found = best_of_methods(&grids, model);
+    let usd = |costs: &Costs| model.booked_usd(costs, problem);
     let fitting = found.iter().enumerate().filter(|(_, (_, it))| it.peak_bytes <= budget);
     // The first of those that cost the same: methods stand in the order of how little they do.
     let cheapest = fitting.min_by(|a, b| usd(&a.1.1).total_cmp(&usd(&b.1.1)));
@@ -105,14 +101,37 @@ pub fn plan(problem: &Problem, model: &CostModel) -> Result<Planned> {
             Verdict::Costlier { by: usd(costs) / least_usd.max(f64::MIN_POSITIVE) }
         };
         let price = model.price(costs);
-        let reason = reason(costs, verdict, budget);
+        let reason = reason(costs, verdict, problem);
         Candidate { method: method.clone(), costs: *costs, price, verdict, reason }
     });
     Ok(Planned { chosen, candidates: candidates.collect() })
 }
 
+/// The best way of each method, with as many threads at once as fit; where not even one does, the way
+/// that needs least.
+fn best_of_methods(grids: &Grids<'_>, model: &CostModel) -> Vec<(Method, Costs)> {
+    let methods: [&dyn Fn(&Grids<'_>) -> Vec<(Method, Costs)>; 4] = [
+        &|grids| passthrough::best(grids).into_iter().collect(),
+        &|grids| sweep::best(grids, model).into_iter().collect(),
+        &|grids| direct::best(grids, model).into_iter().collect(),
+        &|grids| packed::best(grids, model),
+    ];
+    let best_of = |best: &dyn Fn(&Grids<'_>) -> Vec<(Method, Costs)>| {
+        let mut thread_count = grids.thread_count;
+        loop {
+            let found = best(&grids.with_threads(thread_count));
+            let fits = |costs: &Costs| costs.peak_bytes <= grids.memory().budget_bytes;
+            if thread_count == 1 || found.first().is_none_or(|(_, costs)| fits(costs)) {
+                return found;
+            }
+            thread_count /= 2;
+        }
+    };
+    methods.into_iter().flat_map(best_of).collect()
+}
+
 /// What the way does, and why it is taken or not.
-fn reason(costs: &Costs, verdict: Verdict, budget: u64) -> String {
+fn reason(costs: &Costs, verdict: Verdict, problem: &Problem) -> String {
     let does = match costs {
         Costs { is_recoded: false, .. } => "copies encoded chunks as they are".to_owned(),
         Costs { stages: 1, .. } if costs.source_bytes <= costs.target_bytes => {
@@ -129,12 +148,17 @@ fn reason(costs: &Costs, verdict: Verdict, budget: u64) -> String {
             ByteSize(costs.min_cell_bytes)
         ),
     };
+    let does = if costs.thread_count < problem.thread_count {
+        format!("{does}, with {} of {} threads at once", costs.thread_count, problem.thread_count)
+    } else {
+        does
+    };
     match verdict {
         Verdict::Chosen => format!("{does}: the cheapest that fits"),
         Verdict::Costlier { by } if by < 1.005 => format!("{does}, at the same price"),
         Verdict::Costlier { by } => format!("{does}, at {by:.2} times the price"),
         Verdict::DoesNotFit { needs_bytes } => {
-            let (needs, allowed) = (ByteSize(needs_bytes), ByteSize(budget));
+            let (needs, allowed) = (ByteSize(needs_bytes), ByteSize(problem.memory.budget_bytes));
             format!("a task needs {needs} at the least, {allowed} are left for it")
         }
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::problem::Problem;
 use super::rates::{CodecRates, StoreProfile};
 
 /// Exact counts of one way to copy an array. Bytes are of decoded elements.
@@ -27,6 +28,8 @@ pub struct Costs {
     pub target_bytes: u64,
     /// Bytes that a task holds, at the most.
     pub peak_bytes: u64,
+    /// Threads that work at once inside of a task: as many as were asked for, if they fit.
+    pub thread_count: u64,
     /// Tasks of all stages.
     pub task_count: u64,
     /// Stages that wait for each other.
@@ -120,12 +123,15 @@ impl CostModel {
         Price { core_seconds, usd: core_seconds * self.usd_per_core_second + requests_usd }
     }
 
-    /// The price, with what `worker_count` machines cost that wait because there are fewer tasks.
-    pub(super) fn booked_usd(&self, costs: &Costs, worker_count: u64) -> f64 {
+    /// The price, with what machines cost that wait because there are fewer tasks, and threads that
+    /// wait because memory does not suffice for all.
+    pub(super) fn booked_usd(&self, costs: &Costs, problem: &Problem) -> f64 {
         let price = self.price(costs);
         // Stages wait for each other: only tasks of one run at once.
-        let idle = idle_part(costs.task_count / costs.stages.max(1), worker_count);
-        price.usd + price.core_seconds * idle * self.usd_per_core_second
+        let tasks = costs.task_count / costs.stages.max(1);
+        let booked = booked_for_each(tasks, problem.worker_count)
+            * booked_for_each(costs.thread_count, problem.thread_count);
+        price.usd + price.core_seconds * (booked - 1.0) * self.usd_per_core_second
     }
 
     fn source_seconds(&self, costs: &Costs) -> f64 {
@@ -150,12 +156,9 @@ impl CostModel {
     }
 }
 
-/// Machines that wait, for each one that works.
-fn idle_part(task_count: u64, worker_count: u64) -> f64 {
-    if task_count >= worker_count {
-        return 0.0;
-    }
-    worker_count as f64 / task_count.max(1) as f64 - 1.0
+/// Of what is paid for, how much there is for each one that works; at least 1.
+pub(super) fn booked_for_each(working: u64, paid: u64) -> f64 {
+    (paid as f64 / working.max(1) as f64).max(1.0)
 }
 
 #[cfg(test)]

@@ -2,13 +2,15 @@
 //! stored in between. Chunks that several groups meet are read several times.
 
 use super::axis::{cell_count, covered_elements};
-use super::cost::{CostModel, Costs};
+use super::cost::{CostModel, Costs, booked_for_each};
 use super::extents::{Combinations, looked_up, target_extents};
 use super::method::Method;
-use super::problem::{Grids, count};
+use super::problem::{Grids, count, most_meeting};
 
 /// Groups that are worth a look fill at least this part of the memory, or of the array.
 const LEAST_PART: f64 = 0.2;
+/// How often the room for groups is halved until threads fit beside them.
+const HALVINGS: u32 = 8;
 
 /// What is exact of reading the source by these groups: how many chunks, and their bytes.
 pub(super) fn source_reads(grids: &Grids<'_>, group: &[u64]) -> (u64, u64) {
@@ -33,7 +35,8 @@ pub(super) fn costs(grids: &Grids<'_>, group: &[u64]) -> Costs {
         source_bytes,
         target_puts: grids.target_unit_count(),
         target_bytes: grids.array_bytes(),
-        peak_bytes: grids.bytes(group).saturating_add(overhead(grids)),
+        peak_bytes: peak_bytes(grids, group),
+        thread_count: grids.thread_count,
         task_count: count(&grids.groups(group)),
         stages: 1,
         is_recoded: true,
@@ -41,29 +44,43 @@ pub(super) fn costs(grids: &Grids<'_>, group: &[u64]) -> Costs {
     }
 }
 
-fn overhead(grids: &Grids<'_>) -> u64 {
-    let memory = grids.memory();
-    memory.source_overhead_bytes.saturating_add(memory.target_overhead_bytes)
+fn peak_bytes(grids: &Grids<'_>, group: &[u64]) -> u64 {
+    let reading = grids.source_overhead(most_meeting(&grids.source, group));
+    let writing = grids.target_overhead(most_meeting(&grids.target, group));
+    grids.bytes(group).saturating_add(reading).saturating_add(writing)
 }
 
 /// The cheapest groups that fit; the smallest groups where none do.
 pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Costs)> {
     let axes = grids.target.iter().zip(&grids.source);
     let extents: Vec<Vec<u64>> = axes.map(|(to, from)| target_extents(to, from)).collect();
-    let room = grids.memory().budget_bytes.saturating_sub(overhead(grids));
-    let groups = Combinations::new(extents, room / grids.problem.item_bytes.max(1), LEAST_PART);
-    let ranks = Ranks::new(grids, model, &groups);
+    let overhead = grids.source_overhead(1).saturating_add(grids.target_overhead(1));
+    let room = grids.memory().budget_bytes.saturating_sub(overhead);
+    let room = room / grids.problem.item_bytes.max(1);
+    // Large groups have work for more threads, which need room themselves: then smaller ones fit.
+    let mut rooms = (0..=HALVINGS).map(|halvings| room >> halvings);
+    let found = rooms.find_map(|room| {
+        let groups = Combinations::new(extents.clone(), room, LEAST_PART);
+        Some(groups.get(cheapest(grids, model, &groups)?))
+    });
+    let smallest = || extents.iter().filter_map(|it| it.first().copied()).collect();
+    let group = found.unwrap_or_else(smallest);
+    let costs = costs(grids, &group);
+    Some((Method::Direct { group }, costs))
+}
+
+/// The first of the cheapest that fit.
+fn cheapest(grids: &Grids<'_>, model: &CostModel, groups: &Combinations) -> Option<usize> {
+    let ranks = Ranks::new(grids, model, groups);
     let mut best: Option<((f64, bool), usize)> = None;
     for index in 0..groups.len() {
         let rank = ranks.of(groups.places(index));
-        if best.is_none_or(|(least, _)| rank < least) {
+        let is_better = best.is_none_or(|(least, _)| rank < least);
+        if is_better && peak_bytes(grids, &groups.get(index)) <= grids.memory().budget_bytes {
             best = Some((rank, index));
         }
     }
-    let smallest = || groups.extents.iter().filter_map(|it| it.first().copied()).collect();
-    let group = best.map_or_else(smallest, |(_, index)| groups.get(index));
-    let costs = costs(grids, &group);
-    Some((Method::Direct { group }, costs))
+    best.map(|(_, index)| index)
 }
 
 /// What orders groups, looked up: prices are linear in chunks and in bytes that are read.
@@ -77,7 +94,9 @@ struct Ranks {
     other_usd: [f64; 2],
     /// Elements of the array, where any region costs only its own bytes.
     random_access: Option<f64>,
-    worker_count: f64,
+    worker_count: u64,
+    /// Threads that are paid for, by those that work at once.
+    booked_threads: f64,
     thread_count: f64,
 }
 
@@ -106,8 +125,9 @@ impl Ranks {
                 ..recoded
             }),
             random_access: grids.problem.is_random_access.then_some(elements),
-            worker_count: grids.problem.worker_count as f64,
-            thread_count: grids.problem.thread_count as f64,
+            worker_count: grids.problem.worker_count,
+            booked_threads: booked_for_each(grids.thread_count, grids.problem.thread_count),
+            thread_count: grids.thread_count as f64,
         }
     }
 
@@ -119,7 +139,7 @@ impl Ranks {
         let usd = |kind: usize| {
             self.other_usd[kind] + gets * self.get_usd[kind] + covered * self.element_usd[kind]
         };
-        let idle = (self.worker_count / tasks.max(1.0) - 1.0).max(0.0);
-        (usd(0) + usd(1) * idle, gets < tasks * self.thread_count)
+        let booked = booked_for_each(tasks as u64, self.worker_count) * self.booked_threads;
+        (usd(0) + usd(1) * (booked - 1.0), gets < tasks * self.thread_count)
     }
 }

@@ -55,14 +55,27 @@ impl Method {
     }
 }
 
+impl Method {
+    /// What it does, in words, with the names of the dimensions.
+    pub fn describe<Name: AsRef<str>>(&self, dimensions: &[Name]) -> String {
+        match self {
+            Self::Sweep { dimension, block, window } => {
+                let name = dimensions.get(*dimension).map_or_else(
+                    || format!("dimension {dimension}"),
+                    |name| name.as_ref().to_owned(),
+                );
+                format!("sweep along {name}, blocks {}, windows of {window}", Extents(block))
+            }
+            method => method.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passthrough => f.write_str("passthrough of encoded chunks"),
-            Self::Sweep { dimension, block, window } => {
-                let blocks = Extents(block);
-                write!(f, "sweep along dimension {dimension}, blocks {blocks}, {window} at once")
-            }
+            Self::Sweep { .. } => f.write_str(&self.describe::<&str>(&[])),
             Self::Direct { group } => write!(f, "direct, groups {}", Extents(group)),
             Self::Packed { map_group, middle, reduce_group } => {
                 write!(f, "packed, groups {}", Extents(map_group))?;
@@ -97,11 +110,18 @@ mod tests {
     }
 
     #[test]
+    fn a_sweep_names_its_dimension() {
+        let sweep = Method::Sweep { dimension: 1, block: vec![30, 99], window: 4 };
+        let words = sweep.describe(&["lat", "time"]);
+        assert_eq!(words, "sweep along time, blocks (30, 99), windows of 4");
+    }
+
+    #[test]
     fn methods_are_told_in_words_and_in_json() {
         check(&Method::Passthrough, "passthrough of encoded chunks", r#""passthrough""#);
         check(
             &Method::Sweep { dimension: 1, block: vec![30, 99], window: 4 },
-            "sweep along dimension 1, blocks (30, 99), 4 at once",
+            "sweep along dimension 1, blocks (30, 99), windows of 4",
             r#"{"sweep":{"dimension":1,"block":[30,99],"window":4}}"#,
         );
         check(

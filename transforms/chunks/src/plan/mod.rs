@@ -42,6 +42,8 @@ pub use problem::{Problem, TaskMemory};
 pub use rates::{CodecRates, StoreProfile};
 
 #[cfg(test)]
+mod edge_tests;
+#[cfg(test)]
 mod simulate;
 #[cfg(test)]
 mod tests;

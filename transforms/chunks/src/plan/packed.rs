@@ -13,7 +13,7 @@ use super::direct::source_reads;
 use super::extents::{Combinations, source_extents, target_extents};
 use super::method::Method;
 use super::middle::middle_grid;
-use super::problem::{Grids, count};
+use super::problem::{Grids, count, most_meeting};
 
 /// Groups that are worth a look fill at least this part of the memory, or of the array.
 const LEAST_PART: f64 = 0.45;
@@ -49,6 +49,7 @@ pub(super) fn costs(grids: &Grids<'_>, groups: &[&[u64]]) -> Costs {
         target_puts: grids.target_unit_count(),
         target_bytes: grids.array_bytes(),
         peak_bytes: peak_bytes(grids, groups),
+        thread_count: grids.thread_count,
         task_count: segment_puts.saturating_add(count(&grids.groups(reduce_group))),
         stages: groups.len() as u64,
         min_cell_bytes: grids.array_bytes() / most_cells.max(1),
@@ -65,24 +66,33 @@ fn cells(from: &[Axis], to: &[Axis]) -> u64 {
 pub(super) fn peak_bytes(grids: &Grids<'_>, groups: &[&[u64]]) -> u64 {
     let memory = grids.memory();
     let last = groups.len().saturating_sub(1);
-    let cell = |a: &[u64], b: &[u64]| {
-        let extents: Vec<u64> = a.iter().zip(b).map(|(&a, &b)| a.min(b)).collect();
-        grids.bytes(&extents)
-    };
     let stages = groups.iter().enumerate().map(|(stage, group)| {
         // A task reads all before it writes any.
         let read = match stage {
-            0 => memory.source_overhead_bytes,
-            _ => cell(groups[stage - 1], group).saturating_mul(memory.cells_read_at_once),
+            0 => grids.source_overhead(most_meeting(&grids.source, group)),
+            _ => cell_overhead(grids, group, groups[stage - 1], memory.cells_read_at_once),
         };
         let written = if stage == last {
-            memory.target_overhead_bytes
+            grids.target_overhead(most_meeting(&grids.target, group))
         } else {
-            cell(group, groups[stage + 1]).saturating_mul(memory.cells_written_at_once)
+            cell_overhead(grids, group, groups[stage + 1], memory.cells_written_at_once)
         };
         grids.bytes(group).saturating_add(read.max(written))
     });
     stages.max().unwrap_or(0)
+}
+
+/// Bytes of the cells that threads hold beside a group, each so many of those shared with `other`.
+fn cell_overhead(grids: &Grids<'_>, group: &[u64], other: &[u64], each: u64) -> u64 {
+    if each == 0 {
+        return 0;
+    }
+    let cell = group.iter().zip(other).map(|(&a, &b)| a.min(b)).fold(1, u64::saturating_mul);
+    let meeting = group.iter().zip(other).zip(&grids.shape).map(|((&group, &other), &length)| {
+        super::axis::most_meeting(&Axis::regular(length, other), group)
+    });
+    let threads = grids.thread_count.min(meeting.fold(1, u64::saturating_mul).max(1));
+    grids.bytes_of(cell).saturating_mul(each.saturating_mul(threads))
 }
 
 /// The cheapest groups for one stage of segments, and for two; the smallest groups where none fit.
@@ -125,10 +135,10 @@ impl<'a> Pairs<'a> {
         let room = |bytes: u64| (bytes as f64 * part) as u64 / item;
         let axes = || grids.source.iter().zip(&grids.target);
         let map = axes().map(|(from, to)| source_extents(from, to)).collect();
-        let map_bytes = memory.budget_bytes.saturating_sub(memory.source_overhead_bytes);
+        let map_bytes = memory.budget_bytes.saturating_sub(grids.source_overhead(1));
         let reduce = axes().map(|(from, to)| target_extents(to, from)).collect();
         let share = (memory.budget_bytes as f64 * memory.reduce_share) as u64;
-        let reduce_bytes = memory.budget_bytes.saturating_sub(memory.target_overhead_bytes);
+        let reduce_bytes = memory.budget_bytes.saturating_sub(grids.target_overhead(1));
         Self {
             grids,
             map: Combinations::new(map, room(map_bytes), LEAST_PART),
@@ -173,7 +183,7 @@ impl<'a> Pairs<'a> {
                 if costs.peak_bytes > grids.memory().budget_bytes {
                     continue;
                 }
-                let usd = model.booked_usd(&costs, grids.problem.worker_count);
+                let usd = model.booked_usd(&costs, grids.problem);
                 if best.as_ref().is_none_or(|(least, _)| usd < *least) {
                     let ends = (map.group.clone(), reduce_group.clone());
                     best =
@@ -283,6 +293,7 @@ impl<'a> Maps<'a> {
             target_puts: grids.target_unit_count(),
             target_bytes: grids.array_bytes(),
             peak_bytes: peak_bytes(grids, &[&map.group, reduce_group]),
+            thread_count: grids.thread_count,
             task_count: map.segment_count.saturating_add(tasks),
             stages: 2,
             min_cell_bytes: grids.array_bytes() / cells.max(1),

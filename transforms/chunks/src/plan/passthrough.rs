@@ -24,7 +24,8 @@ pub(super) fn best(grids: &Grids<'_>) -> Option<(Method, Costs)> {
         // may be as large as if it were.
         peak_bytes: grids
             .bytes(&grids.target_unit())
-            .saturating_add(grids.memory().source_overhead_bytes),
+            .saturating_add(grids.source_overhead(grids.source_chunk_count())),
+        thread_count: grids.thread_count,
         task_count: count(&grids.target),
         stages: 1,
         is_recoded: false,

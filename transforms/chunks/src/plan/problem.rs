@@ -20,24 +20,25 @@ pub struct Problem {
     pub is_random_access: bool,
     /// What a task may hold.
     pub memory: TaskMemory,
-    /// Threads that work inside of one task: ways that cost the same and keep them busy come first.
+    /// Threads that work inside of one task, if memory suffices for so many; those for which it does
+    /// not are paid for too.
     pub thread_count: u64,
     /// Machines that take tasks at once: those that find none are paid for too.
     pub worker_count: u64,
 }
 
-/// What a task may hold, and what it holds besides the elements that it works on.
+/// What a task may hold, and what its threads hold besides the elements that it works on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TaskMemory {
     /// Bytes that a task may hold in all.
     pub budget_bytes: u64,
-    /// Bytes that a task holds besides its group while it reads source chunks.
+    /// Bytes that each thread holds while it reads a source chunk.
     pub source_overhead_bytes: u64,
-    /// Bytes that a task holds besides its group while it writes target units.
+    /// Bytes that each thread holds while it writes a target unit.
     pub target_overhead_bytes: u64,
-    /// Cells that a task holds besides its group while it writes a segment.
+    /// Cells that each thread holds while it writes some of a segment.
     pub cells_written_at_once: u64,
-    /// Cells that a task holds besides its group while it reads from segments.
+    /// Cells that each thread holds while it reads some of segments.
     pub cells_read_at_once: u64,
     /// Part of the budget that a group may take that is put together of cells.
     pub reduce_share: f64,
@@ -57,17 +58,12 @@ impl TaskMemory {
         }
     }
 
-    /// What threads that share one task hold: each fetches a chunk while it decodes another, and
-    /// encodes a unit or a cell.
+    /// What the threads of a task hold: each fetches a chunk while it decodes another, and encodes a
+    /// unit or a cell.
     ///
-    /// `source` is what is known of the source, `sink` of the target. A random access needs no room
-    /// for a decoded chunk: its elements go straight to their place.
-    pub fn of_threads(
-        budget_bytes: u64,
-        thread_count: u64,
-        source: &SourceFacts,
-        sink: &SinkFacts,
-    ) -> Self {
+    /// Where any region can be read no room is needed for a decoded chunk: elements go straight to
+    /// their place.
+    pub fn new(budget_bytes: u64, source: &SourceFacts, sink: &SinkFacts) -> Self {
         let bytes = |shape: &[u64], item| shape.iter().fold(item, |n: u64, &x| n.saturating_mul(x));
         let chunk_shape = source.grid.largest_chunk();
         let chunk = bytes(&chunk_shape, source.dtype.estimated_bytes());
@@ -78,11 +74,11 @@ impl TaskMemory {
         let each = fetched.saturating_mul(2).saturating_add(decoded).saturating_add(recoded);
         Self {
             budget_bytes,
-            source_overhead_bytes: each.saturating_mul(thread_count),
-            target_overhead_bytes: unit.saturating_mul(thread_count),
+            source_overhead_bytes: each,
+            target_overhead_bytes: unit,
             // Cut out and encoded; fetched for now and next.
-            cells_written_at_once: thread_count.saturating_mul(2),
-            cells_read_at_once: thread_count.saturating_mul(2),
+            cells_written_at_once: 2,
+            cells_read_at_once: 2,
             reduce_share: 0.85,
         }
     }
@@ -103,7 +99,7 @@ impl Problem {
             target: sink.units.clone(),
             can_pass_through: false,
             is_random_access: source.is_random_access,
-            memory: TaskMemory::of_threads(budget_bytes, thread_count, source, sink),
+            memory: TaskMemory::new(budget_bytes, source, sink),
             thread_count,
             worker_count: 1,
         }
@@ -130,6 +126,8 @@ pub(super) struct Grids<'a> {
     pub(super) target: Vec<Axis>,
     /// Elements along every dimension.
     pub(super) shape: Vec<u64>,
+    /// Threads that work at once inside of a task.
+    pub(super) thread_count: u64,
 }
 
 impl<'a> Grids<'a> {
@@ -144,7 +142,25 @@ impl<'a> Grids<'a> {
         }
         let simple = |grid: &ChunkGrid| grid.axes().iter().map(simplified).collect();
         let (source, target) = (simple(&problem.source), simple(&problem.target));
-        Ok(Self { problem, source, target, shape: to })
+        Ok(Self { problem, source, target, shape: to, thread_count: problem.thread_count.max(1) })
+    }
+
+    /// The same with so many threads at once inside of a task.
+    pub(super) fn with_threads(&self, thread_count: u64) -> Self {
+        let (source, target) = (self.source.clone(), self.target.clone());
+        Self { problem: self.problem, source, target, shape: self.shape.clone(), thread_count }
+    }
+
+    /// Bytes that threads hold which read so many source chunks at the most.
+    pub(super) fn source_overhead(&self, chunk_count: u64) -> u64 {
+        let threads = self.thread_count.min(chunk_count.max(1));
+        self.memory().source_overhead_bytes.saturating_mul(threads)
+    }
+
+    /// Bytes that threads hold which write so many target units at the most.
+    pub(super) fn target_overhead(&self, unit_count: u64) -> u64 {
+        let threads = self.thread_count.min(unit_count.max(1));
+        self.memory().target_overhead_bytes.saturating_mul(threads)
     }
 
     pub(super) fn rank(&self) -> usize {
@@ -197,6 +213,14 @@ impl<'a> Grids<'a> {
 
 fn longest(axes: &[Axis]) -> Vec<u64> {
     axes.iter().map(|axis| axis.longest_chunk().max(1)).collect()
+}
+
+/// Chunks of these axes that a group of these extents meets, at the most.
+pub(super) fn most_meeting(axes: &[Axis], extents: &[u64]) -> u64 {
+    let pairs = axes.iter().zip(extents);
+    pairs
+        .map(|(axis, &extent)| super::axis::most_meeting(axis, extent))
+        .fold(1, u64::saturating_mul)
 }
 
 /// Chunks of a grid of these axes.

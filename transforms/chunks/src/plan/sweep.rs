@@ -12,27 +12,44 @@ use array::Axis;
 use super::axis::{common_period, widest_open};
 use super::cost::{CostModel, Costs};
 use super::method::Method;
-use super::problem::{Grids, count};
+use super::problem::{Grids, count, most_meeting};
 
 /// What is exact of sweeping along `dimension` in these blocks and windows.
 pub(super) fn costs(grids: &Grids<'_>, dimension: usize, block: &[u64], window: u64) -> Costs {
-    let mut open = block.to_vec();
-    if let Some(open) = open.get_mut(dimension) {
-        *open = widest_open(&grids.source[dimension], window, &grids.target[dimension]);
-    }
-    let memory = grids.memory();
-    let peak_bytes = grids.bytes(&open).saturating_add(memory.source_overhead_bytes);
+    let slab = chunks_across(grids, dimension, block).saturating_mul(window);
+    let reading = grids.source_overhead(slab);
+    let writing = grids.target_overhead(most_meeting(&grids.target, block));
     Costs {
         source_gets: grids.source_chunk_count(),
         source_bytes: grids.array_bytes(),
         target_puts: grids.target_unit_count(),
         target_bytes: grids.array_bytes(),
-        peak_bytes: peak_bytes.saturating_add(memory.target_overhead_bytes),
+        peak_bytes: open_bytes(grids, dimension, block, window)
+            .saturating_add(reading)
+            .saturating_add(writing),
+        thread_count: grids.thread_count,
         task_count: count(&grids.groups(block)),
         stages: 1,
         is_recoded: true,
         ..Costs::default()
     }
+}
+
+/// Bytes of the target units that are open at once, at the most.
+pub(super) fn open_bytes(grids: &Grids<'_>, dimension: usize, block: &[u64], window: u64) -> u64 {
+    let mut open = block.to_vec();
+    if let Some(open) = open.get_mut(dimension) {
+        *open = widest_open(&grids.source[dimension], window, &grids.target[dimension]);
+    }
+    grids.bytes(&open)
+}
+
+/// Source chunks that a block has across the dimension of the sweep.
+fn chunks_across(grids: &Grids<'_>, dimension: usize, block: &[u64]) -> u64 {
+    let others = grids.source.iter().zip(block).enumerate();
+    let others = others.filter(|(place, _)| *place != dimension);
+    let chunks = others.map(|(_, (axis, &extent))| axis.chunks_meeting(&(0..extent)).end.max(1));
+    chunks.fold(1, u64::saturating_mul)
 }
 
 /// The best sweep; where memory does not suffice for any, the one that needs least.
@@ -51,8 +68,7 @@ pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Cost
     let rank = |found: &Found| {
         let peak = found.costs.peak_bytes;
         let fits = peak <= budget;
-        let usd =
-            if fits { model.booked_usd(&found.costs, grids.problem.worker_count) } else { 0.0 };
+        let usd = if fits { model.booked_usd(&found.costs, grids.problem) } else { 0.0 };
         (!fits, usd, fits && !found.is_busy, peak)
     };
     let best = along.min_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(Ordering::Equal))?;
@@ -98,8 +114,8 @@ impl Along<'_> {
 
     /// The window, its costs, and whether it keeps all threads busy.
     fn best_window(&self, windows: &[u64], block: &[u64]) -> (u64, Costs, bool) {
-        let across = self.chunks_across(block);
-        let thread_count = self.grids.problem.thread_count;
+        let across = chunks_across(self.grids, self.dimension, block);
+        let thread_count = self.grids.thread_count;
         let budget = self.grids.memory().budget_bytes;
         let tried = windows.iter().map(|&window| {
             let is_busy = across.saturating_mul(window) >= thread_count;
@@ -112,15 +128,6 @@ impl Along<'_> {
             (!fits, fits && !is_busy, small, costs.peak_bytes, u64::MAX - window)
         });
         best.unwrap_or_default()
-    }
-
-    /// Source chunks that a block has across the dimension of the sweep.
-    fn chunks_across(&self, block: &[u64]) -> u64 {
-        let others = self.grids.source.iter().zip(block).enumerate();
-        let others = others.filter(|(place, _)| *place != self.dimension);
-        let chunks =
-            others.map(|(_, (axis, &extent))| axis.chunks_meeting(&(0..extent)).end.max(1));
-        chunks.fold(1, u64::saturating_mul)
     }
 
     /// The block, doubled along the last dimension where it is not whole.
