@@ -28,7 +28,8 @@ pub struct Costs {
     pub target_bytes: u64,
     /// Bytes that a task holds, at the most.
     pub peak_bytes: u64,
-    /// Threads that work at once inside of a task: as many as were asked for, if they fit.
+    /// Threads that have a source chunk, or a cell, at once inside of a task: as many as were asked
+    /// for, if there are so many, and memory for them.
     pub thread_count: u64,
     /// Tasks of all stages.
     pub task_count: u64,

@@ -30,14 +30,15 @@ pub(super) fn source_reads(grids: &Grids<'_>, group: &[u64]) -> (u64, u64) {
 /// What is exact of copying by groups of these extents.
 pub(super) fn costs(grids: &Grids<'_>, group: &[u64]) -> Costs {
     let (source_gets, source_bytes) = source_reads(grids, group);
+    let task_count = count(&grids.groups(group));
     Costs {
         source_gets,
         source_bytes,
         target_puts: grids.target_unit_count(),
         target_bytes: grids.array_bytes(),
         peak_bytes: peak_bytes(grids, group),
-        thread_count: grids.thread_count,
-        task_count: count(&grids.groups(group)),
+        thread_count: grids.busy_threads(source_gets, task_count),
+        task_count,
         stages: 1,
         is_recoded: true,
         ..Costs::default()
@@ -72,7 +73,7 @@ pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Cost
 /// The first of the cheapest that fit.
 fn cheapest(grids: &Grids<'_>, model: &CostModel, groups: &Combinations) -> Option<usize> {
     let ranks = Ranks::new(grids, model, groups);
-    let mut best: Option<((f64, bool), usize)> = None;
+    let mut best: Option<(f64, usize)> = None;
     for index in 0..groups.len() {
         let rank = ranks.of(groups.places(index));
         let is_better = best.is_none_or(|(least, _)| rank < least);
@@ -95,9 +96,8 @@ struct Ranks {
     /// Elements of the array, where any region costs only its own bytes.
     random_access: Option<f64>,
     worker_count: u64,
-    /// Threads that are paid for, by those that work at once.
-    booked_threads: f64,
-    thread_count: f64,
+    /// Threads that work if there are chunks for all, and that are paid for.
+    thread_counts: [u64; 2],
 }
 
 impl Ranks {
@@ -126,20 +126,22 @@ impl Ranks {
             }),
             random_access: grids.problem.is_random_access.then_some(elements),
             worker_count: grids.problem.worker_count,
-            booked_threads: booked_for_each(grids.thread_count, grids.problem.thread_count),
-            thread_count: grids.thread_count as f64,
+            thread_counts: [grids.thread_count, grids.problem.thread_count],
         }
     }
 
-    /// What these groups cost, and whether a task has too few chunks for all threads.
-    fn of(&self, places: &[u32]) -> (f64, bool) {
+    /// What these groups cost.
+    fn of(&self, places: &[u32]) -> f64 {
         let gets = looked_up(&self.gets, places);
         let covered = self.random_access.unwrap_or_else(|| looked_up(&self.covered, places));
         let tasks = looked_up(&self.tasks, places);
         let usd = |kind: usize| {
             self.other_usd[kind] + gets * self.get_usd[kind] + covered * self.element_usd[kind]
         };
-        let booked = booked_for_each(tasks as u64, self.worker_count) * self.booked_threads;
-        (usd(0) + usd(1) * (booked - 1.0), gets < tasks * self.thread_count)
+        let [most, paid] = self.thread_counts;
+        let working = ((gets / tasks.max(1.0)) as u64).clamp(1, most);
+        let booked =
+            booked_for_each(tasks as u64, self.worker_count) * booked_for_each(working, paid);
+        usd(0) + usd(1) * (booked - 1.0)
     }
 }

@@ -264,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn groups_of_months_may_be_years() {
+        let days =
+            (0..120).map(|month| [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month % 12]);
+        let extents = source_extents(&Axis::of_lengths(days), &Axis::regular(3650, 100));
+        assert!([31, 100, 365, 1095, 3650].iter().all(|it| extents.contains(it)), "{extents:?}");
+    }
+
+    #[test]
     fn groups_of_irregular_units_end_at_cuts() {
         let units = Axis::of_lengths([3, 3, 2, 1, 3]);
         assert_eq!(target_extents(&units, &Axis::regular(12, 5)), [3, 6, 8, 9, 12]);

@@ -39,6 +39,9 @@ pub(super) fn costs(grids: &Grids<'_>, groups: &[&[u64]]) -> Costs {
     let segments = axes[..axes.len() - 1].iter().map(|axes| count(axes));
     let segment_puts = segments.fold(0, u64::saturating_add);
     let most_cells = cells.iter().copied().max().unwrap_or(0);
+    let map_threads = grids.busy_threads(source_gets, count(&axes[0]));
+    let tasks = axes[1..].iter().map(|axes| count(axes));
+    let reading = cells.iter().zip(tasks).map(|(&cells, tasks)| grids.busy_threads(cells, tasks));
     Costs {
         source_gets,
         source_bytes,
@@ -49,7 +52,7 @@ pub(super) fn costs(grids: &Grids<'_>, groups: &[&[u64]]) -> Costs {
         target_puts: grids.target_unit_count(),
         target_bytes: grids.array_bytes(),
         peak_bytes: peak_bytes(grids, groups),
-        thread_count: grids.thread_count,
+        thread_count: reading.fold(map_threads, u64::min),
         task_count: segment_puts.saturating_add(count(&grids.groups(reduce_group))),
         stages: groups.len() as u64,
         min_cell_bytes: grids.array_bytes() / most_cells.max(1),
@@ -293,7 +296,9 @@ impl<'a> Maps<'a> {
             target_puts: grids.target_unit_count(),
             target_bytes: grids.array_bytes(),
             peak_bytes: peak_bytes(grids, &[&map.group, reduce_group]),
-            thread_count: grids.thread_count,
+            thread_count: grids
+                .busy_threads(map.source_gets, map.segment_count)
+                .min(grids.busy_threads(cells, tasks)),
             task_count: map.segment_count.saturating_add(tasks),
             stages: 2,
             min_cell_bytes: grids.array_bytes() / cells.max(1),

@@ -151,6 +151,11 @@ impl<'a> Grids<'a> {
         Self { problem: self.problem, source, target, shape: self.shape.clone(), thread_count }
     }
 
+    /// Threads that are busy at once where so many chunks are spread over so many tasks.
+    pub(super) fn busy_threads(&self, chunk_count: u64, task_count: u64) -> u64 {
+        (chunk_count / task_count.max(1)).clamp(1, self.thread_count)
+    }
+
     /// Bytes that threads hold which read so many source chunks at the most.
     pub(super) fn source_overhead(&self, chunk_count: u64) -> u64 {
         let threads = self.thread_count.min(chunk_count.max(1));

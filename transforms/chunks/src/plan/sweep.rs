@@ -27,7 +27,7 @@ pub(super) fn costs(grids: &Grids<'_>, dimension: usize, block: &[u64], window: 
         peak_bytes: open_bytes(grids, dimension, block, window)
             .saturating_add(reading)
             .saturating_add(writing),
-        thread_count: grids.thread_count,
+        thread_count: slab.clamp(1, grids.thread_count),
         task_count: count(&grids.groups(block)),
         stages: 1,
         is_recoded: true,
