@@ -24,7 +24,7 @@ pub(super) fn common_multiple(a: u64, b: u64) -> u64 {
     while rest != 0 {
         (divisor, rest) = (rest, divisor % rest);
     }
-    if divisor == 0 { 0 } else { (a / divisor).saturating_mul(b) }
+    a.checked_div(divisor).map_or(0, |rest| rest.saturating_mul(b))
 }
 
 /// Whether a chunk of the axis begins at this element; the end of the axis counts too.

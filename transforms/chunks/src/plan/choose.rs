@@ -110,24 +110,28 @@ pub fn plan(problem: &Problem, model: &CostModel) -> Result<Planned> {
 /// The best way of each method, with as many threads at once as fit; where not even one does, the way
 /// that needs least.
 fn best_of_methods(grids: &Grids<'_>, model: &CostModel) -> Vec<(Method, Costs)> {
-    let methods: [&dyn Fn(&Grids<'_>) -> Vec<(Method, Costs)>; 4] = [
-        &|grids| passthrough::best(grids).into_iter().collect(),
-        &|grids| sweep::best(grids, model).into_iter().collect(),
-        &|grids| direct::best(grids, model).into_iter().collect(),
-        &|grids| packed::best(grids, model),
-    ];
-    let best_of = |best: &dyn Fn(&Grids<'_>) -> Vec<(Method, Costs)>| {
-        let mut thread_count = grids.thread_count;
-        loop {
-            let found = best(&grids.with_threads(thread_count));
-            let fits = |costs: &Costs| costs.peak_bytes <= grids.memory().budget_bytes;
-            if thread_count == 1 || found.first().is_none_or(|(_, costs)| fits(costs)) {
-                return found;
-            }
-            thread_count /= 2;
+    let mut found =
+        with_threads_that_fit(grids, |grids| passthrough::best(grids).into_iter().collect());
+    found.extend(with_threads_that_fit(grids, |grids| vec![sweep::best(grids, model)]));
+    found.extend(with_threads_that_fit(grids, |grids| vec![direct::best(grids, model)]));
+    found.extend(with_threads_that_fit(grids, |grids| packed::best(grids, model)));
+    found
+}
+
+/// The best way, with half as many threads again and again until it fits.
+fn with_threads_that_fit(
+    grids: &Grids<'_>,
+    best: impl Fn(&Grids<'_>) -> Vec<(Method, Costs)>,
+) -> Vec<(Method, Costs)> {
+    let mut thread_count = grids.thread_count;
+    loop {
+        let found = best(&grids.with_threads(thread_count));
+        let fits = |costs: &Costs| costs.peak_bytes <= grids.memory().budget_bytes;
+        if thread_count == 1 || found.first().is_none_or(|(_, costs)| fits(costs)) {
+            return found;
         }
-    };
-    methods.into_iter().flat_map(best_of).collect()
+        thread_count /= 2;
+    }
 }
 
 /// What the way does, and why it is taken or not.

@@ -52,7 +52,7 @@ fn peak_bytes(grids: &Grids<'_>, group: &[u64]) -> u64 {
 }
 
 /// The cheapest groups that fit; the smallest groups where none do.
-pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Costs)> {
+pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> (Method, Costs) {
     let axes = grids.target.iter().zip(&grids.source);
     let extents: Vec<Vec<u64>> = axes.map(|(to, from)| target_extents(to, from)).collect();
     let overhead = grids.source_overhead(1).saturating_add(grids.target_overhead(1));
@@ -67,7 +67,7 @@ pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Cost
     let smallest = || extents.iter().filter_map(|it| it.first().copied()).collect();
     let group = found.unwrap_or_else(smallest);
     let costs = costs(grids, &group);
-    Some((Method::Direct { group }, costs))
+    (Method::Direct { group }, costs)
 }
 
 /// The first of the cheapest that fit.

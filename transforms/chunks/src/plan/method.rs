@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use array::ChunkGrid;
 use serde::{Deserialize, Serialize};
 
 /// How one array is copied: who reads what, and what is held.
@@ -56,6 +57,22 @@ impl Method {
 }
 
 impl Method {
+    /// The tasks of each stage over an array of these target units: a chunk of the grid is a task, and
+    /// its place in C order is the index of the task.
+    ///
+    /// Nothing is listed, however many tasks there are. A stage begins when the one before has ended.
+    pub fn task_grids(&self, target: &ChunkGrid) -> Vec<ChunkGrid> {
+        let shape = target.shape();
+        let of = |extents: &Vec<u64>| ChunkGrid::regular(&shape, extents);
+        match self {
+            Self::Passthrough => vec![target.clone()],
+            Self::Sweep { block: group, .. } | Self::Direct { group } => vec![of(group)],
+            Self::Packed { map_group, middle, reduce_group } => {
+                [map_group].into_iter().chain(middle).chain([reduce_group]).map(of).collect()
+            }
+        }
+    }
+
     /// What it does, in words, with the names of the dimensions.
     pub fn describe<Name: AsRef<str>>(&self, dimensions: &[Name]) -> String {
         match self {

@@ -25,6 +25,7 @@ mod extents;
 mod direct;
 mod middle;
 mod packed;
+mod pairs;
 mod passthrough;
 mod sweep;
 

@@ -85,14 +85,12 @@ pub(super) fn simulate(problem: &Problem, method: &Method) -> Simulated {
         costs: Costs { is_recoded: *method != Method::Passthrough, ..Costs::default() },
         held_bytes: 0,
     };
+    let tasks = method.task_grids(&problem.target);
     match method {
-        Method::Passthrough => run.pass_through(),
-        Method::Sweep { dimension, block, window } => run.sweep(*dimension, block, *window),
-        Method::Direct { group } => run.direct(group),
-        Method::Packed { map_group, middle, reduce_group } => {
-            let first = std::iter::once(map_group);
-            run.packed(&first.chain(middle).chain([reduce_group]).collect::<Vec<_>>());
-        }
+        Method::Passthrough => run.pass_through(&tasks[0]),
+        Method::Sweep { dimension, window, .. } => run.sweep(*dimension, &tasks[0], *window),
+        Method::Direct { .. } => run.direct(&tasks[0]),
+        Method::Packed { .. } => run.packed(&tasks),
     }
     run.check_target();
     Simulated { costs: run.costs, held_bytes: run.held_bytes }
@@ -119,11 +117,6 @@ impl Run<'_> {
     fn holds(&mut self, group_bytes: u64, other_bytes: u64) {
         self.held_bytes = self.held_bytes.max(group_bytes);
         self.costs.peak_bytes = self.costs.peak_bytes.max(group_bytes + other_bytes);
-    }
-
-    /// The grid of groups of these extents.
-    fn groups(&self, extents: &[u64]) -> ChunkGrid {
-        ChunkGrid::regular(&self.grids.shape, extents)
     }
 
     /// Reads a source chunk for a region: all of it, unless any region can be read.
@@ -159,9 +152,9 @@ impl Run<'_> {
         }
     }
 
-    fn pass_through(&mut self) {
+    fn pass_through(&mut self, units: &ChunkGrid) {
         self.costs.stages = 1;
-        for unit in regions(&self.problem.target) {
+        for unit in regions(units) {
             self.costs.task_count += 1;
             let mut block = Block::empty(unit);
             let bytes = self.bytes(block.region.element_count());
@@ -176,18 +169,18 @@ impl Run<'_> {
         }
     }
 
-    fn direct(&mut self, group: &[u64]) {
+    fn direct(&mut self, groups: &ChunkGrid) {
         self.costs.stages = 1;
-        for region in regions(&self.groups(group)) {
+        for region in regions(groups) {
             self.costs.task_count += 1;
             let group = self.read_group(region);
             self.write_units(&group);
         }
     }
 
-    fn sweep(&mut self, dimension: usize, block: &[u64], window: u64) {
+    fn sweep(&mut self, dimension: usize, blocks: &ChunkGrid, window: u64) {
         self.costs.stages = 1;
-        for region in regions(&self.groups(block)) {
+        for region in regions(blocks) {
             self.costs.task_count += 1;
             if self.grids.rank() == 0 {
                 let group = self.read_group(region);
@@ -243,9 +236,8 @@ impl Run<'_> {
         }
     }
 
-    fn packed(&mut self, stages: &[&Vec<u64>]) {
-        self.costs.stages = stages.len() as u64;
-        let grids: Vec<ChunkGrid> = stages.iter().map(|extents| self.groups(extents)).collect();
+    fn packed(&mut self, grids: &[ChunkGrid]) {
+        self.costs.stages = grids.len() as u64;
         let mut cells: BTreeMap<(Vec<u64>, Vec<u64>), Block> = BTreeMap::new();
         let mut most_cells = 0;
         for (stage, grid) in grids.iter().enumerate() {

@@ -5,8 +5,6 @@
 //! extents are common multiples of both. Along that one a block is crossed in *windows* of whole source
 //! chunks.
 
-use std::cmp::Ordering;
-
 use array::Axis;
 
 use super::axis::{common_period, widest_open};
@@ -53,17 +51,16 @@ fn chunks_across(grids: &Grids<'_>, dimension: usize, block: &[u64]) -> u64 {
 }
 
 /// The best sweep; where memory does not suffice for any, the one that needs least.
-pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Costs)> {
+pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> (Method, Costs) {
     let axes = grids.source.iter().zip(&grids.target);
     let least: Vec<u64> = axes.map(|(from, to)| common_period(from, to).max(1)).collect();
-    // An array without dimensions is one block.
-    let along = (0..grids.rank().max(1)).map(|dimension| {
+    let along = |dimension: usize| {
         let mut block = least.clone();
         if let Some(extent) = block.get_mut(dimension) {
             *extent = grids.shape[dimension].max(1);
         }
         Along { grids, dimension }.best(block)
-    });
+    };
     let budget = grids.memory().budget_bytes;
     let rank = |found: &Found| {
         let peak = found.costs.peak_bytes;
@@ -71,8 +68,12 @@ pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Option<(Method, Cost
         let usd = if fits { model.booked_usd(&found.costs, grids.problem) } else { 0.0 };
         (!fits, usd, fits && !found.is_busy, peak)
     };
-    let best = along.min_by(|a, b| rank(a).partial_cmp(&rank(b)).unwrap_or(Ordering::Equal))?;
-    Some((best.method, best.costs))
+    // An array without dimensions is one block.
+    let first = along(0);
+    let best = (1..grids.rank())
+        .map(along)
+        .fold(first, |best, other| if rank(&other) < rank(&best) { other } else { best });
+    (best.method, best.costs)
 }
 
 /// A sweep, and whether there are chunks for all threads in each of its windows.
