@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use levain::array::GroupPath;
 use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, ZarrVersion};
-use levain::chunks::{ByteSize, Method};
+use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
 use levain::objects::StoreOptions;
@@ -374,12 +374,12 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         ));
     }
     let copies = plan.variables.iter().map(|variable| &variable.copy);
-    let working = copies.clone().map(|copy| copy.working_bytes).max().unwrap_or(0);
-    let reads: u64 = copies.clone().map(|copy| copy.source_read_count).sum();
-    let shuffled: u64 = copies.map(|copy| copy.segment_bytes).sum();
+    let working = copies.clone().map(|copy| copy.costs.peak_bytes).max().unwrap_or(0);
+    let reads: u64 = copies.clone().map(|copy| copy.costs.source_gets).sum();
+    let shuffled: u64 = copies.map(|copy| copy.costs.segment_bytes_written).sum();
     text.push_str(&format!(
         "{} in, {} out before compression   {} reads, {} writes   shuffle {}   memory: {} a task\n",
-        ByteSize(plan.variables.iter().map(|it| it.copy.source_bytes).sum()),
+        ByteSize(plan.variables.iter().map(|it| it.copy.costs.source_bytes).sum()),
         ByteSize(plan.decoded_bytes()),
         count(reads),
         count(plan.unit_count()),
@@ -405,21 +405,12 @@ fn variable_row(plan: &BakePlan, variable: &VariablePlan) -> [String; 13] {
         shape(&variable.chunk_shape),
         ByteSize(target.map_or(0, |it| it.dtype.estimated_bytes() * elements)).to_string(),
         variable.shard_shape.as_deref().map_or("-".to_owned(), shape),
-        method_name(&copy.method).to_owned(),
-        count(copy.task_count),
-        count(copy.source_read_count),
-        ByteSize(copy.source_bytes).to_string(),
-        count(copy.target_unit_count),
-        ByteSize(copy.working_bytes).to_string(),
+        copy.method.name().to_owned(),
+        count(copy.costs.task_count),
+        count(copy.costs.source_gets),
+        ByteSize(copy.costs.source_bytes).to_string(),
+        count(copy.costs.target_puts),
+        ByteSize(copy.costs.peak_bytes).to_string(),
         copy.reason.clone(),
     ]
-}
-
-fn method_name(method: &Method) -> &'static str {
-    match method {
-        Method::Passthrough => "pass through",
-        Method::Sweep { .. } => "sweep",
-        Method::Direct { .. } => "direct",
-        Method::Packed { .. } => "packed",
-    }
 }

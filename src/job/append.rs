@@ -52,7 +52,7 @@ impl Bake {
             (&sources, &self.destination),
             self.options.clone(),
             &self.store,
-            self.machine()?,
+            self.machine(&sources)?,
         )?;
         plan.note_missing(&missing);
         Ok(ScannedBake::new(self.clone(), sources, plan))

@@ -8,7 +8,7 @@ use ::bake::{
     Schema, ZarrVersion, choose_concat, open_prepared,
 };
 use array::GroupPath;
-use chunks::Machine;
+use chunks::{Machine, StoreProfile};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::options::RunOptions;
@@ -196,7 +196,7 @@ impl Bake {
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
-        let machine = self.machine()?;
+        let machine = self.machine(&sources)?;
         let mut plan = BakePlan::new(
             &schema,
             concat,
@@ -276,11 +276,15 @@ impl Bake {
         ZarrGroup::open(&self.root, &self.group, format, &self.store).map(Some)
     }
 
-    pub(super) fn machine(&self) -> Result<Machine> {
-        Ok(Machine {
-            memory_bytes: self.memory.accounted_bytes()?.saturating_sub(ENGINE_BYTES),
-            thread_count: self.threads.get() as u64,
-        })
+    /// What copies from these sources may use.
+    pub(super) fn machine(&self, sources: &[Location]) -> Result<Machine> {
+        let memory_bytes = self.memory.accounted_bytes()?.saturating_sub(ENGINE_BYTES);
+        let local = Machine::local(memory_bytes, self.threads.get() as u64);
+        let store_of = |location: &Location| {
+            if location.is_remote() { StoreProfile::OBJECT_STORE } else { StoreProfile::LOCAL_DISK }
+        };
+        let source = sources.first().map_or(local.source, store_of);
+        Ok(Machine { source, target: store_of(&self.destination), ..local })
     }
 
     /// The sources that are there, and those that are missing where that is allowed.

@@ -105,7 +105,7 @@ impl Bake {
             Arc::new(ZarrSource::open(&finer.destination, &self.store)?);
         let target = (&own.destination, &self.store);
         let options = &self.options;
-        let plan = PyramidLevel::plan(pyramid, level, finer, target, options, self.machine()?)?;
+        let plan = PyramidLevel::plan(pyramid, level, finer, target, options, self.machine(&[])?)?;
         let expected =
             plan.copies.iter().map(|it| it.sink.facts().units.chunk_count()).sum::<u64>();
         let run = RunStore::new(&own.runs()?, &self.store)?;

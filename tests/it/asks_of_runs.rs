@@ -110,8 +110,11 @@ fn ask_14_a_plan_says_what_it_takes_and_what_cannot_be_is_refused_before() {
     let plan: Value = serde_json::from_str(&planned.stdout).expect("a document");
     let variables = plan["plan"]["variables"].as_array().expect("a list");
     let t2m = variables.iter().find(|it| it["name"] == "t2m").expect("a variable");
-    for number in ["task_count", "source_read_count", "source_bytes", "working_bytes"] {
-        assert!(t2m["copy"][number].as_u64().is_some_and(|it| it > 0), "{number} in {t2m}");
+    for number in ["task_count", "source_gets", "source_bytes", "peak_bytes"] {
+        assert!(
+            t2m["copy"]["costs"][number].as_u64().is_some_and(|it| it > 0),
+            "{number} in {t2m}"
+        );
     }
     assert!(!folder.path("out.zarr").exists());
     let refused = bake(&folder, &sources, &["--mem", "1MiB"]);

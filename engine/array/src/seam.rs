@@ -118,6 +118,8 @@ pub struct SinkFacts {
     pub chunk_shape: Vec<u64>,
     /// The units in which the sink is written whole: its shards, or its chunks.
     pub units: ChunkGrid,
+    /// Codecs, in the order of encoding, by the names of the format.
+    pub codecs: Vec<String>,
     /// What an element is that was never written.
     pub fill: Scalar,
 }

@@ -156,7 +156,7 @@ impl Location {
     }
 
     /// Whether a service keeps it, and not this machine.
-    pub(crate) fn is_remote(&self) -> bool {
+    pub fn is_remote(&self) -> bool {
         !matches!(self.scheme, Scheme::Local | Scheme::Memory)
     }
 

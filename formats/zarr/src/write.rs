@@ -3,8 +3,7 @@
 use std::fmt;
 
 use array::{
-    ArrayBuffer, ArraySink, Chunk, ChunkGrid, Region, Scalar, SinkFacts, Writing,
-    WrittenUnit,
+    ArrayBuffer, ArraySink, Chunk, ChunkGrid, Region, Scalar, SinkFacts, Writing, WrittenUnit,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, Result};
@@ -37,6 +36,7 @@ impl ZarrWriter {
             shape: header.shape.clone(),
             chunk_shape: header.chain.shape.clone(),
             units: ChunkGrid::regular(&header.shape, header.unit_shape()),
+            codecs: header.codec_names.clone(),
             fill: header.fill_or_zero(),
         };
         let padding = header.chain.padding(&facts.fill);

@@ -296,7 +296,7 @@ impl BakePlan {
 
     /// Objects that the store will have, but metadata.
     pub fn unit_count(&self) -> u64 {
-        self.variables.iter().map(|variable| variable.copy.target_unit_count).sum()
+        self.variables.iter().map(|variable| variable.copy.costs.target_puts).sum()
     }
 }
 

@@ -92,7 +92,7 @@ impl BakePlan {
     pub fn check_complete(&self, totals: &BTreeMap<String, ArrayTotal>) -> Result<()> {
         for variable in &self.variables {
             let written = totals.get(&variable.name).map_or(0, |total| total.unit_count);
-            let expected = variable.copy.target_unit_count;
+            let expected = variable.copy.costs.target_puts;
             if written != expected {
                 let message = format!("{written} of {expected} units were committed");
                 return Err(Error::internal(message).at("variable", &variable.name));

@@ -142,8 +142,7 @@ mod tests {
         assert_eq!(&back.expect("decodes"), chunk);
         let mut damaged = bytes.to_vec();
         damaged[0] ^= 1;
-        let damaged =
-            place.decode("a", damaged.into(), chunk.dtype(), chunk.shape().to_vec());
+        let damaged = place.decode("a", damaged.into(), chunk.dtype(), chunk.shape().to_vec());
         assert_eq!(damaged.expect_err("damaged").place("blob"), Some("a"));
     }
 

@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use array::{ArraySink, ArraySource, ChunkGrid, Region, WrittenUnit};
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext};
-use dataflow::error::Result;
+use dataflow::error::{Error, Result};
 use dataflow::prelude::{
     Flatten, GroupByKey, Impulse, PCollection, PCollectionList, PTransform, ParDo, Pipeline,
     Reshuffle,
 };
 
-use crate::method::Method;
-use crate::moving::{CELLS, MoveCells, MoveRegions};
-use crate::plan::CopyPlan;
-use crate::pull::{PullUnits, UnitTask};
+use crate::moving::{CELLS, GroupTask, MoveCells, MoveRegions};
+use crate::plan::{CopyPlan, Method};
 use crate::written::Written;
 
 /// One array to be copied, and how.
@@ -74,11 +72,6 @@ impl PTransform<Pipeline> for CopyArrays {
             let impulse = pipeline.apply_named("DoneImpulse", Impulse);
             written.push(&impulse.apply_named("ListDone", ParDo::of(list)));
         }
-        let pulled = of(Way::Units);
-        if pulled.any() {
-            let units = tasks("Units", &pulled);
-            written.push(&units.apply(ParDo::of(PullUnits::new(pulled))));
-        }
         let moved = of(Way::Groups);
         if moved.any() {
             let groups = tasks("Groups", &moved);
@@ -90,7 +83,8 @@ impl PTransform<Pipeline> for CopyArrays {
             let mut cells = groups
                 .apply(ParDo::of(MoveRegions(packed.clone())).with_output(&CELLS))
                 .get(&CELLS);
-            let last = packed.iter().map(|(_, copy)| copy.stage_count() - 1).max().unwrap_or(0);
+            let last =
+                packed.iter().map(|(_, copy)| copy.task_grids().len() - 1).max().unwrap_or(0);
             for stage in 1..=last {
                 let groups = cells.apply_named(&format!("GroupCells{stage}"), GroupByKey);
                 let copies = packed.clone();
@@ -107,47 +101,28 @@ impl PTransform<Pipeline> for CopyArrays {
 /// How tasks of a copy are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
-    /// Each target unit by one thread.
-    Units,
-    /// Each group of units by all threads.
+    /// From the source to the target.
     Groups,
-    /// In stages, each group by all threads.
+    /// In stages, by way of segments.
     Segments,
 }
 
 impl PlannedCopy {
     fn way(&self) -> Way {
         match &self.plan.method {
-            Method::Direct { group } if self.is_unit(group) => Way::Units,
             Method::Packed { .. } => Way::Segments,
             _ => Way::Groups,
         }
     }
 
-    fn is_unit(&self, group: &[u64]) -> bool {
-        group == self.sink.facts().units.largest_chunk()
+    /// The tasks of each stage.
+    pub(crate) fn task_grids(&self) -> Vec<ChunkGrid> {
+        self.plan.method.task_grids(&self.sink.facts().units)
     }
 
-    /// How many times elements are read: from the source, and from segments.
-    pub(crate) fn stage_count(&self) -> usize {
-        match &self.plan.method {
-            Method::Packed { middle, .. } => 2 + middle.len(),
-            _ => 1,
-        }
-    }
-
-    /// The groups of a stage, each of which is one task.
-    pub(crate) fn groups(&self, stage: usize) -> ChunkGrid {
-        let extents = match &self.plan.method {
-            Method::Passthrough => &self.sink.facts().units.largest_chunk(),
-            Method::Sweep { block, .. } => block,
-            Method::Direct { group } => group,
-            Method::Packed { map_group, middle, reduce_group } => match stage {
-                0 => map_group,
-                stage => middle.get(stage - 1).unwrap_or(reduce_group),
-            },
-        };
-        ChunkGrid::regular(&self.sink.facts().shape, extents)
+    /// The name of the array and the elements, for errors that do not say them.
+    pub(crate) fn locate(&self, error: Error, region: &Region) -> Error {
+        error.at("variable", &self.name).at("elements", region)
     }
 }
 
@@ -174,12 +149,6 @@ impl Copies {
         &self.all[index as usize]
     }
 
-    /// The copy of a task, and the index of its unit.
-    pub(crate) fn unit(&self, task: UnitTask) -> (&PlannedCopy, Vec<u64>) {
-        let copy = self.get(task.0);
-        (copy, copy.sink.facts().units.index_of(task.1))
-    }
-
     /// Whether a unit of a copy is there already.
     pub(crate) fn is_done(&self, copy: &PlannedCopy, unit: &[u64]) -> bool {
         self.done.get(&copy.name).is_some_and(|units| units.contains_key(unit))
@@ -193,11 +162,11 @@ impl Copies {
             units.all(|unit| self.is_done(copy, &unit))
         };
         self.done.contains_key(&copy.name)
-            && if copy.stage_count() == 1 {
-                are_done(region)
-            } else {
-                let last = copy.groups(copy.stage_count() - 1);
-                last.chunks_meeting(region).all(|group| are_done(&last.region(&group)))
+            && match copy.task_grids().as_slice() {
+                [.., _, last] => {
+                    last.chunks_meeting(region).all(|group| are_done(&last.region(&group)))
+                }
+                _ => are_done(region),
             }
     }
 
@@ -209,7 +178,7 @@ impl Copies {
             let (dtype, chunk) = (facts.dtype, &facts.chunk_shape);
             format!("{:?} {dtype} {shape:?} in {unit:?} of {chunk:?}", copy.name)
         });
-        let working_bytes = self.iter().map(|(_, copy)| copy.plan.working_bytes).max();
+        let working_bytes = self.iter().map(|(_, copy)| copy.plan.costs.peak_bytes).max();
         DoFnFacts::default()
             .with_parameters(identity.collect::<Vec<_>>().join("; "))
             .with_working_bytes(working_bytes.unwrap_or(0))
@@ -242,11 +211,11 @@ struct ListTasks(Copies);
 
 impl DoFn for ListTasks {
     type In = Vec<u8>;
-    type Out = UnitTask;
+    type Out = GroupTask;
 
-    fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, UnitTask>) -> Result<()> {
+    fn process(&mut self, _: Vec<u8>, ctx: &mut ProcessContext<'_, GroupTask>) -> Result<()> {
         self.0.iter().try_for_each(|(index, copy)| {
-            let tasks = copy.groups(0).chunk_count();
+            let tasks = copy.task_grids().first().map_or(0, ChunkGrid::chunk_count);
             (0..tasks).try_for_each(|task| ctx.output((index, task)))
         })
     }

@@ -16,6 +16,8 @@ const FETCHES_A_THREAD: usize = 2;
 pub(crate) struct Gathering<'a> {
     /// Where elements come from.
     pub(crate) source: &'a dyn ArraySource,
+    /// The units in which it is read.
+    pub(crate) chunks: &'a ChunkGrid,
     /// What is gathered.
     pub(crate) region: &'a Region,
     /// What becomes of it.
@@ -62,7 +64,7 @@ impl Gathering<'_> {
     /// A source that cannot be read, whatever taking a cell gives, or a request to stop. The first
     /// error ends all work.
     pub(crate) fn run(&self) -> Result<()> {
-        let chunks = SourceChunks::of(&self.source.facts().grid, self.region, self.order);
+        let chunks = SourceChunks::of(self.chunks, self.region, self.order);
         let state = State {
             gathering: self,
             slots: Slots::of(self.cells.grid, self.region),

@@ -1,9 +1,8 @@
 //! Copies arrays from any grid of chunks to any other, within a byte budget; and computes on chunks
 //! under keys.
 //!
-//! A [`CopyPlan`] says how one array is copied: each target unit *pulls* the source regions that it
-//! needs; or the whole array is *held* and every source chunk is read once; or source chunks are
-//! split, *shuffled* by target unit and consolidated. [`CopyArrays`] runs the plans.
+//! A [`CopyPlan`] says how one array is copied; [`plan`] is how it is chosen, and [`Method`] what there
+//! is to choose from. [`CopyArrays`] runs the plans.
 //!
 //! Beside that stands the library of transforms on collections of `(Key, DatasetChunk)`, with the
 //! words of xarray-beam: [`DatasetToChunks`] reads a dataset, [`SplitChunks`], [`ConsolidateChunks`]
@@ -17,8 +16,6 @@ mod choose;
 mod ratio_spec;
 mod spec;
 
-mod cost;
-mod method;
 mod plan;
 
 mod cells;
@@ -26,7 +23,6 @@ mod coarse_source;
 mod copy;
 mod gather;
 mod moving;
-mod pull;
 mod segments;
 mod write_behind;
 mod written;
@@ -55,8 +51,10 @@ pub use keyed::{
     count_intermediate_chunks, count_io_operations, offsets_to_slices, rechunk_in_memory,
     split_chunks, split_range, split_variables, stage_chunks,
 };
-pub use method::Method;
-pub use plan::{CopyPlan, Machine};
+pub use plan::{
+    Candidate, CodecRates, CopyPlan, CostModel, Costs, Machine, Method, Planned, Price, Problem,
+    StoreProfile, TaskMemory, Verdict, plan,
+};
 pub use ratio_spec::ChunkRatio;
 pub use reduce::{
     Boundary, Coarsen, Fanout, Groups, Partial, PartialVariable, PerElement, Reduce, ReduceFn,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use array::{ArrayBuffer, ArraySource, Region};
+use array::{ArrayBuffer, ArraySource, ChunkGrid, Region};
 use bytes::Bytes;
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext, Tag};
 use dataflow::error::Result;
@@ -12,20 +12,18 @@ use dataflow::prelude::Iterable;
 use crate::cells::{CellPlace, EncodedCell};
 use crate::copy::{Copies, PlannedCopy};
 use crate::gather::{Cells, Gathering, Order};
-use crate::method::Method;
-use crate::pull::UnitTask;
+use crate::plan::{Method, read_grid};
 use crate::room::Room;
 use crate::segments::Segments;
 use crate::write_behind::WriteBehind;
 use crate::written::Written;
 
-/// Cells for the groups of the next stage: which copy, which group, and where the cell lies.
-pub(crate) const CELLS: Tag<(UnitTask, CellPlace)> = Tag::new("cells");
+/// A group of a stage of one copy: which copy, and the place of the group in C order.
+pub(crate) type GroupTask = (u32, u64);
 
-/// What a task takes at once, at the most.
-const BATCH_BYTES: u64 = 4 << 20;
-/// The same, of what it may hold.
-const BATCH_DIVISOR: u64 = 32;
+/// Cells for the groups of the next stage: which copy, which group, and where the cell lies.
+pub(crate) const CELLS: Tag<(GroupTask, CellPlace)> = Tag::new("cells");
+
 /// Bytes that one cell takes in the list of those that a group reads.
 const CELL_PLACE_BYTES: u64 = 96;
 
@@ -34,13 +32,14 @@ const CELL_PLACE_BYTES: u64 = 96;
 pub(crate) struct MoveRegions(pub(crate) Copies);
 
 impl DoFn for MoveRegions {
-    type In = UnitTask;
+    type In = GroupTask;
     type Out = Written;
 
-    fn process(&mut self, task: UnitTask, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
+    fn process(&mut self, task: GroupTask, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
         let copy = self.0.get(task.0);
-        let group = Group { copies: &self.0, copy, task, stage: 0 };
-        group.move_from(copy.source.as_ref(), ctx)
+        let group = Group { copies: &self.0, copy, task, stage: 0, grids: copy.task_grids() };
+        let chunks = read_grid(copy.source.facts(), copy.sink.facts(), copy.plan.batch_bytes);
+        group.move_from(copy.source.as_ref(), &chunks, ctx)
     }
 
     fn facts(&self) -> DoFnFacts {
@@ -57,7 +56,7 @@ pub(crate) struct MoveCells {
 }
 
 impl DoFn for MoveCells {
-    type In = (UnitTask, Iterable<CellPlace>);
+    type In = (GroupTask, Iterable<CellPlace>);
     type Out = Written;
 
     fn process(&mut self, group: Self::In, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
@@ -68,12 +67,13 @@ impl DoFn for MoveCells {
             Room::of(0).grow(&mut held, (cells.len() as u64 + 1) * CELL_PLACE_BYTES)?;
             cells.insert(place.segment, place);
         }
-        let grid = copy.groups(self.stage - 1);
+        let grids = copy.task_grids();
+        let before = grids[self.stage - 1].clone();
         let prefix = segment_prefix(task.0, self.stage - 1);
         let facts = copy.source.facts();
-        let segments = Segments::new(facts, grid, prefix, cells, ctx.blobs());
-        let group = Group { copies: &self.copies, copy, task, stage: self.stage };
-        group.move_from(&segments, ctx)
+        let segments = Segments::new(facts, before.clone(), prefix, cells, ctx.blobs());
+        let group = Group { copies: &self.copies, copy, task, stage: self.stage, grids };
+        group.move_from(&segments, &before, ctx)
     }
 
     fn facts(&self) -> DoFnFacts {
@@ -85,42 +85,49 @@ fn segment_prefix(copy: u32, stage: usize) -> String {
     format!("segments/{copy}/{stage}")
 }
 
+/// What a group reads: a region, in the order of these chunks.
+#[derive(Clone, Copy)]
+struct From<'a> {
+    source: &'a dyn ArraySource,
+    chunks: &'a ChunkGrid,
+    region: &'a Region,
+}
+
 /// One group of one stage of one copy.
 struct Group<'a> {
     copies: &'a Copies,
     copy: &'a PlannedCopy,
-    task: UnitTask,
+    task: GroupTask,
     stage: usize,
+    /// The groups of all stages.
+    grids: Vec<ChunkGrid>,
 }
 
 impl Group<'_> {
     fn move_from(
         &self,
         source: &dyn ArraySource,
+        chunks: &ChunkGrid,
         ctx: &mut ProcessContext<'_, Written>,
     ) -> Result<()> {
-        let grid = self.copy.groups(self.stage);
-        let region = grid.region(&grid.index_of(self.task.1));
-        if self.copies.is_all_done(self.copy, &region) {
+        let grid = &self.grids[self.stage];
+        let region = &grid.region(&grid.index_of(self.task.1));
+        if self.copies.is_all_done(self.copy, region) {
             return Ok(());
         }
-        if self.stage + 1 == self.copy.stage_count() {
-            self.write_units(source, &region, ctx)
-        } else {
-            self.put_aside(source, &region, ctx)
+        let from = From { source, chunks, region };
+        match self.grids.get(self.stage + 1) {
+            None => self.write_units(from, ctx),
+            Some(groups) => self.put_aside(from, groups, ctx),
         }
     }
 
     /// Gathers whole units and writes them.
-    fn write_units(
-        &self,
-        source: &dyn ArraySource,
-        region: &Region,
-        ctx: &mut ProcessContext<'_, Written>,
-    ) -> Result<()> {
+    fn write_units(&self, from: From<'_>, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
         let facts = self.copy.sink.facts();
         let units = &facts.units;
-        let unit_bytes = units.largest_chunk().iter().product::<u64>() * facts.dtype.estimated_bytes();
+        let unit_bytes =
+            units.largest_chunk().iter().product::<u64>() * facts.dtype.estimated_bytes();
         let behind = Mutex::new(WriteBehind::default());
         let takes = |unit: &[u64], elements: ArrayBuffer| {
             let write = || {
@@ -131,7 +138,7 @@ impl Group<'_> {
             write().map_err(|error| self.copy.locate(error, &units.region(unit)))
         };
         let wants = |unit: &[u64]| !self.copies.is_done(self.copy, unit);
-        self.gather(source, region, Cells { grid: units, wants: &wants, takes: &takes }, ctx)?;
+        self.gather(from, Cells { grid: units, wants: &wants, takes: &takes }, ctx)?;
         let mut behind = behind.into_inner().unwrap_or_else(PoisonError::into_inner);
         behind.finish()?;
         behind.put_out(ctx)
@@ -140,12 +147,11 @@ impl Group<'_> {
     /// Gathers cells and puts them aside as one segment.
     fn put_aside(
         &self,
-        source: &dyn ArraySource,
-        region: &Region,
+        from: From<'_>,
+        groups: &ChunkGrid,
         ctx: &mut ProcessContext<'_, Written>,
     ) -> Result<()> {
-        let groups = self.copy.groups(self.stage + 1);
-        let fill = &source.facts().fill;
+        let fill = &from.source.facts().fill;
         let cells: Mutex<BTreeMap<u64, Option<EncodedCell>>> = Mutex::default();
         let takes = |group: &[u64], elements: ArrayBuffer| {
             let is_fill = elements.is_filled_with(fill);
@@ -155,7 +161,7 @@ impl Group<'_> {
             Ok(())
         };
         let wants = |group: &[u64]| !self.copies.is_all_done(self.copy, &groups.region(group));
-        self.gather(source, region, Cells { grid: &groups, wants: &wants, takes: &takes }, ctx)?;
+        self.gather(from, Cells { grid: groups, wants: &wants, takes: &takes }, ctx)?;
         let cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (mut parts, mut places, mut start) = (Vec::<Bytes>::new(), Vec::new(), 0);
         for (group, cell) in cells {
@@ -175,15 +181,14 @@ impl Group<'_> {
             ctx.count("segments_written", 1);
             ctx.count("segment_bytes", start);
         }
-        places.into_iter().try_for_each(|(group, place)| {
-            ctx.output_to(&CELLS, ((self.task.0, group), place))
-        })
+        places
+            .into_iter()
+            .try_for_each(|(group, place)| ctx.output_to(&CELLS, ((self.task.0, group), place)))
     }
 
     fn gather(
         &self,
-        source: &dyn ArraySource,
-        region: &Region,
+        from: From<'_>,
         cells: Cells<'_>,
         ctx: &ProcessContext<'_, Written>,
     ) -> Result<()> {
@@ -192,12 +197,14 @@ impl Group<'_> {
             Method::Sweep { dimension, window, .. } => Order { dimension, window_slabs: window },
             _ => Order::TOGETHER,
         };
+        let From { source, chunks, region } = from;
         let gathering = Gathering {
             source,
+            chunks,
             region,
             cells,
             order,
-            batch_bytes: BATCH_BYTES.min(copy.plan.working_bytes / BATCH_DIVISOR),
+            batch_bytes: copy.plan.batch_bytes,
             cancel: ctx.cancel_token(),
         };
         gathering.run().map_err(|error| error.at("variable", &copy.name))

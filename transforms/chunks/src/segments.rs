@@ -29,7 +29,8 @@ impl Segments {
         cells: BTreeMap<u64, CellPlace>,
         blobs: &Arc<dyn BlobStore>,
     ) -> Self {
-        let facts = SourceFacts { grid, is_random_access: false, recode_bytes: 0, ..source.clone() };
+        let facts =
+            SourceFacts { grid, is_random_access: false, recode_bytes: 0, ..source.clone() };
         Self { facts, prefix, cells, blobs: Arc::clone(blobs) }
     }
 

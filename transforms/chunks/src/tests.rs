@@ -105,6 +105,7 @@ fn facts(source: &ChunkGrid, units: &[u64]) -> (SourceFacts, SinkFacts) {
         units: ChunkGrid::regular(&shape, units),
         shape,
         chunk_shape: units.to_vec(),
+        codecs: vec![],
         fill: Scalar::zero(DType::Int32),
     };
     (source, sink)
@@ -128,7 +129,7 @@ fn copy_until(
     done: &[Vec<u64>],
 ) -> Result<u64> {
     let (source_facts, sink_facts) = facts(source, units);
-    let machine = Machine { memory_bytes: u64::MAX, thread_count: 2 };
+    let machine = Machine::local(u64::MAX, 2);
     let plan = CopyPlan::choose(&source_facts, &sink_facts, machine).expect("fits");
     let count = source.shape().iter().product::<u64>() as i32;
     let values: Vec<i32> = (0..count).collect();
@@ -254,7 +255,7 @@ fn units_that_are_there_are_neither_written_nor_read_for() {
 #[test]
 fn an_array_that_no_machine_holds_is_refused() {
     let (source, sink) = facts(&ChunkGrid::regular(&[1 << 60], &[1 << 60]), &[1 << 60]);
-    let machine = Machine { memory_bytes: 1 << 40, thread_count: 1 << 10 };
+    let machine = Machine::local(1 << 40, 1 << 10);
     let error = CopyPlan::choose(&source, &sink, machine).expect_err("too large");
     assert_eq!(error.code(), ErrorCode::MEMORY_TOO_SMALL);
 }
