@@ -26,6 +26,7 @@ mod dataset;
 mod dataset_chunk;
 mod dataset_coder;
 mod dtype;
+mod encoded;
 mod grid;
 mod group_path;
 mod key;
@@ -46,6 +47,10 @@ pub use dataset::{Dataset, Dimension, Storage, Variable};
 pub use dataset_chunk::{DatasetChunk, VariableChunk, validate_chunk};
 pub use dataset_coder::DatasetChunkCoder;
 pub use dtype::{DType, Native};
+pub use encoded::{
+    ByteRange, ChunkLocation, CodecParameter, EncodedChunk, EncodedChunks, EncodedFacts,
+    FetchedChunks, NamedCodec, not_encoded,
+};
 pub use grid::{Axis, ChunkGrid};
 pub use group_path::GroupPath;
 pub use key::Key;

@@ -11,6 +11,7 @@ use crate::buffer::ArrayBuffer;
 use crate::chunk::Chunk;
 use crate::dataset::Dataset;
 use crate::dtype::DType;
+use crate::encoded::{EncodedChunks, not_encoded};
 use crate::grid::ChunkGrid;
 use crate::group_path::GroupPath;
 use crate::region::Region;
@@ -60,6 +61,14 @@ pub trait ArraySource: fmt::Debug + Send + Sync {
     /// # Errors
     /// A region outside of the array.
     fn fetch(&self, regions: &[Region]) -> Result<Box<dyn Fetched>>;
+
+    /// The chunks as they are encoded, for who copies them so or refers to them.
+    ///
+    /// # Errors
+    /// Of the kind `Unsupported` if chunks cannot be taken as they are; the message says why.
+    fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
+        Err(not_encoded("the source does not tell where its chunks lie"))
+    }
 }
 
 /// Bytes that are on their way, and how to decode them.

@@ -12,6 +12,7 @@
 
 mod classic;
 mod element;
+mod encoded;
 mod fault;
 mod file;
 mod fill;

@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use array::error::{Error, Result};
 use array::{
-    ArraySource, BoxCopy, ChunkGrid, Fetched, Placement, Region, Scalar, SourceFacts, Storage,
+    ArraySource, BoxCopy, ChunkGrid, EncodedChunks, Fetched, Placement, Region, Scalar,
+    SourceFacts, Storage,
 };
 use bytes::Bytes;
 use objects::Pending;
 
 use crate::element::{Element, TextForm};
+use crate::encoded::StoredChunks;
 use crate::flat::Flat;
 use crate::hdf5::{ChunkPlan, Chunked};
 use crate::target::Target;
@@ -109,6 +111,11 @@ impl ArraySource for StoredArray {
         let (plan, pending) = parts.plan(&wanted).map_err(|error| parts.name(error))?;
         Ok(Box::new(Arrival { parts: Arc::clone(parts), wanted, plan, pending }))
     }
+
+    fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
+        let chunks = StoredChunks::new(&self.parts).map_err(|error| self.parts.name(error))?;
+        Ok(Arc::new(chunks))
+    }
 }
 
 /// A region in the dimensions of storage.
@@ -134,7 +141,8 @@ struct Arrival {
 }
 
 impl Parts {
-    fn name(&self, error: Error) -> Error {
+    /// Says in an error which variable of which file it is about.
+    pub(crate) fn name(&self, error: Error) -> Error {
         error.at("file", self.bytes.name()).at("variable", &self.variable)
     }
 

@@ -35,6 +35,8 @@ mod json;
 mod read;
 mod write;
 
+mod encoded;
+
 mod chain;
 mod filter;
 mod shard;

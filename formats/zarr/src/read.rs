@@ -5,13 +5,15 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use array::{
-    ArrayBuffer, ArraySource, BoxCopy, ChunkGrid, Fetched, Placement, Region, Scalar, SourceFacts,
+    ArrayBuffer, ArraySource, BoxCopy, ChunkGrid, EncodedChunks, Fetched, Placement, Region,
+    Scalar, SourceFacts,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Objects, Pending};
 
 use crate::chain::Elements;
+use crate::encoded::ZarrChunks;
 use crate::header::Header;
 use crate::shard::{IndexCache, ShardIndex, Sharding};
 
@@ -25,7 +27,7 @@ pub(crate) struct ZarrArray {
     facts: SourceFacts,
     /// What is one object: shards, or chunks.
     pub(crate) units: ChunkGrid,
-    indices: IndexCache,
+    pub(crate) indices: IndexCache,
 }
 
 impl fmt::Debug for ZarrArray {
@@ -82,7 +84,7 @@ impl ZarrArray {
     }
 
     /// Starts to fetch chunks of one unit, in their order.
-    fn fetch_chunks(self: &Arc<Self>, unit: &[u64], chunks: &[Vec<u64>]) -> Bodies {
+    pub(crate) fn fetch_chunks(self: &Arc<Self>, unit: &[u64], chunks: &[Vec<u64>]) -> Bodies {
         let whole = || self.objects.fetch_many(vec![(self.key(unit), None)]);
         let Some(sharding) = &self.header.sharding else { return Bodies::Chunk(whole()) };
         let within = self.units.region(unit).shape();
@@ -117,7 +119,15 @@ impl ZarrArray {
     }
 
     /// Waits for chunks of one unit; `None` for one that was never written.
-    fn wait(&self, unit: &[u64], chunks: &[Wanted], bodies: Bodies) -> Result<Vec<Option<Bytes>>> {
+    ///
+    /// # Errors
+    /// A store that fails, or a shard whose index is damaged.
+    pub(crate) fn wait(
+        &self,
+        unit: &[u64],
+        chunks: &[Wanted],
+        bodies: Bodies,
+    ) -> Result<Vec<Option<Bytes>>> {
         let (index, bodies) = match bodies {
             Bodies::Chunk(body) => return body.wait(),
             Bodies::WholeShard(shard) => match shard.wait()?.into_iter().next().flatten() {
@@ -172,14 +182,14 @@ impl ZarrArray {
     }
 }
 
-/// A chunk, and which of the regions want it.
-struct Wanted {
-    chunk: Vec<u64>,
-    regions: Vec<usize>,
+/// A chunk, and which of those that ask want it.
+pub(crate) struct Wanted {
+    pub(crate) chunk: Vec<u64>,
+    pub(crate) regions: Vec<usize>,
 }
 
 /// Chunks of one unit that are on their way.
-enum Bodies {
+pub(crate) enum Bodies {
     /// The unit is the chunk.
     Chunk(Pending<Vec<Option<Bytes>>>),
     /// All chunks of a shard are wanted, so it comes whole.
@@ -220,6 +230,13 @@ impl ArraySource for ZarrReader {
             array: Arc::clone(array),
             regions: regions.to_vec(),
         }))
+    }
+
+    fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
+        let chunks = ZarrChunks::new(&self.0);
+        let at =
+            |error: Error| error.at("variable", &self.0.name).at("store", self.0.objects.root());
+        Ok(Arc::new(chunks.map_err(at)?))
     }
 }
 

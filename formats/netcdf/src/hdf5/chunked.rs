@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use array::error::{Error, Result};
-use array::{ChunkGrid, Region};
+use array::{ChunkGrid, NamedCodec, Region};
 use bytes::Bytes;
 
 use super::file::Hdf5;
@@ -112,6 +112,42 @@ impl Chunked {
         });
         let ranges = ranges.collect::<Result<_>>()?;
         Ok((ChunkPlan { chunks, has_holes }, ranges))
+    }
+
+    /// The filters in the words of numcodecs.
+    ///
+    /// # Errors
+    /// A filter that has none there.
+    pub(crate) fn codecs(&self) -> Result<Vec<NamedCodec>> {
+        self.pipeline.codecs()
+    }
+
+    /// Elements of a chunk along every dimension of storage.
+    pub(crate) fn chunk_shape(&self) -> &[u64] {
+        &self.chunk_shape
+    }
+
+    /// Where the chunk at a place of the grid lies, and one bit for each filter that was left out;
+    /// `None` for a chunk that was never written.
+    ///
+    /// # Errors
+    /// As [`Self::plan`], or no such place.
+    pub(crate) fn location(&self, index: &[u64]) -> Result<Option<(Range<u64>, u32)>> {
+        let counts = self.grid.counts();
+        let is_inside =
+            index.len() == counts.len() && index.iter().zip(&counts).all(|(i, n)| i < n);
+        if !is_inside {
+            return Err(Error::internal(format!("there is no chunk {index:?} of {counts:?}")));
+        }
+        let linear = index.iter().zip(&counts).fold(0, |linear, (i, count)| linear * count + i);
+        let entries = self.entries()?;
+        let Ok(place) = entries.binary_search_by_key(&linear, |entry| entry.linear) else {
+            return Ok(None);
+        };
+        let entry = &entries[place];
+        let range = self.file.range(entry.address, entry.bytes);
+        let range = range.map_err(|error| self.at_chunk(error, entry))?;
+        Ok(Some((range, entry.mask)))
     }
 
     /// The written chunks that meet a region, and how many there would be if all were written.

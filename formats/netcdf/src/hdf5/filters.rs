@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use array::NamedCodec;
 use hdf5_reader::FilterRegistry;
 use hdf5_reader::error::Error as LibraryError;
 use hdf5_reader::messages::filter_pipeline::FilterDescription;
@@ -42,6 +43,22 @@ pub(super) fn name(id: u16) -> String {
 /// Whether what the filter encodes can be decoded.
 pub(super) fn is_supported(id: u16) -> bool {
     KNOWN.iter().any(|&(known, _, is_supported)| known == id && is_supported)
+}
+
+/// The codec of numcodecs that undoes a filter, if there is one: LZ4 and LZF have frames of their
+/// own here.
+pub(super) fn codec(filter: &FilterDescription, unit_bytes: usize) -> Option<NamedCodec> {
+    let first = filter.client_data.first().copied().map(i64::from);
+    match filter.id {
+        DEFLATE => Some(NamedCodec::new("zlib").with("level", first.unwrap_or(1).clamp(0, 9))),
+        SHUFFLE => {
+            let bytes = first.filter(|&bytes| bytes > 0).unwrap_or(unit_bytes as i64);
+            Some(NamedCodec::new("shuffle").with("elementsize", bytes))
+        }
+        FLETCHER32 => Some(NamedCodec::new("fletcher32")),
+        ZSTD => Some(NamedCodec::new("zstd").with("level", first.unwrap_or(3))),
+        _ => None,
+    }
 }
 
 /// Decoders for all supported filters, for chunks of at most this many bytes.

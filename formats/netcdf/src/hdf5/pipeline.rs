@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use array::error::Result;
+use array::{NamedCodec, not_encoded};
 use flate2::Decompress;
 use hdf5_reader::FilterRegistry;
 use hdf5_reader::checksum::fletcher32;
@@ -116,6 +117,22 @@ impl Pipeline {
             Err(unsupported(message)
                 .mend("write the file again with deflate or zstd: `nccopy -d 4` or `h5repack`"))
         })
+    }
+
+    /// The filters in the words of numcodecs.
+    ///
+    /// # Errors
+    /// A filter that has none there, by its name.
+    pub(crate) fn codecs(&self) -> Result<Vec<NamedCodec>> {
+        let codecs = self.filters.iter().map(|filter| {
+            let codec = filters::codec(filter, self.unit_bytes);
+            let name = || {
+                let name = filters::name(filter.id);
+                not_encoded(format!("the filter {name} of HDF5 is no codec of Zarr"))
+            };
+            codec.ok_or_else(name)
+        });
+        codecs.collect()
     }
 
     /// Decodes a chunk of `chunk_bytes` that was encoded without the filters of `mask`.
