@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::bake::{BakePlan, References, WrittenAs};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::memory::MemoryBudget;
-use objects::{Location, Objects};
+use objects::{Edge, Location, Objects};
 use r#virtual::{RECORD_SIZE, WrittenReferences, write_json, write_parquet};
 
 use crate::job::bake::Bake;
@@ -69,17 +69,13 @@ impl Bake {
     }
 
     fn check_json(&self) -> Result<()> {
-        let is_folder = self.destination.is_local_path().is_some_and(std::path::Path::is_dir);
+        if self.destination.is_local_path().is_some_and(std::path::Path::is_dir) {
+            return Err(self.exists(false));
+        }
         let objects = Objects::open(&self.destination, &self.store)?;
-        let length = match objects.facts("") {
-            _ if is_folder => return Err(self.exists(false)),
-            Ok(facts) => facts.size_bytes,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        let head = objects.fetch("", vec![0..length.min(HEAD_BYTES)]).wait()?;
-        let head = head.first().map(|head| String::from_utf8_lossy(head).into_owned());
-        let is_ours = head.is_some_and(|it| it.starts_with('{') && it.contains("\"refs\""));
+        let Some(head) = objects.edge("", Edge::First(HEAD_BYTES)).wait()? else { return Ok(()) };
+        let head = String::from_utf8_lossy(&head.bytes);
+        let is_ours = head.starts_with('{') && head.contains("\"refs\"");
         if is_ours && self.may_overwrite { Ok(()) } else { Err(self.exists(is_ours)) }
     }
 
