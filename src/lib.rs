@@ -25,6 +25,7 @@ pub use grib;
 pub use netcdf;
 pub use objects;
 pub use tabular;
+pub use r#virtual;
 pub use zarr;
 
 pub mod job;

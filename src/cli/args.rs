@@ -184,6 +184,16 @@ pub(crate) struct BakeArgs {
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
 
+    /// What is written: zarr (a store of copies), kerchunk (references to the chunks of the files;
+    /// the destination is NAME.json or NAME.parquet) [default: zarr]
+    #[arg(long = "as", value_name = "FORM")]
+    pub(crate) written_as: Option<String>,
+
+    /// Encoded bytes that references may hold themselves, besides coordinates, where chunks are no
+    /// chunks of a file [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) inline: Option<String>,
+
     /// Appends along this dimension to the store that is there: what it has is skipped
     #[arg(long, value_name = "DIM")]
     pub(crate) append: Option<String>,

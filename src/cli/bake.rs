@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use levain::array::GroupPath;
-use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, ZarrVersion};
+use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -15,6 +15,7 @@ use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs,
 use crate::cli::exit::Finished;
 use crate::cli::out::{Out, error_json};
 use crate::cli::progress::Display;
+use crate::cli::references;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
 
@@ -86,6 +87,9 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     given(&mut options.gaps, args.gaps.as_deref())?;
     given(&mut options.join, args.join.as_deref())?;
     given(&mut options.reading.broken_messages, args.broken_messages.as_deref())?;
+    given(&mut options.written_as, args.written_as.as_deref())?;
+    given(&mut options.inline_limit, args.inline.as_deref())?;
+    check_form(&options, &args.layout)?;
     if args.row_column.is_some() {
         options.reading.row_column.clone_from(&args.row_column);
     }
@@ -101,6 +105,16 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     let Some(dimension) = &args.append else { return Ok(bake) };
     check_no_layout(&args.layout)?;
     Ok(bake.with_append(dimension))
+}
+
+/// References are of version 2, whatever the default of stores is.
+fn check_form(options: &BakeOptions, layout: &LayoutArgs) -> Result<()> {
+    if options.written_as == WrittenAs::Zarr || layout.zarr_format.as_deref() != Some("3") {
+        return Ok(());
+    }
+    let message = "references are of version 2 of the Zarr format";
+    let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+    Err(error.mend("leave --zarr-format out"))
 }
 
 /// The pyramid of a recipe, as flags change it.
@@ -251,6 +265,9 @@ fn one_or_groups(mut documents: Vec<serde_json::Value>) -> serde_json::Value {
 
 /// What came of a run, in a line or two.
 pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
+    if let Some(references) = &report.references {
+        return references::finished_text(report, references, seconds);
+    }
     let is_resumed = report.resumed.is_some();
     if report.plan.is_nothing() || is_resumed && report.unit_count == 0 {
         return nothing_text(report);
@@ -312,6 +329,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "seconds": seconds,
         "warnings": report.plan.warnings,
         "unreadable": unreadable_json(&report.unreadable),
+        "references": report.references.as_ref().map(references::written_json),
         "plan": report.plan,
     })
 }
@@ -327,10 +345,14 @@ fn show(title: &str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finishe
         let scanned = scan(bake, run, out)?;
         let stages = scanned.explain()?;
         let plan = &scanned.plan;
-        texts.push(plan_text(title, plan, &stages));
+        texts.push(match scanned.referred() {
+            Some(referred) => references::plan_text(title, plan, referred),
+            None => plan_text(title, plan, &stages),
+        });
         documents.push(json!({
             "v": 1,
             "stages": stages.lines().collect::<Vec<_>>(),
+            "references": scanned.referred().map(references::plan_json),
             "plan": plan,
             "unreadable": unreadable_json(&scanned.unreadable),
         }));
@@ -340,7 +362,8 @@ fn show(title: &str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finishe
     Ok(Finished::without(&unreadable))
 }
 
-fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
+/// What is baked, along what, and where it goes: the first line of a plan.
+pub(crate) fn plan_head(title: &str, plan: &BakePlan) -> String {
     let stored: u64 = plan.files.iter().map(|file| file.version.size_bytes).sum();
     let files = match plan.files.as_slice() {
         [only] => only.location.clone(),
@@ -356,7 +379,11 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         along => format!(" along {}", along.join(", ")),
     };
     let size = if stored > 0 { format!(", {}", ByteSize(stored)) } else { String::new() };
-    let mut text = format!("{title}   {files}{size}{along} -> {}\n", plan.destination);
+    format!("{title}   {files}{size}{along} -> {}\n", plan.destination)
+}
+
+fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
+    let mut text = plan_head(title, plan);
     let head = [
         "VARIABLE", "DTYPE", "SHAPE", "CHUNKS", "EACH", "SHARDS", "HOW", "TASKS", "READS", "IN",
         "OBJECTS", "MEM/TASK", "WHY",

@@ -8,6 +8,7 @@ mod fetch;
 mod inspect;
 mod out;
 mod progress;
+mod references;
 #[cfg(feature = "conformance")]
 mod runners;
 mod signals;

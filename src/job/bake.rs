@@ -190,7 +190,7 @@ impl Bake {
     /// Inputs that cannot be read or contradict each other, a destination that may not be written,
     /// chunks that are not possible, too little memory.
     pub fn scan(&self, observer: &dyn JobObserver) -> Result<ScannedBake> {
-        if let Some(dimension) = &self.append {
+        if let Some(dimension) = self.append.as_ref().filter(|_| !self.is_of_references()) {
             return self.scan_append(dimension, observer);
         }
         let (sources, missing) = self.expand_sources()?;
@@ -212,7 +212,11 @@ impl Bake {
             self.check_levels()?;
         }
         let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
-        Ok(ScannedBake::new(self.clone(), sources, plan).with_unreadable(unreadable))
+        let references = self.is_of_references();
+        let references =
+            references.then(|| self.collect_references(&plan, &sources)).transpose()?;
+        let scanned = ScannedBake::new(self.clone(), sources, plan).with_references(references);
+        Ok(scanned.with_unreadable(unreadable))
     }
 
     /// The dimension along which the sources follow each other.
@@ -234,6 +238,9 @@ impl Bake {
     /// A store that a run of this plan has finished is found again, if that is asked for.
     pub(super) fn check_destination(&self, sources: &[Location]) -> Result<()> {
         check_twice(sources)?;
+        if self.is_of_references() {
+            return self.check_references(sources);
+        }
         self.target_group()?;
         let destination = self.opened_destination()?;
         if self.append.is_some() {

@@ -101,7 +101,11 @@ impl Destination {
         Err(error.with_kind(ErrorKind::NotFound).mend("bake the first files without --append"))
     }
 
-    fn check_apart(&self, sources: &[Location]) -> Result<()> {
+    /// Refuses a place in or around a source.
+    ///
+    /// # Errors
+    /// Such a place.
+    pub(crate) fn check_apart(&self, sources: &[Location]) -> Result<()> {
         let own = Place::of(&self.location)?;
         for source in sources {
             let place = Place::of(source)?;

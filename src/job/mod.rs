@@ -17,6 +17,7 @@ mod recipe;
 mod recipe_encoding;
 mod recipe_fetch;
 mod recipe_pattern;
+mod references;
 mod resume;
 mod run_store;
 mod sample;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ::bake::{BakeOptions, FilePattern, Pyramid, Step, ZarrVersion};
+use ::bake::{BakeOptions, FilePattern, Pyramid, Step, WrittenAs, ZarrVersion};
 use array::GroupPath;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::StoreOptions;
@@ -57,6 +57,9 @@ struct Form {
     shards: Option<Lengths>,
     chunk_size: Option<String>,
     zarr_format: Option<u8>,
+    #[serde(rename = "as")]
+    written_as: Option<String>,
+    inline: Option<String>,
     codec: Option<Codecs>,
     #[serde(default)]
     encoding: BTreeMap<String, EncodingTable>,
@@ -253,6 +256,12 @@ impl Form {
                 return Err(error.at("key", "zarr-format").mend("write 2 or 3"));
             }
         };
+        given(&mut options.written_as, "as", self.written_as)?;
+        given(&mut options.inline_limit, "inline", self.inline)?;
+        if options.written_as == WrittenAs::Kerchunk && self.zarr_format == Some(3) {
+            let error = invalid("references are of version 2 of the Zarr format".to_owned());
+            return Err(error.at("key", "zarr-format").mend("leave it out"));
+        }
         if let Some(codecs) = self.codec {
             options.codec = codecs.text();
         }

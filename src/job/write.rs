@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
-use ::bake::{ArrayTotal, BakePlan, WriteStore};
+use ::bake::{ArrayTotal, BakePlan, References, Referred, WriteStore};
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
 use dataflow::runner::{JobObserver, JobReport, Runner};
 use objects::Location;
+use r#virtual::WrittenReferences;
 use zarr::{ZarrGroup, ZarrSource};
 
 use crate::job::bake::Bake;
@@ -20,13 +22,15 @@ use crate::job::target::{OpenTarget, Target};
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
 pub(super) const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
 /// The part of the memory that open files may take.
-const OPEN_FILES_DIVISOR: u64 = 16;
+pub(super) const OPEN_FILES_DIVISOR: u64 = 16;
 
 /// A bake that was scanned and planned; nothing is written yet.
 #[derive(Debug, Clone)]
 pub struct ScannedBake {
     bake: Bake,
     sources: Vec<Location>,
+    /// Where all chunks lie, if references are written.
+    references: Option<Arc<References>>,
     /// What will be written, and how.
     pub plan: BakePlan,
     /// Why sources were left out that cannot be read.
@@ -56,13 +60,25 @@ pub struct BakeReport {
     pub resumed: Option<String>,
     /// Why sources were left out that cannot be read.
     pub unreadable: Vec<Error>,
+    /// What was written, if it is references and no store.
+    pub references: Option<WrittenReferences>,
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
 
 impl ScannedBake {
     pub(super) fn new(bake: Bake, sources: Vec<Location>, plan: BakePlan) -> Self {
-        Self { bake, sources, plan, unreadable: Vec::new() }
+        Self { bake, sources, references: None, plan, unreadable: Vec::new() }
+    }
+
+    pub(super) fn with_references(mut self, references: Option<Arc<References>>) -> Self {
+        self.references = references;
+        self
+    }
+
+    /// What becomes of each variable, if references are written and no store.
+    pub fn referred(&self) -> Option<&[Referred]> {
+        self.references.as_ref().map(|it| it.referred.as_slice())
     }
 
     pub(super) fn with_unreadable(mut self, unreadable: Vec<Error>) -> Self {
@@ -75,6 +91,9 @@ impl ScannedBake {
     /// # Errors
     /// Sources or a destination that cannot be reached.
     pub fn explain(&self) -> Result<String> {
+        if self.references.is_some() {
+            return Ok("WriteReferences: one object after the other, in this process".to_owned());
+        }
         let run = RunStore::new(&self.bake.runs()?, &self.bake.store)?;
         let ((_, pipeline), _) = self.pipeline(self.open()?, DoneUnits::default(), &run);
         Ok(pipeline.compile_for(&self.bake.runner())?.explain())
@@ -90,6 +109,11 @@ impl ScannedBake {
     pub fn write(&self, observer: &dyn JobObserver) -> Result<BakeReport> {
         if self.plan.is_nothing() {
             return Ok(self.report(&Totals::default(), None, None));
+        }
+        if let Some(references) = &self.references {
+            let written = self.bake.write_references(references, &self.sources)?;
+            let report = self.report(&Totals::default(), None, None);
+            return Ok(BakeReport { references: Some(written), ..report });
         }
         let bake = &self.bake;
         let opened = self.open()?;
@@ -240,6 +264,7 @@ impl ScannedBake {
             peak_bytes: report.map_or(0, |report| report.peak_bytes),
             resumed: resumed.map(|(note, _)| note),
             unreadable: self.unreadable.clone(),
+            references: None,
         }
     }
 }

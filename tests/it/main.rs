@@ -32,6 +32,7 @@ mod policies;
 mod random_pipelines;
 mod random_recipes;
 mod recipes;
+mod references;
 mod resume;
 mod tables;
 mod tabular;

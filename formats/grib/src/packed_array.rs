@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use array::error::{Error, Result};
 use array::{
-    ArraySource, BoxCopy, ChunkGrid, DType, Fetched, Placement, Region, Scalar, SourceFacts,
+    ArraySource, BoxCopy, ChunkGrid, DType, EncodedChunks, Fetched, Placement, Region, Scalar,
+    SourceFacts, not_encoded,
 };
 use bytes::Bytes;
 use objects::Pending;
@@ -192,6 +193,10 @@ impl ArraySource for PackedArray {
         let pending = parts.index.bytes.fetch(ranges.collect());
         let pending = pending.map_err(|error| parts.name(error))?;
         Ok(Box::new(Arrival { parts: Arc::clone(parts), by_field, holes, pending }))
+    }
+
+    fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
+        Err(not_encoded("GRIB messages are decoded by no codec that all readers of Zarr have"))
     }
 }
 

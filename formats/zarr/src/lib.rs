@@ -17,6 +17,7 @@ mod codec;
 mod layout;
 
 mod append;
+mod description;
 mod group;
 mod sink;
 mod source;
@@ -44,6 +45,7 @@ mod step;
 
 pub use append::ZarrAppend;
 pub use codec::{BloscCname, BloscShuffle, Codec, CodecChain};
+pub use description::ZarrDescription;
 pub use group::ZarrGroup;
 pub use layout::{VariableLayout, ZarrFormat, ZarrLayout};
 pub use sink::ZarrSink;

@@ -38,15 +38,29 @@ impl ArrayDocuments {
     }
 
     fn v2(variable: &Variable, layout: &VariableLayout, masked: Option<&Scalar>) -> Result<Self> {
+        let codecs = layout.codecs.v2(variable.dtype, variable.shape.len())?;
+        Self::of_v2(variable, &layout.chunk_shape, &v2_name(variable.dtype), codecs, masked)
+    }
+
+    /// Describes a variable of version 2 whose elements and chunks lie so.
+    ///
+    /// # Errors
+    /// As [`ArrayDocuments::new`], or codecs that are not known.
+    pub(crate) fn of_v2(
+        variable: &Variable,
+        chunk_shape: &[u64],
+        dtype: &str,
+        codecs: V2Codecs,
+        masked: Option<&Scalar>,
+    ) -> Result<Self> {
         let mut attributes = json_of_attributes(&variable.attributes)?;
         attributes.insert(DIMENSIONS_ATTRIBUTE.to_owned(), variable.dimensions.as_slice().into());
-        let V2Codecs { order, filters, compressor } =
-            layout.codecs.v2(variable.dtype, variable.shape.len())?;
+        let V2Codecs { order, filters, compressor } = codecs;
         let filters = if filters.is_empty() { Value::Null } else { filters.into() };
         let array = json!({
             "shape": variable.shape,
-            "chunks": layout.chunk_shape,
-            "dtype": v2_name(variable.dtype),
+            "chunks": chunk_shape,
+            "dtype": dtype,
             "fill_value": masked.map_or(Value::Null, json_of_fill),
             "order": order,
             "filters": filters,
@@ -156,7 +170,7 @@ pub(crate) fn root_documents(
 }
 
 /// Attributes as JSON, without those that the format has a place of its own for.
-fn json_of_attributes(attributes: &Attributes) -> Result<Map<String, Value>> {
+pub(crate) fn json_of_attributes(attributes: &Attributes) -> Result<Map<String, Value>> {
     let own = [FILL_ATTRIBUTE, DIMENSIONS_ATTRIBUTE];
     let kept = attributes.iter().filter(|(name, _)| !own.contains(name));
     let pairs = kept.map(|(name, value)| {

@@ -1,6 +1,7 @@
 //! NetCDF files of all generations through the public door.
 
 mod damage;
+mod encoded;
 mod formats;
 mod made_files;
 mod peer;

@@ -1,6 +1,7 @@
 //! Zarr stores through the public door: written, read back, damaged, and shared with Python.
 
 mod damage;
+mod encoded;
 mod golden;
 mod interop;
 mod metadata;

@@ -51,6 +51,8 @@ mod append;
 
 mod pyramid;
 
+mod references;
+
 mod commit;
 mod feeds;
 mod write;
@@ -70,7 +72,7 @@ pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy,
     OverlapPolicy, PackingPolicy, PresencePolicy, Reading, StaticPolicy, VariableEncoding,
-    VariableEncodings, ZarrVersion,
+    VariableEncodings, WrittenAs, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{
@@ -82,6 +84,7 @@ pub use plan::{BakePlan, SourceFile, VariablePlan};
 pub use prepare::{Bound, GivenAttribute, Step};
 pub use pyramid::{Pyramid, PyramidLevel};
 pub use recode::Recode;
+pub use references::{References, Referred};
 pub use scan::{CombineSchemas, ScanFiles, choose_concat};
 pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};

@@ -142,7 +142,7 @@ impl BakePlan {
         let notes = template.notes.iter().chain(&checked.notes).cloned().collect();
         let warnings = warnings_of(schema, notes, &template.dropped);
         let files = schema.files.values().map(SourceFile::of);
-        Ok(Self {
+        let plan = Self {
             version: PLAN_VERSION,
             destination: destination.to_string(),
             options,
@@ -155,7 +155,9 @@ impl BakePlan {
             variables,
             warnings,
             append: None,
-        })
+        };
+        plan.check_references(schema)?;
+        Ok(plan)
     }
 
     /// Opens the destination and the sources that were scanned, for writing by this plan.

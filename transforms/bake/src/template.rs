@@ -338,7 +338,7 @@ pub(crate) fn layout_of(
 }
 
 /// Whether a variable labels a dimension, or holds the bounds of one that does.
-fn is_coordinate(template: &Dataset, variable: &Variable) -> bool {
+pub(crate) fn is_coordinate(template: &Dataset, variable: &Variable) -> bool {
     let is_bounds = |other: &Variable| {
         let names = BOUNDS.map(|name| other.attributes.text(name).map(str::trim));
         other.is_dimension_coordinate() && names.contains(&Some(&variable.name))

@@ -84,6 +84,8 @@ codes! {
     CODER = 212;
     /// Attributes are not the same in all inputs.
     ATTRIBUTES_DIFFER = 213;
+    /// A chunk cannot be referred to as it lies in its file.
+    NOT_REFERABLE = 214;
 
     /// A function of the recipe returned an error.
     USER_ERROR = 301;

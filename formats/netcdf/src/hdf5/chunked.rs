@@ -117,9 +117,9 @@ impl Chunked {
     /// The filters in the words of numcodecs.
     ///
     /// # Errors
-    /// A filter that has none there.
+    /// A filter that has none there, or that does there something else.
     pub(crate) fn codecs(&self) -> Result<Vec<NamedCodec>> {
-        self.pipeline.codecs()
+        self.pipeline.codecs(self.index.chunk_bytes())
     }
 
     /// Elements of a chunk along every dimension of storage.

@@ -52,13 +52,19 @@ pub(super) fn codec(filter: &FilterDescription, unit_bytes: usize) -> Option<Nam
     match filter.id {
         DEFLATE => Some(NamedCodec::new("zlib").with("level", first.unwrap_or(1).clamp(0, 9))),
         SHUFFLE => {
-            let bytes = first.filter(|&bytes| bytes > 0).unwrap_or(unit_bytes as i64);
-            Some(NamedCodec::new("shuffle").with("elementsize", bytes))
+            let bytes = shuffled_bytes(filter, unit_bytes);
+            Some(NamedCodec::new("shuffle").with("elementsize", bytes as i64))
         }
         FLETCHER32 => Some(NamedCodec::new("fletcher32")),
         ZSTD => Some(NamedCodec::new("zstd").with("level", first.unwrap_or(3))),
         _ => None,
     }
+}
+
+/// Bytes of an element as the filter shuffles them; `unit_bytes` where it does not say.
+pub(super) fn shuffled_bytes(filter: &FilterDescription, unit_bytes: usize) -> usize {
+    let stated = filter.client_data.first().copied().filter(|&bytes| bytes > 0);
+    stated.map_or(unit_bytes.max(1), |bytes| bytes as usize)
 }
 
 /// Decoders for all supported filters, for chunks of at most this many bytes.

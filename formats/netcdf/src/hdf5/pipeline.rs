@@ -119,18 +119,31 @@ impl Pipeline {
         })
     }
 
-    /// The filters in the words of numcodecs.
+    /// The filters in the words of numcodecs, for chunks of so many bytes.
     ///
     /// # Errors
-    /// A filter that has none there, by its name.
-    pub(crate) fn codecs(&self) -> Result<Vec<NamedCodec>> {
+    /// A filter that has none there, by its name, or that does there something else.
+    pub(crate) fn codecs(&self, chunk_bytes: usize) -> Result<Vec<NamedCodec>> {
+        // Bytes that a filter is given, as long as no compressor came before.
+        let mut given = Some(chunk_bytes);
         let codecs = self.filters.iter().map(|filter| {
             let codec = filters::codec(filter, self.unit_bytes);
-            let name = || {
+            let codec = codec.ok_or_else(|| {
                 let name = filters::name(filter.id);
                 not_encoded(format!("the filter {name} of HDF5 is no codec of Zarr"))
+            })?;
+            // HDF5 leaves the bytes of a last part of an element as they are, numcodecs refuses.
+            let unit_bytes = filters::shuffled_bytes(filter, self.unit_bytes);
+            let is_even = given.is_some_and(|bytes| bytes.is_multiple_of(unit_bytes));
+            if filter.id == SHUFFLE && unit_bytes > 1 && !is_even {
+                return Err(not_encoded("a checksum is shuffled, which Zarr does not do"));
+            }
+            given = match filter.id {
+                SHUFFLE => given,
+                FLETCHER32 => given.map(|bytes| bytes + CHECKSUM_BYTES),
+                _ => None,
             };
-            codec.ok_or_else(name)
+            Ok(codec)
         });
         codecs.collect()
     }

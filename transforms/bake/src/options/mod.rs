@@ -14,7 +14,7 @@ use crate::prepare::Step;
 pub use encoding::{VariableEncoding, VariableEncodings};
 pub use policy::{
     AttributePolicy, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
-    PackingPolicy, PresencePolicy,
+    PackingPolicy, PresencePolicy, WrittenAs,
 };
 pub use reading::Reading;
 pub use statics::StaticPolicy;
@@ -76,6 +76,27 @@ pub struct BakeOptions {
     /// What single variables have instead.
     #[serde(default, skip_serializing_if = "VariableEncodings::is_empty")]
     pub encodings: VariableEncodings,
+    /// Whether the files are copied or referred to.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub written_as: WrittenAs,
+    /// Encoded bytes that references may hold themselves, besides coordinates.
+    #[serde(default = "inline_limit", skip_serializing_if = "is_inline_limit")]
+    pub inline_limit: ByteSize,
+}
+
+/// What readers of references load in a moment, although they hold all of it.
+const INLINE_LIMIT: ByteSize = ByteSize(16 << 20);
+
+fn inline_limit() -> ByteSize {
+    INLINE_LIMIT
+}
+
+fn is_inline_limit(limit: &ByteSize) -> bool {
+    *limit == INLINE_LIMIT
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl BakeOptions {
@@ -111,6 +132,8 @@ impl Default for BakeOptions {
             zarr_format: ZarrVersion::V3,
             codec: zarr::Codec::default().to_string(),
             encodings: VariableEncodings::new(),
+            written_as: WrittenAs::default(),
+            inline_limit: INLINE_LIMIT,
         }
     }
 }

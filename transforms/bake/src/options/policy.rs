@@ -54,6 +54,16 @@ macro_rules! policy {
 }
 
 policy! {
+    /// What is written of the files.
+    WrittenAs for "what is written" {
+        /// A Zarr store of copies.
+        Zarr = "zarr",
+        /// References to the chunks of the files, in the forms of kerchunk.
+        Kerchunk = "kerchunk",
+    }
+}
+
+policy! {
     /// What becomes of a variable that some files lack.
     PresencePolicy for "variables that some files lack" {
         /// It is refused.
