@@ -18,6 +18,7 @@ use crate::cli::progress::Display;
 use crate::cli::references;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
+use crate::cli::ways::ways_text;
 
 /// Bakes files into one store.
 pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
@@ -403,16 +404,17 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     let copies = plan.variables.iter().map(|variable| &variable.copy);
     let working = copies.clone().map(|copy| copy.costs.peak_bytes).max().unwrap_or(0);
     let reads: u64 = copies.clone().map(|copy| copy.costs.source_gets).sum();
-    let shuffled: u64 = copies.map(|copy| copy.costs.segment_bytes_written).sum();
+    let set_aside: u64 = copies.map(|copy| copy.costs.segment_bytes_written).sum();
     text.push_str(&format!(
-        "{} in, {} out before compression   {} reads, {} writes   shuffle {}   memory: {} a task\n",
+        "{} in, {} out before compression   {} reads, {} writes   set aside {}   memory: {} a task\n",
         ByteSize(plan.variables.iter().map(|it| it.copy.costs.source_bytes).sum()),
         ByteSize(plan.decoded_bytes()),
         count(reads),
         count(plan.unit_count()),
-        ByteSize(shuffled),
+        ByteSize(set_aside),
         ByteSize(working),
     ));
+    text.push_str(&ways_text(plan));
     text.push_str("stages\n");
     for stage in stages.lines() {
         text.push_str(&format!("  {stage}\n"));

@@ -14,6 +14,7 @@ mod runners;
 mod signals;
 mod table;
 mod verify;
+mod ways;
 
 use std::process::ExitCode;
 

@@ -28,6 +28,7 @@ mod loopback;
 mod made;
 mod memory;
 mod netcdf;
+mod passing;
 mod policies;
 mod random_pipelines;
 mod random_recipes;

@@ -108,34 +108,6 @@ impl ArrayBuffer {
         Ok(())
     }
 
-    /// Copies the `part` of another buffer to the place that begins at `origin`.
-    ///
-    /// # Errors
-    /// Elements of another type, or a part that is not within the other buffer or this one.
-    pub fn copy_from(&mut self, origin: &[u64], source: &Self, part: &Region) -> Result<()> {
-        let extent = part.shape();
-        self.check(origin, &extent, source.dtype)?;
-        source.check(&part.start(), &extent, self.dtype)?;
-        let copy = BoxCopy {
-            source_shape: &source.shape,
-            source_start: &part.start(),
-            target_shape: &self.shape,
-            target_start: origin,
-            extent: &extent,
-        };
-        match (&mut self.cells, &source.cells) {
-            (Cells::Fixed(to), Cells::Fixed(from)) => {
-                let item = self.dtype.item_bytes();
-                copy_box(from, to, item.unwrap_or_default(), &copy);
-            }
-            (Cells::Texts(to), Cells::Texts(from)) => copy.for_each_run(|start, into, length| {
-                to[into..into + length].clone_from_slice(&from[start..start + length]);
-            }),
-            _ => return Err(Error::internal("texts and numbers in buffers of one type")),
-        }
-        Ok(())
-    }
-
     /// Whether every element is `value`.
     pub fn is_filled_with(&self, value: &Scalar) -> bool {
         match &self.cells {

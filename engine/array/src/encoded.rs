@@ -37,6 +37,20 @@ impl EncodedFacts {
         ChunkGrid::regular(&self.shape, &self.chunk_shape)
     }
 
+    /// All but the shape of the array and the fill value, in words: chunks of equal words are, as
+    /// they lie there, chunks of each other's arrays.
+    pub fn signature(&self) -> String {
+        let Self { dtype, is_big_endian, chunk_shape, codecs, .. } = self;
+        let order = if *is_big_endian { "big endian" } else { "little endian" };
+        let mut words = format!("{dtype} {order} {chunk_shape:?}");
+        for codec in codecs {
+            let mut codec = codec.clone();
+            codec.parameters.sort_by(|a, b| a.0.cmp(&b.0));
+            words.push_str(&format!(" {codec}"));
+        }
+        words
+    }
+
     /// Whether what is encoded one way decodes the other way: all but fill value, shapes and what
     /// only encoders ask for, such as a level.
     pub fn decodes_as(&self, other: &Self) -> bool {

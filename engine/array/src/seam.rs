@@ -5,13 +5,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dataflow::error::Result;
+use bytes::Bytes;
+use dataflow::error::{Error, Result};
 
 use crate::buffer::ArrayBuffer;
 use crate::chunk::Chunk;
 use crate::dataset::Dataset;
 use crate::dtype::DType;
-use crate::encoded::{EncodedChunks, not_encoded};
+use crate::encoded::{EncodedChunks, EncodedFacts, not_encoded};
 use crate::grid::ChunkGrid;
 use crate::group_path::GroupPath;
 use crate::region::Region;
@@ -80,6 +81,21 @@ pub trait Fetched: Send {
     /// # Errors
     /// Bytes that cannot be fetched or decoded. Buffers are then in an unspecified state.
     fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()>;
+
+    /// Waits for the bytes and decodes every region, all of type `dtype`, into a chunk of its own.
+    ///
+    /// Regions that are chunks of the source need not be copied once they are decoded.
+    ///
+    /// # Errors
+    /// Bytes that cannot be fetched or decoded.
+    fn into_chunks(self: Box<Self>, dtype: DType, regions: &[Region]) -> Result<Vec<Chunk>> {
+        let new = |region: &Region| ArrayBuffer::zeroed(dtype, &region.shape());
+        let mut buffers: Vec<ArrayBuffer> = regions.iter().map(new).collect();
+        let places = buffers.iter_mut().zip(regions);
+        let places = places.map(|(into, region)| Placement { into, at: vec![0; region.rank()] });
+        self.decode(&mut places.collect::<Vec<_>>())?;
+        buffers.into_iter().map(ArrayBuffer::freeze).collect()
+    }
 }
 
 impl dyn ArraySource + '_ {
@@ -157,6 +173,24 @@ pub trait ArraySink: fmt::Debug + Send + Sync {
     /// # Errors
     /// Elements of another type or shape.
     fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>>;
+
+    /// How chunks are encoded, if it takes those that are encoded already.
+    fn encoded(&self) -> Option<&EncodedFacts> {
+        None
+    }
+
+    /// Starts to write the unit at `index`, made of chunks that are encoded as
+    /// [`ArraySink::encoded`] says: those that meet its region, in C order; `None` for one of fill
+    /// values.
+    ///
+    /// Memory: the bytes of the chunks, until they are written.
+    ///
+    /// # Errors
+    /// A sink that takes none, other chunks than the unit has.
+    fn write_encoded(&self, index: &[u64], chunks: Vec<Option<Bytes>>) -> Result<Box<dyn Writing>> {
+        drop(chunks);
+        Err(Error::internal(format!("the unit {index:?} is written encoded, which cannot be")))
+    }
 }
 
 /// A unit that is on its way to the store.

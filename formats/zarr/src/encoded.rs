@@ -13,6 +13,7 @@ use objects::ObjectFacts;
 use crate::codec::{BloscCname, BloscShuffle};
 use crate::element::{Wire, v2_name};
 use crate::filter::{Change, Filter, Lane};
+use crate::header::Header;
 use crate::read::{Bodies, Wanted, ZarrArray};
 use crate::step::{Checksum, Step};
 
@@ -31,21 +32,7 @@ impl ZarrChunks {
     /// # Errors
     /// Texts, and elements that do not lie in C order.
     pub(crate) fn new(array: &Arc<ZarrArray>) -> Result<Self> {
-        let chain = &array.header.chain;
-        let Wire::Fixed { swap_bytes, .. } = chain.element.wire else {
-            return Err(not_encoded("texts have no codec that all readers have"));
-        };
-        if chain.order.is_some() {
-            return Err(not_encoded("elements do not lie in C order"));
-        }
-        let facts = EncodedFacts {
-            dtype: chain.element.dtype,
-            is_big_endian: swap_bytes > 1,
-            shape: array.header.shape.clone(),
-            chunk_shape: chain.shape.clone(),
-            codecs: chain.steps.iter().map(Step::named).collect(),
-            fill: array.header.fill_or_zero(),
-        };
+        let facts = array.header.encoded()?;
         Ok(Self { array: Arc::clone(array), facts, listed: OnceLock::new() })
     }
 
@@ -84,6 +71,30 @@ impl ZarrChunks {
     fn unit_of(&self, index: &[u64]) -> Vec<u64> {
         let sharding = self.array.header.sharding.as_ref();
         sharding.map_or_else(|| index.to_vec(), |sharding| sharding.shard_of(index))
+    }
+}
+
+impl Header {
+    /// How chunks are encoded; those of shards, where there are shards.
+    ///
+    /// # Errors
+    /// Texts, and elements that do not lie in C order.
+    pub(crate) fn encoded(&self) -> Result<EncodedFacts> {
+        let chain = &self.chain;
+        let Wire::Fixed { swap_bytes, .. } = chain.element.wire else {
+            return Err(not_encoded("texts have no codec that all readers have"));
+        };
+        if chain.order.is_some() {
+            return Err(not_encoded("elements do not lie in C order"));
+        }
+        Ok(EncodedFacts {
+            dtype: chain.element.dtype,
+            is_big_endian: swap_bytes > 1,
+            shape: self.shape.clone(),
+            chunk_shape: chain.shape.clone(),
+            codecs: chain.steps.iter().map(Step::named).collect(),
+            fill: self.fill_or_zero(),
+        })
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use array::{
-    ArrayBuffer, ArraySource, BoxCopy, ChunkGrid, EncodedChunks, Fetched, Placement, Region,
-    Scalar, SourceFacts,
+    ArrayBuffer, ArraySource, BoxCopy, Chunk, ChunkGrid, DType, EncodedChunks, Fetched, Placement,
+    Region, Scalar, SourceFacts,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -262,18 +262,68 @@ impl Fetched for FetchedRegions {
         for (place, region) in places.iter().zip(&regions) {
             place.into.check(&place.at, &region.shape(), array.facts.dtype)?;
         }
-        for FetchedUnit { unit, wanted, bodies } in units {
-            let bodies = array.wait(&unit, &wanted, bodies)?;
-            for (Wanted { chunk, regions: meeting }, body) in wanted.iter().zip(bodies) {
-                let elements = body.map(|body| array.header.chain.decode(body)).transpose();
-                let elements = elements.map_err(|why| array.damaged_chunk(chunk, &unit, &why))?;
-                for &place in meeting {
-                    array.put(chunk, elements.as_ref(), &regions[place], &mut places[place])?;
-                }
-            }
-        }
-        Ok(())
+        each_chunk(&array, units, |chunk, meeting, elements| {
+            meeting.iter().try_for_each(|&place| {
+                array.put(chunk, elements.as_ref(), &regions[place], &mut places[place])
+            })
+        })
     }
+
+    fn into_chunks(self: Box<Self>, dtype: DType, regions: &[Region]) -> Result<Vec<Chunk>> {
+        let Self { array, units, .. } = *self;
+        let mut decoded: Vec<Option<Decoded>> = regions.iter().map(|_| None).collect();
+        each_chunk(&array, units, |chunk, meeting, elements| {
+            for &place in meeting {
+                let region = &regions[place];
+                if let Some(Elements::Fixed(bytes)) = &elements
+                    && array.facts.grid.region(chunk) == *region
+                    && region.shape() == array.header.chain.shape
+                {
+                    let whole = Chunk::new(dtype, region.shape(), bytes.clone())?;
+                    decoded[place] = Some(Decoded::Whole(whole));
+                    continue;
+                }
+                let new = || Decoded::Parts(ArrayBuffer::zeroed(dtype, &region.shape()));
+                let Decoded::Parts(into) = decoded[place].get_or_insert_with(new) else {
+                    return Err(Error::internal("a region has a chunk, and more of it"));
+                };
+                let mut placement = Placement { into, at: vec![0; region.rank()] };
+                array.put(chunk, elements.as_ref(), region, &mut placement)?;
+            }
+            Ok(())
+        })?;
+        let chunks = decoded.into_iter().zip(regions).map(|(decoded, region)| match decoded {
+            Some(Decoded::Whole(chunk)) => Ok(chunk),
+            Some(Decoded::Parts(buffer)) => buffer.freeze(),
+            None => ArrayBuffer::zeroed(dtype, &region.shape()).freeze(),
+        });
+        chunks.collect()
+    }
+}
+
+/// A region as it comes.
+enum Decoded {
+    /// It is a chunk.
+    Whole(Chunk),
+    /// It has parts of chunks.
+    Parts(ArrayBuffer),
+}
+
+/// Waits for all units, and decodes their chunks one after the other.
+fn each_chunk(
+    array: &ZarrArray,
+    units: Vec<FetchedUnit>,
+    mut visit: impl FnMut(&[u64], &[usize], Option<Elements>) -> Result<()>,
+) -> Result<()> {
+    for FetchedUnit { unit, wanted, bodies } in units {
+        let bodies = array.wait(&unit, &wanted, bodies)?;
+        for (Wanted { chunk, regions: meeting }, body) in wanted.iter().zip(bodies) {
+            let elements = body.map(|body| array.header.chain.decode(body)).transpose();
+            let elements = elements.map_err(|why| array.damaged_chunk(chunk, &unit, &why))?;
+            visit(chunk, meeting, elements)?;
+        }
+    }
+    Ok(())
 }
 
 impl ZarrArray {

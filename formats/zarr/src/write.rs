@@ -3,7 +3,8 @@
 use std::fmt;
 
 use array::{
-    ArrayBuffer, ArraySink, Chunk, ChunkGrid, Region, Scalar, SinkFacts, Writing, WrittenUnit,
+    ArrayBuffer, ArraySink, Chunk, ChunkGrid, EncodedFacts, Region, Scalar, SinkFacts, Writing,
+    WrittenUnit,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, Result};
@@ -21,6 +22,8 @@ pub(crate) struct ZarrWriter {
     facts: SinkFacts,
     /// What stands in a chunk beyond the edge of the array.
     padding: Scalar,
+    /// How chunks are encoded, where they may come so.
+    encoded: Option<EncodedFacts>,
 }
 
 impl fmt::Debug for ZarrWriter {
@@ -40,7 +43,8 @@ impl ZarrWriter {
             fill: header.fill_or_zero(),
         };
         let padding = header.chain.padding(&facts.fill);
-        Self { name: name.to_owned(), objects: objects.clone(), header, facts, padding }
+        let encoded = header.encoded().ok();
+        Self { name: name.to_owned(), objects: objects.clone(), header, facts, padding, encoded }
     }
 
     /// The key of the object of a unit, from the root of the store.
@@ -48,12 +52,16 @@ impl ZarrWriter {
         format!("{}/{}", self.name, self.header.keys.key(index))
     }
 
-    fn check(&self, index: &[u64], elements: &Chunk) -> Result<()> {
+    fn check_index(&self, index: &[u64]) -> Result<()> {
         let counts = self.facts.units.counts();
-        let is_unit = index.len() == counts.len() && index.iter().zip(&counts).all(|(i, n)| i < n);
-        if !is_unit {
-            return Err(Error::internal(format!("`{}` has no unit {index:?}", self.name)));
+        if index.len() == counts.len() && index.iter().zip(&counts).all(|(i, n)| i < n) {
+            return Ok(());
         }
+        Err(Error::internal(format!("`{}` has no unit {index:?}", self.name)))
+    }
+
+    fn check(&self, index: &[u64], elements: &Chunk) -> Result<()> {
+        self.check_index(index)?;
         let shape = self.facts.units.region(index).shape();
         if elements.dtype() != self.facts.dtype || elements.shape() != shape {
             return Err(Error::internal(format!(
@@ -93,14 +101,47 @@ impl ZarrWriter {
         };
         let places = (0..sharding.chunk_count()).into_par_iter();
         let encoded: Vec<Option<Bytes>> = places.map(encode).collect::<Result<_>>()?;
-        let mut end = 0;
-        let ranges = encoded.iter().map(|chunk| {
-            let start = end;
-            end += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
-            chunk.as_ref().map(|_| start..end)
+        Ok(in_shard(sharding, encoded))
+    }
+
+    /// The pieces of a unit of chunks that are encoded already.
+    fn with_encoded(&self, index: &[u64], chunks: Vec<Option<Bytes>>) -> Result<Vec<Bytes>> {
+        let shape = &self.header.chain.shape;
+        let there = Region::whole(&self.facts.units.region(index).shape());
+        let expected = ChunkGrid::regular(&there.shape(), shape).chunk_count();
+        if chunks.len() as u64 != expected {
+            let message = format!("{} chunks for a unit of {expected}", chunks.len());
+            return Err(Error::internal(message));
+        }
+        let fill = || ArrayBuffer::filled(shape, &self.facts.fill).freeze();
+        let fill = if chunks.contains(&None) {
+            Some(self.header.chain.encode(fill()?.payload())?)
+        } else {
+            None
+        };
+        let mut chunks = chunks.into_iter().map(|chunk| chunk.or_else(|| fill.clone()));
+        let Some(sharding) = &self.header.sharding else {
+            return Ok(chunks.flatten().collect());
+        };
+        let grid = ChunkGrid::regular(&sharding.shape, shape);
+        let places = (0..sharding.chunk_count()).map(|place| {
+            let is_there = grid.region(&grid.index_of(place)).intersection(&there).is_some();
+            if is_there { chunks.next().flatten() } else { None }
         });
-        let index = sharding.index(ranges);
-        Ok(encoded.into_iter().flatten().chain([index.into()]).collect())
+        Ok(in_shard(sharding, places.collect()))
+    }
+
+    fn start(&self, index: &[u64], pieces: Vec<Bytes>) -> Box<dyn Writing> {
+        let unit = WrittenUnit {
+            encoded_bytes: pieces.iter().map(|piece| piece.len() as u64).sum(),
+            crc32c: pieces.iter().fold(0, |sum, piece| crc32c::crc32c_append(sum, piece)),
+        };
+        let pending = self.objects.put_pieces(&self.key(index), pieces);
+        Box::new(WritingUnit { unit, pending })
+    }
+
+    fn locate(&self, error: Error, index: &[u64]) -> Error {
+        error.at("variable", &self.name).at("chunk", format_args!("{index:?}"))
     }
 
     /// A whole chunk out of `elements`, without a copy, where its bytes lie in one piece.
@@ -138,16 +179,31 @@ impl ArraySink for ZarrWriter {
 
     fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>> {
         self.check(index, elements)?;
-        let encoded = self
-            .encode(elements)
-            .map_err(|error| error.at("variable", &self.name).at("chunk", format!("{index:?}")))?;
-        let unit = WrittenUnit {
-            encoded_bytes: encoded.iter().map(|piece| piece.len() as u64).sum(),
-            crc32c: encoded.iter().fold(0, |sum, piece| crc32c::crc32c_append(sum, piece)),
-        };
-        let pending = self.objects.put_pieces(&self.key(index), encoded);
-        Ok(Box::new(WritingUnit { unit, pending }))
+        let pieces = self.encode(elements).map_err(|error| self.locate(error, index))?;
+        Ok(self.start(index, pieces))
     }
+
+    fn encoded(&self) -> Option<&EncodedFacts> {
+        self.encoded.as_ref()
+    }
+
+    fn write_encoded(&self, index: &[u64], chunks: Vec<Option<Bytes>>) -> Result<Box<dyn Writing>> {
+        self.check_index(index)?;
+        let pieces = self.with_encoded(index, chunks);
+        Ok(self.start(index, pieces.map_err(|error| self.locate(error, index))?))
+    }
+}
+
+/// Chunks of a shard in their order, and the index after them.
+fn in_shard(sharding: &Sharding, chunks: Vec<Option<Bytes>>) -> Vec<Bytes> {
+    let mut end = 0;
+    let ranges = chunks.iter().map(|chunk| {
+        let start = end;
+        end += chunk.as_ref().map_or(0, |chunk| chunk.len() as u64);
+        chunk.as_ref().map(|_| start..end)
+    });
+    let index = sharding.index(ranges);
+    chunks.into_iter().flatten().chain([index.into()]).collect()
 }
 
 struct WritingUnit {

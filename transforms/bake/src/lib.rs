@@ -43,6 +43,7 @@ mod plan;
 mod template;
 
 mod attributes;
+mod joined_chunks;
 mod recode;
 mod source;
 mod target_chunks;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use array::{AttributeValue, Dataset, Scalar, SourceFacts, Variable};
+use array::{AttributeValue, ChunkGrid, Dataset, EncodedFacts, Scalar, SourceFacts, Variable};
 use chunks::{CopyPlan, Machine, PlannedCopy};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
@@ -364,18 +364,30 @@ impl Decided<'_> {
         let lanes = self.checked.grid.as_ref().map_or(&[][..], |grid| &grid.lanes);
         let tiling = assembly.tiling(target.shape.len(), &self.list, lanes);
         let source_chunk_shape = variable.chunk_shape.1.clone();
+        let sink = self.sink.array(name)?;
         let facts = SourceFacts {
             dtype: target.dtype,
             grid: tiling.grid(target, source_chunk_shape.as_deref(), assembly.is_whole()),
             is_random_access: false,
-            codecs: Vec::new(),
+            codecs: variable.codecs.1.clone(),
             encoded_ratio: variable.encoded_ratio,
             // As it is read and unpacked, eight bytes each at the most, and as it is written.
             recode_bytes: if is_recoded { 16 + target.dtype.estimated_bytes() } else { 0 },
             fill: Scalar::zero(target.dtype),
         };
-        let copy = CopyPlan::choose(&facts, self.sink.array(name)?.facts(), self.machine)
-            .map_err(|error| error.at("variable", name))?;
+        let is_as_stored = !is_recoded && hole.is_none() && filled.is_none();
+        let chunks = ChunkGrid::regular(&target.shape, &sink.facts().chunk_shape);
+        let passes_through = is_as_stored
+            && facts.grid == chunks
+            && variable.encoding.conflict().is_none()
+            && variable.encoding.first().is_some()
+            && *variable.encoding.first() == sink.encoded().map(EncodedFacts::signature);
+        let copy = if passes_through {
+            CopyPlan::pass_through(&facts, sink.facts(), self.machine)
+        } else {
+            CopyPlan::choose(&facts, sink.facts(), self.machine)
+        };
+        let copy = copy.map_err(|error| error.at("variable", name))?;
         let own = &self.layout.variables[name];
         Ok(VariablePlan {
             name: name.to_owned(),

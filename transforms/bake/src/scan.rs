@@ -155,6 +155,9 @@ impl ScanFiles {
             let mut found = VariableFindings { encoded_ratio, ..VariableFindings::default() };
             let axis = lay.concats.iter().position(|name| *name == variable.name);
             let axis = axis.filter(|_| variable.is_dimension_coordinate());
+            // What cannot be read is said where it is read.
+            let encoded = source.array(&variable.name).and_then(|array| array.encoded());
+            found.encoding = encoded.ok().map(|encoded| encoded.facts().signature());
             let scanned = self.scan_variable(source.as_ref(), &lay, variable, axis, &mut found);
             let summary = scanned.map_err(|error| error.at("variable", &variable.name))?;
             if let Some(axis) = axis {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use array::{
-    ArrayBuffer, ArraySource, Chunk, ChunkGrid, DatasetSource, Fetched, Placement, Region, Scalar,
-    SourceFacts, Variable,
+    ArrayBuffer, ArraySource, Chunk, ChunkGrid, DType, DatasetSource, EncodedChunks, Fetched,
+    Placement, Region, Scalar, SourceFacts, Variable,
 };
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::files::OpenFiles;
 use crate::filled::{FilledCoordinate, FilledRun};
+use crate::joined_chunks::JoinedChunks;
 use crate::openers::Opening;
 use crate::plan::VariablePlan;
 use crate::recode::{Reader, Recode};
@@ -113,8 +114,9 @@ pub(crate) struct Sources {
     pub(crate) dim_count: usize,
 }
 
+/// The files of one variable, and how they lie.
 #[derive(Debug)]
-struct Parts {
+pub(crate) struct Parts {
     sources: Sources,
     variable: String,
     dimensions: Vec<String>,
@@ -190,9 +192,40 @@ impl ArraySource for JoinedSource {
             });
         Ok(Box::new(Joining(openings.collect())))
     }
+
+    fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
+        let chunks = JoinedChunks::new(&self.parts, &self.parts.shape)?;
+        Ok(Arc::new(chunks))
+    }
 }
 
 impl Parts {
+    pub(crate) fn tiling(&self) -> &Tiling {
+        &self.tiling
+    }
+
+    /// A file that has the variable.
+    pub(crate) fn present_file(&self) -> Option<FilePlace> {
+        let files = self.tiling.parts(&Region::whole(&self.shape));
+        files.into_iter().find_map(|part| part.file)
+    }
+
+    /// The variable in one file.
+    pub(crate) fn array(&self, file: FilePlace) -> Result<Arc<dyn ArraySource>> {
+        let array = || {
+            let opened = self.sources.files.get(file)?;
+            let turn = self.turn(opened.as_ref())?;
+            self.check_shape(opened.as_ref(), file, &turn)?;
+            opened.array(&self.variable)
+        };
+        array().map_err(|error: Error| self.of_file(error, file))
+    }
+
+    /// Adds the file to an error.
+    pub(crate) fn of_file(&self, error: Error, file: FilePlace) -> Error {
+        error.at("source", self.sources.files.location(file))
+    }
+
     fn fetch(&self, read: &Part) -> Result<FetchedPart> {
         let place = read.file.filter(|&file| self.hole.is_none() || self.present.contains(file));
         if let (None, Some((coordinate, runs))) = (read.file, &self.filled) {
@@ -256,9 +289,14 @@ impl Parts {
         if now == scanned {
             return Ok(());
         }
-        let message = format!("the source has changed: its shape is {now:?}, it was {scanned:?}");
+        Err(self.changed(format!("its shape is {now:?}, it was {scanned:?}")))
+    }
+
+    /// The error for a file that is not what it was when it was scanned.
+    pub(crate) fn changed(&self, how: String) -> Error {
+        let message = format!("the source has changed: {how}");
         let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
-        Err(error.at("variable", &self.variable).mend("run again when nobody writes the source"))
+        error.at("variable", &self.variable).mend("run again when nobody writes the source")
     }
 }
 
@@ -318,9 +356,41 @@ impl Fetched for Joining {
         }
         Ok(())
     }
+
+    fn into_chunks(self: Box<Self>, dtype: DType, regions: &[Region]) -> Result<Vec<Chunk>> {
+        let opened = self.0.into_iter().map(Opening::wait);
+        let mut parts: Vec<Vec<FetchedPart>> = regions.iter().map(|_| Vec::new()).collect();
+        for (place, part) in opened.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
+            parts[place].push(part);
+        }
+        let decoded = parts.into_iter().zip(regions).map(|(mut parts, region)| {
+            if let [only] = parts.as_slice()
+                && only.as_stored(dtype)
+                && let Some(FetchedPart::Stored(part)) = parts.pop()
+            {
+                let StoredPart { bytes, region, .. } = *part;
+                let mut chunks = bytes.into_chunks(dtype, &[region])?;
+                return chunks.pop().ok_or_else(|| Error::internal("a region without a chunk"));
+            }
+            let mut into = ArrayBuffer::zeroed(dtype, &region.shape());
+            let mut place = Placement { into: &mut into, at: vec![0; region.rank()] };
+            parts.into_iter().try_for_each(|part| part.decode(&mut place))?;
+            into.freeze()
+        });
+        decoded.collect()
+    }
 }
 
 impl FetchedPart {
+    /// Whether the elements are stored as they are wanted.
+    fn as_stored(&self, dtype: DType) -> bool {
+        let Self::Stored(part) = self else { return false };
+        part.reader.is_none()
+            && !part.turn.is_needed()
+            && part.source_dtype == dtype
+            && part.read.extent.len() == part.read.region.rank()
+    }
+
     fn decode(self, place: &mut Placement<'_>) -> Result<()> {
         match self {
             Self::Stored(part) => part.decode(place),

@@ -12,6 +12,7 @@ use dataflow::prelude::{
 };
 
 use crate::moving::{CELLS, GroupTask, MoveCells, MoveRegions};
+use crate::passing::PassChunks;
 use crate::plan::{CopyPlan, Method};
 use crate::written::Written;
 
@@ -72,6 +73,11 @@ impl PTransform<Pipeline> for CopyArrays {
             let impulse = pipeline.apply_named("DoneImpulse", Impulse);
             written.push(&impulse.apply_named("ListDone", ParDo::of(list)));
         }
+        let passed = of(Way::Encoded);
+        if passed.any() {
+            let units = tasks("Units", &passed);
+            written.push(&units.apply(ParDo::of(PassChunks::new(passed))));
+        }
         let moved = of(Way::Groups);
         if moved.any() {
             let groups = tasks("Groups", &moved);
@@ -101,6 +107,8 @@ impl PTransform<Pipeline> for CopyArrays {
 /// How tasks of a copy are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
+    /// As they are encoded, from the source to the target.
+    Encoded,
     /// From the source to the target.
     Groups,
     /// In stages, by way of segments.
@@ -110,6 +118,7 @@ enum Way {
 impl PlannedCopy {
     fn way(&self) -> Way {
         match &self.plan.method {
+            Method::Passthrough => Way::Encoded,
             Method::Packed { .. } => Way::Segments,
             _ => Way::Groups,
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use array::{ArrayBuffer, ArraySource, ChunkGrid, Fetched, Placement, Region};
+use array::{ArrayBuffer, ArraySource, Chunk, ChunkGrid, Fetched, Region};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, Result};
 
@@ -69,7 +69,6 @@ impl Gathering<'_> {
             gathering: self,
             slots: Slots::of(self.cells.grid, self.region),
             queue: Mutex::new(Queue { next: 0, fetched: VecDeque::new() }),
-            spare: Mutex::default(),
             failed: Mutex::default(),
             chunks,
         };
@@ -93,8 +92,6 @@ struct State<'a> {
     chunks: SourceChunks<'a>,
     slots: Slots<'a>,
     queue: Mutex<Queue>,
-    /// Buffers that are used again: fresh memory costs as much as decoding into it.
-    spare: Mutex<Vec<ArrayBuffer>>,
     failed: Mutex<Option<Error>>,
 }
 
@@ -165,40 +162,19 @@ impl State<'_> {
     fn take<'s>(&'s self, batch: Batch, scope: &rayon::Scope<'s>) -> Result<()> {
         let Batch { regions, bytes, .. } = batch;
         let (dtype, cells) = (self.gathering.source.facts().dtype, self.gathering.cells);
-        let mut buffers: Vec<ArrayBuffer> = regions
-            .iter()
-            .map(|region| {
-                let shape = region.shape();
-                self.spare(&shape).unwrap_or_else(|| ArrayBuffer::zeroed(dtype, &shape))
-            })
-            .collect();
-        let place = |into| Placement { into, at: vec![0; self.gathering.region.rank()] };
-        let mut places: Vec<Placement<'_>> = buffers.iter_mut().map(place).collect();
-        bytes.decode(&mut places).map_err(|error| locate(error, &regions))?;
-        for (region, buffer) in regions.iter().zip(&buffers) {
+        let chunks = bytes.into_chunks(dtype, &regions).map_err(|error| locate(error, &regions))?;
+        for (region, chunk) in regions.iter().zip(&chunks) {
             for cell in cells.grid.chunks_meeting(region) {
                 if !(cells.wants)(&cell) {
                     continue;
                 }
-                if let Some(complete) = self.slots.put(&cell, region, buffer)? {
+                if let Some(complete) = self.slots.put(&cell, region, chunk)? {
                     let takes = cells.takes;
                     scope.spawn(move |_| self.keep_error(takes(&cell, complete)));
                 }
             }
         }
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner).append(&mut buffers);
         Ok(())
-    }
-
-    /// A buffer of this shape that was used before; one of another shape makes room.
-    fn spare(&self, shape: &[u64]) -> Option<ArrayBuffer> {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = spare.iter().position(|buffer| buffer.shape() == shape);
-        let found = found.map(|at| spare.swap_remove(at));
-        if found.is_none() {
-            spare.pop();
-        }
-        found
     }
 
     /// Keeps the first error; what still runs ends as soon as it looks.
@@ -299,15 +275,15 @@ impl<'a> Slots<'a> {
         Self { cells, region, first, counts, slots }
     }
 
-    /// Copies what a buffer, which holds `part`, has of a cell; the cell once nothing is missing.
-    fn put(&self, cell: &[u64], part: &Region, from: &ArrayBuffer) -> Result<Option<ArrayBuffer>> {
+    /// Copies what a chunk, which holds `part`, has of a cell; the cell once nothing is missing.
+    fn put(&self, cell: &[u64], part: &Region, from: &Chunk) -> Result<Option<ArrayBuffer>> {
         let whole = self.cells.region(cell).intersection(self.region);
         let Some(whole) = whole else { return Ok(None) };
         let Some(common) = whole.intersection(part) else { return Ok(None) };
         let mut slot = self.slot(cell).lock().unwrap_or_else(PoisonError::into_inner);
         let new = || ArrayBuffer::zeroed(from.dtype(), &whole.shape());
         let buffer = slot.buffer.get_or_insert_with(new);
-        buffer.copy_from(&common.offset_in(&whole), from, &common.relative_to(&part.start()))?;
+        buffer.write(&common.offset_in(&whole), from, &common.relative_to(&part.start()))?;
         slot.there += common.element_count();
         if slot.there < whole.element_count() {
             return Ok(None);

@@ -23,6 +23,7 @@ mod coarse_source;
 mod copy;
 mod gather;
 mod moving;
+mod passing;
 mod segments;
 mod write_behind;
 mod written;

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use array::{ArraySource, ChunkGrid, Fetched, Placement, Region, SourceFacts};
+use array::{
+    ArrayBuffer, ArraySource, Chunk, ChunkGrid, DType, Fetched, Placement, Region, SourceFacts,
+};
 use dataflow::blob::{BlobStore, FetchedBlobs};
 use dataflow::error::{Error, Result};
 
@@ -85,18 +87,33 @@ struct FetchedCell {
     bytes: Option<Box<dyn FetchedBlobs>>,
 }
 
+impl FetchedCell {
+    /// The elements; nothing for a cell of fill values.
+    fn decode(self, dtype: DType) -> Result<Option<Chunk>> {
+        let Some(bytes) = self.bytes else { return Ok(None) };
+        let missing = || Error::internal("a range without bytes");
+        let stored = bytes.wait()?.into_iter().next().ok_or_else(missing)?;
+        self.place.decode(&self.key, &stored, dtype, self.shape).map(Some)
+    }
+}
+
 impl Fetched for FetchedCells {
     fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()> {
-        for (FetchedCell { shape, place, key, bytes }, to) in self.cells.into_iter().zip(places) {
-            let Some(bytes) = bytes else {
-                to.into.fill(&to.at, &shape, &self.facts.fill)?;
-                continue;
-            };
-            let missing = || Error::internal("a range without bytes");
-            let stored = bytes.wait()?.into_iter().next().ok_or_else(missing)?;
-            let chunk = place.decode(&key, stored, self.facts.dtype, shape)?;
-            to.into.write(&to.at, &chunk, &Region::whole(chunk.shape()))?;
+        for (cell, to) in self.cells.into_iter().zip(places) {
+            let shape = cell.shape.clone();
+            match cell.decode(self.facts.dtype)? {
+                Some(chunk) => to.into.write(&to.at, &chunk, &Region::whole(&shape))?,
+                None => to.into.fill(&to.at, &shape, &self.facts.fill)?,
+            }
         }
         Ok(())
+    }
+
+    fn into_chunks(self: Box<Self>, dtype: DType, regions: &[Region]) -> Result<Vec<Chunk>> {
+        let decode = |(cell, region): (FetchedCell, &Region)| match cell.decode(dtype)? {
+            Some(chunk) => Ok(chunk),
+            None => ArrayBuffer::filled(&region.shape(), &self.facts.fill).freeze(),
+        };
+        self.cells.into_iter().zip(regions).map(decode).collect()
     }
 }

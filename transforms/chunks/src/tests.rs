@@ -9,7 +9,7 @@ use array::{
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::Pipeline;
 use dataflow::testing::ReferenceRunner;
-use proptest::prelude::proptest;
+use proptest::prelude::{prop_assert_eq, proptest};
 
 use crate::{CopyArrays, CopyPlan, DoneUnits, Machine, Method, PlannedCopy};
 
@@ -270,5 +270,21 @@ proptest! {
         for method in methods(&shape, &chunks, &units) {
             copy(&ChunkGrid::regular(&shape, &chunks), &units, &method, None)?;
         }
+    }
+
+    #[test]
+    fn predicted_reads_are_the_reads(
+        axes in proptest::collection::vec((1u64..9, 1u64..6, 1u64..6), 0..4),
+        memory_bytes in 300_000u64..3_000_000,
+    ) {
+        let pick = |part: fn(&(u64, u64, u64)) -> u64| axes.iter().map(part).collect::<Vec<_>>();
+        let (shape, chunks, units) = (pick(|a| a.0), pick(|a| a.1), pick(|a| a.2));
+        let grid = ChunkGrid::regular(&shape, &chunks);
+        let (source, sink) = facts(&grid, &units);
+        let Ok(plan) = CopyPlan::choose(&source, &sink, Machine::local(memory_bytes, 2)) else {
+            return Ok(());
+        };
+        let reads = copy(&grid, &units, &plan.method, None)?;
+        prop_assert_eq!(reads, plan.costs.source_gets, "{:?}", plan.method);
     }
 }

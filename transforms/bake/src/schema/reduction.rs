@@ -92,6 +92,8 @@ pub(crate) struct VariableFindings {
     pub(crate) span: Option<cf::TimeSpan>,
     /// Stored bytes by decoded bytes.
     pub(crate) encoded_ratio: f64,
+    /// How its chunks are encoded, where they can be taken as they are.
+    pub(crate) encoding: Option<String>,
 }
 
 impl Schema {

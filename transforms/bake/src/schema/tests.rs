@@ -119,6 +119,7 @@ impl MadeFile {
                 values,
                 span,
                 encoded_ratio: self.encoded_ratio,
+                encoding: None,
             }
         };
         let findings = [

@@ -53,6 +53,10 @@ pub(crate) struct VariableSchema {
     pub(crate) chunk_shape: (FilePlace, Option<Vec<u64>>),
     /// The least dense of all files.
     pub(crate) encoded_ratio: f64,
+    /// How chunks are encoded, where they can be taken as they are.
+    pub(crate) encoding: Variants<Option<String>>,
+    /// Codecs of the first file.
+    pub(crate) codecs: (FilePlace, Vec<String>),
     /// What was wrong with its attributes, in the first file where something was.
     pub(crate) mistake: Option<(FilePlace, String)>,
 }
@@ -97,6 +101,8 @@ impl VariableSchema {
             spans: found.span.map(|span| [(span.calendar(), (place, span))].into()),
             chunk_shape: (place, variable.storage.chunk_shape.clone()),
             encoded_ratio: found.encoded_ratio,
+            encoding: Variants::of(found.encoding, place),
+            codecs: (place, variable.storage.codecs.clone()),
             mistake,
         }
     }
@@ -137,6 +143,10 @@ impl VariableSchema {
             self.chunk_shape = other.chunk_shape;
         }
         self.encoded_ratio = self.encoded_ratio.max(other.encoded_ratio);
+        self.encoding.merge(other.encoding);
+        if other.codecs.0 < self.codecs.0 {
+            self.codecs = other.codecs;
+        }
         self.mistake = match (self.mistake.take(), other.mistake) {
             (Some(known), Some(more)) => Some(known.min(more)),
             (known, more) => known.or(more),

@@ -102,6 +102,7 @@ same_if_equal!(
     Vec<String>,
     array::DType,
     Option<array::Scalar>,
+    Option<String>,
     Option<(String, String)>,
     cf::Packing
 );

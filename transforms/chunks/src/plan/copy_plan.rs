@@ -1,12 +1,12 @@
 //! How one array is copied on this machine: the plan that is taken, and those that are not.
 
 use array::{ChunkGrid, SinkFacts, SourceFacts};
-use dataflow::error::Result;
+use dataflow::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::axis::common_period;
 use super::choose::{Candidate, Planned, plan};
-use super::cost::{CostModel, Costs};
+use super::cost::{CostModel, Costs, Price};
 use super::method::Method;
 use super::problem::{Problem, read_grid};
 use super::rates::{CodecRates, StoreProfile};
@@ -41,6 +41,8 @@ pub struct CopyPlan {
     pub reason: String,
     /// Exact counts; bytes are of decoded elements.
     pub costs: Costs,
+    /// What these cost.
+    pub price: Price,
     /// Decoded bytes that a thread takes at once, or one source chunk where that has more.
     pub batch_bytes: u64,
     /// The ways that were looked at too.
@@ -67,6 +69,26 @@ impl CopyPlan {
         let [large, small] = BATCH_BYTES;
         Self::with_batches(source, sink, machine, large)
             .or_else(|_| Self::with_batches(source, sink, machine, small))
+    }
+
+    /// Copies encoded chunks as they are, where those of the source are chunks of the sink.
+    ///
+    /// # Errors
+    /// Not enough memory, as for [`CopyPlan::choose`].
+    pub fn pass_through(source: &SourceFacts, sink: &SinkFacts, machine: Machine) -> Result<Self> {
+        let disk = StoreProfile::LOCAL_DISK;
+        let codec = CodecRates::of_codecs(&source.codecs);
+        let model = CostModel::new(disk, codec, codec);
+        let problem = Problem::new(source, sink, machine.memory_bytes, machine.thread_count, 0);
+        let planned = plan(&problem.with_pass_through(true), &model)?;
+        // Whatever else would fit: the bytes must not depend on the memory.
+        let is_it = |candidate: &&Candidate| candidate.method == Method::Passthrough;
+        let Some(own) = planned.candidates.iter().find(is_it).cloned() else {
+            return Err(Error::internal("chunks pass through that do not nest"));
+        };
+        let others = planned.candidates.into_iter().filter(|it| it.method != Method::Passthrough);
+        let Candidate { method, costs, reason, price, .. } = own;
+        Ok(Self { method, reason, costs, price, batch_bytes: 0, others: others.collect() })
     }
 
     fn with_batches(
@@ -96,10 +118,10 @@ impl CopyPlan {
             usd(half) <= WORTH_ROOM * usd(&all) && idle(half) >= idle(&all)
         });
         let Planned { chosen, mut candidates } = half.unwrap_or(all);
-        let Candidate { mut method, mut costs, reason, .. } = candidates.remove(chosen);
+        let Candidate { mut method, mut costs, reason, price, .. } = candidates.remove(chosen);
         let grid = read_grid(source, sink, batch_bytes);
         divide(&mut method, &mut costs, &grid, sink);
-        Ok(Self { method, reason, costs, batch_bytes, others: candidates })
+        Ok(Self { method, reason, costs, price, batch_bytes, others: candidates })
     }
 }
 

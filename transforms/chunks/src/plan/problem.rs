@@ -70,7 +70,7 @@ impl TaskMemory {
         let item_bytes = source.dtype.estimated_bytes().max(1);
         let chunk_shape = read_grid(source, sink, batch_bytes).largest_chunk();
         let chunk = bytes(&chunk_shape, item_bytes);
-        let batch = chunk.max(batch_bytes);
+        let batch = chunk.max(batch_bytes.min(bytes(&sink.shape, item_bytes)));
         let fetched = (batch as f64 * source.encoded_ratio.min(1.0)) as u64;
         // A chunk as it comes out of its codecs, and a batch of them in their places.
         let decoded = batch.saturating_add(if source.is_random_access { 0 } else { chunk });

@@ -1,0 +1,42 @@
+//! The ways in which arrays can be copied, as a plan shows them: the one that is taken, and those
+//! that are not, each with what it takes and why.
+
+use levain::bake::{BakePlan, VariablePlan};
+use levain::chunks::ByteSize;
+
+use crate::cli::table::{Table, count};
+
+/// Smaller arrays are copied in no time, whatever the way.
+const WORTH_A_LOOK: u64 = 1 << 20;
+
+/// A table for every variable that is not small.
+pub(crate) fn ways_text(plan: &BakePlan) -> String {
+    let large = |it: &&VariablePlan| it.copy.costs.target_bytes >= WORTH_A_LOOK;
+    plan.variables.iter().filter(large).map(|variable| ways_of(plan, variable)).collect()
+}
+
+fn ways_of(plan: &BakePlan, variable: &VariablePlan) -> String {
+    let target = plan.template.variable(&variable.name);
+    let dimensions = target.map_or(&[][..], |it| it.dimensions.as_slice());
+    let head = ["  WAY", "READS", "IN", "SEGMENTS", "CELLS", "MEM/TASK", "CORE S", "WHY"];
+    let mut table = Table::new(head).with_right(&[1, 2, 3, 4, 5, 6]);
+    let copy = &variable.copy;
+    let mut row = |way: String, costs: &levain::chunks::Costs, seconds: f64, why: &str| {
+        table.row([
+            format!("  {way}"),
+            count(costs.source_gets),
+            ByteSize(costs.source_bytes).to_string(),
+            count(costs.segment_puts),
+            count(costs.segment_gets),
+            ByteSize(costs.peak_bytes).to_string(),
+            format!("{seconds:.1}"),
+            why.to_owned(),
+        ]);
+    };
+    row(copy.method.describe(dimensions), &copy.costs, copy.price.core_seconds, &copy.reason);
+    for other in &copy.others {
+        let way = other.method.describe(dimensions);
+        row(way, &other.costs, other.price.core_seconds, &other.reason);
+    }
+    format!("ways to copy {}, the first is taken\n{table}", variable.name)
+}
