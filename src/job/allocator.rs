@@ -7,6 +7,22 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES: libc::c_int = 1 << 20;
 
+/// Gives back what is free within the blocks that the allocator keeps.
+///
+/// Parts of arrays are smaller than the blocks that go back by themselves, and come in other sizes in
+/// every stage: what one stage leaves behind does not fit the next.
+pub(crate) fn give_back_free_pages() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        #[expect(unsafe_code, reason = "the allocator has no safe door")]
+        // SAFETY: `malloc_trim` takes a number, locks one arena after the other while it looks for
+        // free pages, and has no other effect.
+        unsafe {
+            libc::malloc_trim(0);
+        }
+    }
+}
+
 /// Makes the allocator give large blocks back as soon as they are freed.
 ///
 /// By itself glibc raises the size from which it does so to that of the largest block that was ever

@@ -8,11 +8,12 @@ use ::bake::{ArrayTotal, BakePlan, References, Referred, WriteStore};
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
-use dataflow::runner::{JobObserver, JobReport, Runner};
+use dataflow::runner::{JobEvent, JobObserver, JobReport, Runner};
 use objects::Location;
 use r#virtual::WrittenReferences;
 use zarr::{ZarrGroup, ZarrSource};
 
+use crate::job::allocator::give_back_free_pages;
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
 use crate::job::resume::{Resumption, count_of};
@@ -62,6 +63,18 @@ pub struct BakeReport {
     pub unreadable: Vec<Error>,
     /// What was written, if it is references and no store.
     pub references: Option<WrittenReferences>,
+}
+
+/// Gives memory back after every bundle.
+struct GivingBack<'a>(&'a dyn JobObserver);
+
+impl JobObserver for GivingBack<'_> {
+    fn observe(&self, event: &JobEvent) {
+        if matches!(event, JobEvent::BundleFinished { .. }) {
+            give_back_free_pages();
+        }
+        self.0.observe(event);
+    }
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
@@ -148,7 +161,7 @@ impl ScannedBake {
                 .and_then(|()| destination.clear()),
         };
         let written = cleared.and_then(|()| {
-            let report = bake.runner().run(&graph, &options, observer)?;
+            let report = bake.runner().run(&graph, &options, &GivingBack(observer))?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             target.finish()?;

@@ -92,7 +92,7 @@ fn threads_and_memory_change_no_byte() {
     let paths: Vec<&str> = paths.iter().map(|path| path.to_str().expect("a path")).collect();
     let slabs = folder.text("slabs.zarr");
     let by_hours = ["--chunks", "time=8,lat=-1,lon=-1"];
-    check(&folder, &["bake"], &paths, &["--chunks", "time=24,lat=-1,lon=-1"], &["direct"]);
+    check(&folder, &["bake"], &paths, &["--chunks", "time=24,lat=-1,lon=-1"], &["sweep"]);
     let all = [&["bake"][..], &paths, &[&slabs], &by_hours, &["--progress", "none"]].concat();
     levain(&all).check_done();
     let pencils = ["--chunks", "time=-1,lat=24,lon=24"];

@@ -183,10 +183,10 @@ pub trait ArraySink: fmt::Debug + Send + Sync {
     /// [`ArraySink::encoded`] says: those that meet its region, in C order; `None` for one of fill
     /// values.
     ///
-    /// Memory: the bytes of the chunks, until they are written.
+    /// Memory: the bytes of the chunks, until they are written, and one decoded chunk a thread.
     ///
     /// # Errors
-    /// A sink that takes none, other chunks than the unit has.
+    /// A sink that takes none, other chunks than the unit has, chunks that do not decode.
     fn write_encoded(&self, index: &[u64], chunks: Vec<Option<Bytes>>) -> Result<Box<dyn Writing>> {
         drop(chunks);
         Err(Error::internal(format!("the unit {index:?} is written encoded, which cannot be")))

@@ -7,7 +7,7 @@ use array::{
     WrittenUnit,
 };
 use bytes::Bytes;
-use dataflow::error::{Error, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Objects, Pending};
 use rayon::prelude::*;
 
@@ -113,6 +113,14 @@ impl ZarrWriter {
             let message = format!("{} chunks for a unit of {expected}", chunks.len());
             return Err(Error::internal(message));
         }
+        // Damage must not pass for data, and is told where it comes from by who reads it.
+        chunks.par_iter().flatten().try_for_each(|chunk| {
+            let decoded = self.header.chain.decode(chunk.clone());
+            decoded.map(drop).map_err(|why| {
+                let message = format!("an encoded chunk does not decode: {why}");
+                Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, message)
+            })
+        })?;
         let fill = || ArrayBuffer::filled(shape, &self.facts.fill).freeze();
         let fill = if chunks.contains(&None) {
             Some(self.header.chain.encode(fill()?.payload())?)

@@ -3,7 +3,7 @@
 use array::{ArrayBuffer, ChunkGrid, FetchedChunks, Placement};
 use bytes::Bytes;
 use dataflow::dofn::{BundleState, DoFn, DoFnFacts, ProcessContext};
-use dataflow::error::Result;
+use dataflow::error::{ErrorKind, Result};
 
 use crate::copy::{Copies, PlannedCopy};
 use crate::moving::GroupTask;
@@ -47,7 +47,11 @@ impl PassChunks {
             }
             let bytes: Vec<Option<Bytes>> =
                 chunks.into_iter().map(|chunk| chunk.map(|chunk| chunk.bytes)).collect();
-            copy.sink.write_encoded(&unit, bytes)
+            // What is damaged is named by who reads it.
+            copy.sink.write_encoded(&unit, bytes).or_else(|why| match why.kind() {
+                ErrorKind::Corrupt => copy.recode(&unit).and(Err(why)),
+                _ => Err(why),
+            })
         };
         let writing = write().map_err(|error| copy.locate(error, &region))?;
         let unit_bytes = region.element_count() * facts.dtype.estimated_bytes();

@@ -175,8 +175,8 @@ fn threads_hold_what_the_facts_of_both_ends_say() {
         fill: Scalar::zero(DType::Float32),
     };
     let memory = TaskMemory::new(1 << 20, &source, &sink, 1000);
-    // Half of a chunk twice, a chunk twice, two bytes an element more.
-    assert_eq!(memory.source_overhead_bytes, 2 * 2000 + 2 * 4000 + 2000);
+    // Half of a chunk three times, a chunk twice, two bytes an element more.
+    assert_eq!(memory.source_overhead_bytes, 3 * 2000 + 2 * 4000 + 2000);
     assert_eq!(memory.target_overhead_bytes, 10_000);
     let problem = Problem::new(&source, &sink, 1 << 20, 2, 1000);
     let model = CostModel::new(

@@ -76,7 +76,8 @@ impl TaskMemory {
         let decoded = batch.saturating_add(if source.is_random_access { 0 } else { chunk });
         let recoded = (batch / item_bytes).saturating_mul(source.recode_bytes);
         let unit = bytes(&sink.units.largest_chunk(), sink.dtype.estimated_bytes());
-        let each = fetched.saturating_mul(2).saturating_add(decoded).saturating_add(recoded);
+        // Two that are fetched ahead, and the one that is decoded.
+        let each = fetched.saturating_mul(3).saturating_add(decoded).saturating_add(recoded);
         Self {
             budget_bytes,
             source_overhead_bytes: each,
