@@ -1,8 +1,9 @@
 //! Copies arrays from any grid of chunks to any other, within a byte budget; and computes on chunks
 //! under keys.
 //!
-//! A [`CopyPlan`] says how one array is copied; [`plan`] is how it is chosen, and [`Method`] what there
-//! is to choose from. [`CopyArrays`] runs the plans.
+//! A [`CopyPlan`] says how one array is copied; [`plan`](plan()) is how it is chosen, by exact counts
+//! ([`Costs`]) and a [`CostModel`], and [`Method`] what there is to choose from; `docs/rechunking.md`
+//! says more. [`CopyArrays`] runs the plans.
 //!
 //! Beside that stands the library of transforms on collections of `(Key, DatasetChunk)`, with the
 //! words of xarray-beam: [`DatasetToChunks`] reads a dataset, [`SplitChunks`], [`ConsolidateChunks`]

@@ -76,7 +76,15 @@ pub(super) fn most_meeting(axis: &Axis, extent: u64) -> u64 {
         Axis::Regular { chunk_length, .. } => {
             (extent.saturating_sub(1) / chunk_length).saturating_add(2).min(count)
         }
-        Axis::Rectilinear { .. } => extent.min(count),
+        Axis::Rectilinear { bounds } => {
+            let groups = axis.length().div_ceil(extent.max(1));
+            if groups > bounds.len() as u64 {
+                return extent.min(count);
+            }
+            let ends = (0..groups).map(|group| group * extent..(group + 1).saturating_mul(extent));
+            let meeting = ends.map(|group| axis.chunks_meeting(&group));
+            meeting.map(|range| range.end - range.start).max().unwrap_or(0)
+        }
     }
 }
 

@@ -152,10 +152,15 @@ fn reason(costs: &Costs, verdict: Verdict, problem: &Problem) -> String {
             ByteSize(costs.min_cell_bytes)
         ),
     };
-    let does = if costs.thread_count < problem.thread_count {
-        format!("{does}, with {} of {} threads at once", costs.thread_count, problem.thread_count)
-    } else {
-        does
+    let all = problem.thread_count;
+    let does = match costs {
+        Costs { thread_count, .. } if *thread_count < all => {
+            format!("{does}, with memory for {thread_count} of {all} threads at once")
+        }
+        Costs { busy_threads, .. } if *busy_threads < all => {
+            format!("{does}, with work for {busy_threads} of {all} threads at once")
+        }
+        _ => does,
     };
     match verdict {
         Verdict::Chosen => format!("{does}: the cheapest that fits"),

@@ -114,8 +114,8 @@ impl CopyPlan {
         let usd = |planned: &Planned| planned.chosen().price.usd;
         let half = within(machine.memory_bytes / 2).ok();
         let half = half.filter(|half| {
-            let idle = |planned: &Planned| planned.chosen().costs.thread_count;
-            usd(half) <= WORTH_ROOM * usd(&all) && idle(half) >= idle(&all)
+            let busy = |planned: &Planned| planned.chosen().costs.busy_threads;
+            usd(half) <= WORTH_ROOM * usd(&all) && busy(half) >= busy(&all)
         });
         let Planned { chosen, mut candidates } = half.unwrap_or(all);
         let Candidate { mut method, mut costs, reason, price, .. } = candidates.remove(chosen);

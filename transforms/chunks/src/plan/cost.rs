@@ -28,9 +28,11 @@ pub struct Costs {
     pub target_bytes: u64,
     /// Bytes that a task holds, at the most.
     pub peak_bytes: u64,
-    /// Threads that have a source chunk, or a cell, at once inside of a task: as many as were asked
-    /// for, if there are so many, and memory for them.
+    /// Threads that may work at once inside of a task: as many as were asked for, or as memory
+    /// suffices for.
     pub thread_count: u64,
+    /// Threads of those that have a source chunk, or a cell, at once: in the stage where fewest have.
+    pub busy_threads: u64,
     /// Tasks of all stages.
     pub task_count: u64,
     /// Stages that wait for each other.
@@ -131,7 +133,7 @@ impl CostModel {
         // Stages wait for each other: only tasks of one run at once.
         let tasks = costs.task_count / costs.stages.max(1);
         let booked = booked_for_each(tasks, problem.worker_count)
-            * booked_for_each(costs.thread_count, problem.thread_count);
+            * booked_for_each(costs.busy_threads, problem.thread_count);
         price.usd + price.core_seconds * (booked - 1.0) * self.usd_per_core_second
     }
 

@@ -42,12 +42,23 @@ fn blocks_grow_until_they_keep_all_threads_busy() {
 
 #[test]
 fn fewer_threads_work_where_memory_does_not_suffice_for_all() {
-    let roomy = planned(&slabs(8, 1 << 30));
-    assert_eq!(roomy.costs.thread_count, 8);
-    let least = planned(&slabs(1, 1 << 30)).costs.peak_bytes;
-    let tight = planned(&slabs(8, least));
+    let of = |thread_count, budget| {
+        let problem = problem(&[1000, 50, 50], &[1, 25, 50], &[10, 50, 25], 4, budget);
+        planned(&Problem { thread_count, ..problem })
+    };
+    assert_eq!(of(8, 1 << 30).costs.thread_count, 8);
+    let least = of(1, 1 << 30).costs.peak_bytes;
+    let tight = of(8, least);
     assert_eq!((tight.costs.thread_count, tight.costs.peak_bytes), (1, least));
-    assert!(tight.reason.contains("with 1 of 8 threads at once"), "{}", tight.reason);
+    assert!(tight.reason.contains("with memory for 1 of 8 threads at once"), "{}", tight.reason);
+}
+
+#[test]
+fn threads_without_work_are_told() {
+    let slabs = slabs(8, slabs(1, 0).memory.source_overhead_bytes + 100_000);
+    let tight = planned(&slabs);
+    assert_eq!((tight.costs.thread_count, tight.costs.busy_threads), (8, 1));
+    assert!(tight.reason.contains("with work for 1 of 8 threads at once"), "{}", tight.reason);
 }
 
 #[test]

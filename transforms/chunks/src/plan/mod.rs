@@ -2,11 +2,11 @@
 //! read.
 //!
 //! [`plan`] is given a [`Problem`] (two grids over one array, and what a task may hold) and a
-//! [`CostModel`] (what bytes and requests cost), looks at the best way of each [`Method`], and takes the
-//! cheapest that fits. Pure integers: nothing here does any I/O, nothing lists chunks or tasks.
+//! [`CostModel`] (what bytes and requests cost), looks at the best way of each [`Method`], and takes
+//! the cheapest that fits. Pure integers: nothing here does any I/O, nothing lists chunks or tasks.
 //!
-//! Counts are exact, in closed form, and products over dimensions, which are independent: `axis` has all
-//! that is to be known of one dimension. What is counted is executed by `simulate` in tests.
+//! Counts are exact, in closed form, and products over dimensions, which are independent: `axis` has
+//! all that is to be known of one dimension. What is counted is executed by `simulate` in tests.
 //!
 //! A [`CopyPlan`] is what runs.
 

@@ -216,7 +216,8 @@ impl<'a> Maps<'a> {
             target_puts: grids.target_unit_count(),
             target_bytes: grids.array_bytes(),
             peak_bytes: peak_bytes(grids, &[&map.group, reduce_group]),
-            thread_count: grids
+            thread_count: grids.thread_count,
+            busy_threads: grids
                 .busy_threads(map.source_gets, map.segment_count)
                 .min(grids.busy_threads(cells, tasks)),
             task_count: map.segment_count.saturating_add(tasks),

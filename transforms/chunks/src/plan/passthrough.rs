@@ -25,7 +25,8 @@ pub(super) fn best(grids: &Grids<'_>) -> Option<(Method, Costs)> {
         peak_bytes: grids
             .bytes(&grids.target_unit())
             .saturating_add(grids.source_overhead(grids.source_chunk_count())),
-        thread_count: grids.busy_threads(grids.source_chunk_count(), count(&grids.target)),
+        thread_count: grids.thread_count,
+        busy_threads: grids.busy_threads(grids.source_chunk_count(), count(&grids.target)),
         task_count: count(&grids.target),
         stages: 1,
         is_recoded: false,

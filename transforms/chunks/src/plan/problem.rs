@@ -104,7 +104,8 @@ pub(crate) fn read_grid(source: &SourceFacts, sink: &SinkFacts, batch_bytes: u64
         // A part of a unit must divide it, or a unit and its neighbour would share a part.
         let wanted = (batch_bytes / rest.max(1)).max(1);
         let length = extents[place].max(1);
-        extents[place] = (1..=length).rev().find(|n| length % n == 0 && *n <= wanted).unwrap_or(1);
+        let divides = |part: &u64| length.is_multiple_of(*part);
+        extents[place] = (1..=length.min(wanted)).rev().find(divides).unwrap_or(1);
         if extents[place] > 1 {
             break;
         }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use array::{ChunkGrid, Region};
 
+use super::choose::Candidate;
 use super::cost::Costs;
 use super::method::Method;
 use super::problem::{Grids, Problem};
@@ -72,17 +73,23 @@ pub(super) struct Simulated {
     pub(super) held_bytes: u64,
 }
 
-/// Executes a way to copy the array of a problem.
+/// Executes a way to copy the array of a problem, with as many threads at once as it may have.
 ///
 /// # Panics
 /// If a unit is not written once, as a whole, and with the elements of the array.
-pub(super) fn simulate(problem: &Problem, method: &Method) -> Simulated {
+pub(super) fn simulate(problem: &Problem, candidate: &Candidate) -> Simulated {
+    let method = &candidate.method;
+    let thread_count = candidate.costs.thread_count;
     let grids = Grids::new(problem).expect("grids over one array");
     let mut run = Run {
         problem,
         grids: &grids,
         written: BTreeMap::new(),
-        costs: Costs { is_recoded: *method != Method::Passthrough, ..Costs::default() },
+        costs: Costs {
+            is_recoded: *method != Method::Passthrough,
+            thread_count,
+            ..Costs::default()
+        },
         held_bytes: 0,
     };
     let tasks = method.task_grids(&problem.target);
@@ -114,6 +121,22 @@ impl Run<'_> {
         elements * self.problem.item_bytes
     }
 
+    /// Bytes that threads hold which have so many things to do.
+    fn beside(&self, each: u64, count: usize) -> u64 {
+        each * self.costs.thread_count.min(count as u64)
+    }
+
+    /// Bytes that threads hold which read so many source chunks.
+    fn reading(&self, chunk_count: usize) -> u64 {
+        self.beside(self.problem.memory.source_overhead_bytes, chunk_count)
+    }
+
+    /// Bytes that threads hold which write the units of a region.
+    fn writing(&self, region: &Region) -> u64 {
+        let unit_count = self.problem.target.chunks_meeting(region).count();
+        self.beside(self.problem.memory.target_overhead_bytes, unit_count)
+    }
+
     fn holds(&mut self, group_bytes: u64, other_bytes: u64) {
         self.held_bytes = self.held_bytes.max(group_bytes);
         self.costs.peak_bytes = self.costs.peak_bytes.max(group_bytes + other_bytes);
@@ -125,17 +148,20 @@ impl Run<'_> {
         let part = wanted.intersection(&region).expect("a chunk that is needed");
         let region = if self.problem.is_random_access { part } else { region };
         self.costs.source_gets += 1;
-        self.costs.source_bytes += self.bytes(region.element_count());
+        let bytes = self.bytes(region.element_count());
+        self.costs.source_bytes += bytes;
+        assert!(2 * bytes <= self.problem.memory.source_overhead_bytes, "a chunk and its bytes");
         Block::of_array(&self.grids.shape, region)
     }
 
-    /// A group, put together of source chunks.
-    fn read_group(&mut self, region: Region) -> Block {
+    /// A group, put together of source chunks, while threads hold so many bytes besides.
+    fn read_group(&mut self, region: Region, others: u64) -> Block {
         let mut group = Block::empty(region);
+        let indices: Vec<_> = self.problem.source.chunks_meeting(&group.region).collect();
         let bytes = self.bytes(group.region.element_count());
-        for index in self.problem.source.chunks_meeting(&group.region) {
+        self.holds(bytes, self.reading(indices.len()) + others);
+        for index in indices {
             let chunk = self.read_chunk(&index, &group.region);
-            self.holds(bytes, 2 * self.bytes(chunk.region.element_count()));
             group.take(&chunk);
         }
         group
@@ -156,15 +182,11 @@ impl Run<'_> {
         self.costs.stages = 1;
         for unit in regions(units) {
             self.costs.task_count += 1;
-            let mut block = Block::empty(unit);
-            let bytes = self.bytes(block.region.element_count());
-            for index in self.problem.source.chunks_meeting(&block.region) {
-                let chunk = self.read_chunk(&index, &block.region);
-                let common = chunk.region.intersection(&block.region);
-                assert_eq!(common.as_ref(), Some(&chunk.region), "half a chunk");
-                self.holds(bytes, self.bytes(chunk.region.element_count()));
-                block.take(&chunk);
+            for index in self.problem.source.chunks_meeting(&unit) {
+                let chunk = self.problem.source.region(&index);
+                assert_eq!(chunk.intersection(&unit).as_ref(), Some(&chunk), "half a chunk");
             }
+            let block = self.read_group(unit, 0);
             self.write_units(&block);
         }
     }
@@ -173,7 +195,8 @@ impl Run<'_> {
         self.costs.stages = 1;
         for region in regions(groups) {
             self.costs.task_count += 1;
-            let group = self.read_group(region);
+            let writing = self.writing(&region);
+            let group = self.read_group(region, writing);
             self.write_units(&group);
         }
     }
@@ -183,7 +206,8 @@ impl Run<'_> {
         for region in regions(blocks) {
             self.costs.task_count += 1;
             if self.grids.rank() == 0 {
-                let group = self.read_group(region);
+                let writing = self.writing(&region);
+                let group = self.read_group(region, writing);
                 self.write_units(&group);
                 continue;
             }
@@ -222,7 +246,9 @@ impl Run<'_> {
             )
         };
         let window = narrowed(range.clone());
-        for index in self.problem.source.chunks_meeting(&window) {
+        let indices: Vec<_> = self.problem.source.chunks_meeting(&window).collect();
+        let beside = self.reading(indices.len()) + self.writing(block);
+        for index in indices {
             let chunk = self.read_chunk(&index, &window);
             let common = chunk.region.intersection(&window);
             assert_eq!(common.as_ref(), Some(&chunk.region), "a chunk of two blocks");
@@ -232,7 +258,7 @@ impl Run<'_> {
                 open.entry(row).or_insert_with(|| Block::empty(region)).take(&chunk);
             }
             let held: u64 = open.values().map(|it| it.region.element_count()).sum();
-            self.holds(self.bytes(held), 2 * self.bytes(chunk.region.element_count()));
+            self.holds(self.bytes(held), beside);
         }
     }
 
@@ -246,11 +272,15 @@ impl Run<'_> {
                 self.costs.task_count += 1;
                 let index = grid.index_of(linear);
                 let group = match stage.checked_sub(1) {
-                    None => self.read_group(grid.region(&index)),
+                    None => self.read_group(grid.region(&index), 0),
                     Some(before) => self.read_cells(&grids[before], &index, grid, &mut cells),
                 };
                 match grids.get(stage + 1) {
-                    None => self.write_units(&group),
+                    None => {
+                        let bytes = self.bytes(group.region.element_count());
+                        self.holds(bytes, self.writing(&group.region));
+                        self.write_units(&group);
+                    }
                     Some(next) => self.write_segment(&index, &group, next, &mut written),
                 }
             }
@@ -272,11 +302,13 @@ impl Run<'_> {
     ) {
         self.costs.segment_puts += 1;
         let held = self.bytes(group.region.element_count());
-        for reader in next.chunks_meeting(&group.region) {
+        let readers: Vec<_> = next.chunks_meeting(&group.region).collect();
+        let at_once = self.beside(self.problem.memory.cells_written_at_once, readers.len());
+        for reader in readers {
             let common = group.region.intersection(&next.region(&reader)).expect("they meet");
             let bytes = self.bytes(common.element_count());
             self.costs.segment_bytes_written += bytes;
-            self.holds(held, bytes * self.problem.memory.cells_written_at_once);
+            self.holds(held, bytes * at_once);
             written.insert((index.to_vec(), reader), group.part(&common));
         }
     }
@@ -291,12 +323,14 @@ impl Run<'_> {
     ) -> Block {
         let mut group = Block::empty(grid.region(index));
         let held = self.bytes(group.region.element_count());
-        for writer in before.chunks_meeting(&group.region) {
+        let writers: Vec<_> = before.chunks_meeting(&group.region).collect();
+        let at_once = self.beside(self.problem.memory.cells_read_at_once, writers.len());
+        for writer in writers {
             let cell = cells.remove(&(writer, index.to_vec())).expect("a cell of this group");
             let bytes = self.bytes(cell.region.element_count());
             self.costs.segment_gets += 1;
             self.costs.segment_bytes_read += bytes;
-            self.holds(held, bytes * self.problem.memory.cells_read_at_once);
+            self.holds(held, bytes * at_once);
             group.take(&cell);
         }
         group

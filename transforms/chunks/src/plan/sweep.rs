@@ -25,7 +25,8 @@ pub(super) fn costs(grids: &Grids<'_>, dimension: usize, block: &[u64], window: 
         peak_bytes: open_bytes(grids, dimension, block, window)
             .saturating_add(reading)
             .saturating_add(writing),
-        thread_count: slab.clamp(1, grids.thread_count),
+        thread_count: grids.thread_count,
+        busy_threads: slab.clamp(1, grids.thread_count),
         task_count: count(&grids.groups(block)),
         stages: 1,
         is_recoded: true,
@@ -46,7 +47,7 @@ pub(super) fn open_bytes(grids: &Grids<'_>, dimension: usize, block: &[u64], win
 fn chunks_across(grids: &Grids<'_>, dimension: usize, block: &[u64]) -> u64 {
     let others = grids.source.iter().zip(block).enumerate();
     let others = others.filter(|(place, _)| *place != dimension);
-    let chunks = others.map(|(_, (axis, &extent))| axis.chunks_meeting(&(0..extent)).end.max(1));
+    let chunks = others.map(|(_, (axis, &extent))| super::axis::most_meeting(axis, extent).max(1));
     chunks.fold(1, u64::saturating_mul)
 }
 

@@ -229,9 +229,12 @@ fn check_simulated(problem: &Problem, planned: &Planned) {
     let budget = problem.memory.budget_bytes;
     let is_empty = problem.target.chunk_count() == 0;
     for candidate in &planned.candidates {
-        let Simulated { costs, held_bytes } = simulate(problem, &candidate.method);
+        let Simulated { costs, held_bytes } = simulate(problem, candidate);
         let told = candidate.costs;
-        let want = Costs { peak_bytes: costs.peak_bytes, thread_count: 0, ..told };
+        let want = Costs { peak_bytes: costs.peak_bytes, ..told };
+        let Costs { thread_count, busy_threads, .. } = told;
+        let want = Costs { thread_count: costs.thread_count, busy_threads: 0, ..want };
+        assert!((1..=thread_count).contains(&busy_threads), "{candidate:?}");
         assert_eq!(costs, want, "{} for {problem:?}", candidate.method);
         assert!(costs.peak_bytes <= told.peak_bytes, "{} for {problem:?}", candidate.method);
         if let Some(bytes) = group_bytes(problem, &candidate.method).filter(|_| !is_empty) {
