@@ -178,7 +178,7 @@ pub(crate) struct BakeArgs {
     pub(crate) run: RunArgs,
 
     /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
-    #[arg(long, conflicts_with = "append")]
+    #[arg(long, conflicts_with_all = ["append", "region"])]
     pub(crate) keep_going: bool,
 
     #[command(flatten)]
@@ -197,6 +197,11 @@ pub(crate) struct BakeArgs {
     /// Appends along this dimension to the store that is there: what it has is skipped
     #[arg(long, value_name = "DIM")]
     pub(crate) append: Option<String>,
+
+    /// Writes over elements that the store has, in place: auto (found by its coordinate), DIM=auto,
+    /// DIM=START:END (found, and those they must be)
+    #[arg(long, value_name = "REGION", conflicts_with = "append")]
+    pub(crate) region: Option<String>,
 
     /// Goes on where a run with the same arguments has failed or was killed; if this one fails,
     /// what it has written is kept for the next

@@ -103,9 +103,16 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
         bake = bake.with_pyramid(pyramid)?;
     }
-    let Some(dimension) = &args.append else { return Ok(bake) };
-    check_no_layout(&args.layout)?;
-    Ok(bake.with_append(dimension))
+    if args.append.is_some() || args.region.is_some() {
+        check_no_layout(&args.layout)?;
+    }
+    if let Some(region) = &args.region {
+        bake = bake.with_region(region.parse()?);
+    }
+    Ok(match &args.append {
+        Some(dimension) => bake.with_append(dimension),
+        None => bake,
+    })
 }
 
 /// References are of version 2, whatever the default of stores is.
@@ -150,7 +157,8 @@ fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
         ("--encoding", !layout.encoding.is_empty()),
     ];
     let Some((flag, _)) = flags.iter().find(|(_, is_given)| *is_given) else { return Ok(()) };
-    let message = format!("an append keeps chunks, codec and format of the store; {flag} is given");
+    let message =
+        format!("what is there keeps chunks, codec and format of the store; {flag} is given");
     let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
     Err(error.mend(format!("leave out {flag}; `levain rechunk` writes a store anew")))
 }
@@ -284,7 +292,10 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
         report.compression(),
         ByteSize((decoded as f64 / seconds.max(1e-3)) as u64),
     );
-    if let Some(append) = &report.plan.append {
+    if let Some(region) = report.plan.append.as_ref().filter(|it| it.store_length.is_some()) {
+        let (start, end) = (region.old_length, region.new_length);
+        text.push_str(&format!("   wrote {start}:{end} along {} anew", region.dimension));
+    } else if let Some(append) = &report.plan.append {
         text.push_str(&format!(
             "   appended {} along {}, {} were there",
             count(append.new_length - append.old_length),
@@ -305,6 +316,9 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
 fn nothing_text(report: &BakeReport) -> String {
     let (destination, plan) = (&report.destination, &report.plan);
     match &plan.append {
+        Some(region) if plan.is_nothing() && region.store_length.is_some() => {
+            format!("unchanged  {destination}   the sources have no elements")
+        }
         Some(append) if plan.is_nothing() => format!(
             "unchanged  {destination}   it has all {} elements of the sources along {} already",
             count(append.skipped_count),
@@ -392,7 +406,10 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     let mut table = Table::new(head).with_right(&[4, 7, 8, 9, 10, 11]);
     plan.variables.iter().for_each(|variable| table.row(variable_row(plan, variable)));
     text.push_str(&table.to_string());
-    if let Some(append) = &plan.append {
+    if let Some(region) = plan.append.as_ref().filter(|it| it.store_length.is_some()) {
+        let (start, end) = (region.old_length, region.new_length);
+        text.push_str(&format!("writes {start}:{end} along {} anew\n", region.dimension));
+    } else if let Some(append) = &plan.append {
         text.push_str(&format!(
             "appends {} along {} to {}; {} are there already\n",
             count(append.new_length - append.old_length),

@@ -1,6 +1,7 @@
-//! Appending, as a job: the files and the store are compared, and what follows is planned.
+//! Writing into a store that is there, as a job: the files and the store are compared, and what
+//! follows, or what is written anew, is planned.
 
-use ::bake::BakePlan;
+use ::bake::{BakePlan, StoreRegion};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::runner::JobObserver;
 
@@ -15,33 +16,7 @@ impl Bake {
         dimension: &str,
         observer: &dyn JobObserver,
     ) -> Result<ScannedBake> {
-        let other = self.options.concat.as_deref().filter(|concat| *concat != dimension);
-        let mistake = match other {
-            _ if self.pyramid.is_some() => "no pyramid can be appended to".to_owned(),
-            _ if self.may_overwrite => "a store is overwritten or appended to, not both".to_owned(),
-            Some(concat) => {
-                format!(
-                    "files follow each other along `{concat}` and are appended along `{dimension}`"
-                )
-            }
-            None => String::new(),
-        };
-        if !mistake.is_empty() {
-            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
-            return Err(
-                error.mend("leave out --overwrite, --concat and --pyramid where --append is given")
-            );
-        }
-        if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {
-            let message = "an append takes files along one dimension, and the pattern has several";
-            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
-            return Err(error.mend("bake the grid anew, or append a list of files"));
-        }
-        if self.options.fills_gaps() {
-            let message = "gaps are filled in a new store, and not where one is appended to";
-            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
-            return Err(error.mend("append with --gaps report or error"));
-        }
+        self.check_into_store("--append", Some(dimension))?;
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;
@@ -56,5 +31,71 @@ impl Bake {
         )?;
         plan.note_missing(&missing);
         Ok(ScannedBake::new(self.clone(), sources, plan))
+    }
+
+    /// The same, for elements of the store that are written anew.
+    pub(super) fn scan_region(
+        &self,
+        region: &StoreRegion,
+        observer: &dyn JobObserver,
+    ) -> Result<ScannedBake> {
+        self.check_into_store("--region", region.dimension())?;
+        let (sources, missing) = self.expand_sources()?;
+        self.check_destination(&sources)?;
+        let concat = self.choose_concat(&sources)?;
+        let Some(dimension) = &concat else {
+            let message = "the files have no dimension along which a region could be found";
+            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+            return Err(error.mend("name it: --region DIM=auto"));
+        };
+        let region = region.clone().along(dimension);
+        let schema = self.reduce(&sources, concat, observer)?;
+        let mut plan = BakePlan::for_region(
+            &schema,
+            &region,
+            (&sources, &self.destination),
+            self.options.clone(),
+            &self.store,
+            self.machine()?,
+        )?;
+        plan.note_missing(&missing);
+        Ok(ScannedBake::new(self.clone(), sources, plan))
+    }
+
+    /// Refuses what cannot be asked for where a store is written to along a dimension.
+    fn check_into_store(&self, flag: &str, dimension: Option<&str>) -> Result<()> {
+        let concat = self.options.concat.as_deref();
+        let other = concat.zip(dimension).filter(|(concat, dimension)| concat != dimension);
+        let mistake = match other {
+            _ if self.append.is_some() && self.region.is_some() => {
+                Some("a store is appended to or written in place, not both".to_owned())
+            }
+            _ if self.pyramid.is_some() => Some("no pyramid is written into a store".to_owned()),
+            _ if self.may_overwrite => {
+                Some("a store is overwritten or written to, not both".to_owned())
+            }
+            Some((concat, dimension)) => Some(format!(
+                "files follow each other along `{concat}` and are written along `{dimension}`"
+            )),
+            None => None,
+        };
+        if let Some(mistake) = mistake {
+            let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
+            return Err(error.mend(format!(
+                "leave out --overwrite, --concat and --pyramid where {flag} is given"
+            )));
+        }
+        if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {
+            let message =
+                format!("{flag} takes files along one dimension, and the pattern has several");
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.mend("bake the grid anew, or give a list of files"));
+        }
+        if self.options.fills_gaps() {
+            let message = "gaps are filled in a new store, and not where one is written to";
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.mend("say --gaps report or error"));
+        }
+        Ok(())
     }
 }

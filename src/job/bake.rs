@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 
 use ::bake::{
     BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid, ScanFiles,
-    Schema, ZarrVersion, choose_concat, open_prepared,
+    Schema, StoreRegion, ZarrVersion, choose_concat, open_prepared,
 };
 use array::GroupPath;
 use chunks::{Machine, StoreProfile};
@@ -43,6 +43,7 @@ pub struct Bake {
     pub(super) memory: MemoryLimit,
     pub(super) may_overwrite: bool,
     pub(super) append: Option<String>,
+    pub(super) region: Option<StoreRegion>,
     pub(super) pyramid: Option<Pyramid>,
     pub(super) may_resume: bool,
     pub(super) keeps_going: bool,
@@ -70,6 +71,7 @@ impl Bake {
             memory: MemoryLimit::of_machine(),
             may_overwrite: false,
             append: None,
+            region: None,
             pyramid: None,
             may_resume: false,
             keeps_going: false,
@@ -147,6 +149,23 @@ impl Bake {
         self
     }
 
+    /// Writes over elements of the store at the destination that it has already, in place of making
+    /// a new store.
+    ///
+    /// Files are found in the store by the values of its coordinate and written in the store's own
+    /// encoding; it keeps its metadata. Chunks are replaced one by one: until the run has ended,
+    /// readers may see old ones beside new ones.
+    #[must_use]
+    pub fn with_region(mut self, region: StoreRegion) -> Self {
+        self.region = Some(region);
+        self
+    }
+
+    /// Whether a store that is there is written to.
+    pub(super) fn is_into_store(&self) -> bool {
+        self.append.is_some() || self.region.is_some()
+    }
+
     /// Goes on where a run of the same plan has failed or was killed, and leaves what it has
     /// written, which no reader opens, for the next one if it fails itself.
     #[must_use]
@@ -193,6 +212,9 @@ impl Bake {
         if let Some(dimension) = self.append.as_ref().filter(|_| !self.is_of_references()) {
             return self.scan_append(dimension, observer);
         }
+        if let Some(region) = self.region.as_ref().filter(|_| !self.is_of_references()) {
+            return self.scan_region(region, observer);
+        }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
@@ -229,8 +251,11 @@ impl Bake {
                 .mend("name at least one file, folder, pattern or store")
         })?;
         let first = open_prepared(first, 0, &self.options, &self.store)?;
-        let asked = self.append.as_deref().or(self.options.concat.as_deref());
-        choose_concat(first.dataset(), sources.len(), asked)
+        let region = self.region.as_ref().and_then(StoreRegion::dimension);
+        let asked = self.append.as_deref().or(region).or(self.options.concat.as_deref());
+        // One file alone has a place in a store along the dimension that several would have.
+        let count = if self.region.is_some() { sources.len().max(2) } else { sources.len() };
+        choose_concat(first.dataset(), count, asked)
     }
 
     /// Refuses sources that are given twice, and a destination that may not be written.
@@ -243,7 +268,7 @@ impl Bake {
         }
         self.target_group()?;
         let destination = self.opened_destination()?;
-        if self.append.is_some() {
+        if self.is_into_store() {
             return destination.check_append(sources);
         }
         let known = || RunStore::newest(&self.runs()?, &self.store);
@@ -347,7 +372,7 @@ impl Bake {
         let options = self.options.clone();
         let scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
         let mut scan = scan.with_keep_going(self.may_leave_out());
-        if self.append.is_some() {
+        if self.is_into_store() {
             scan = scan.with_comparison();
         }
         let pipeline = Pipeline::new();

@@ -53,14 +53,14 @@ impl Committed {
         Ok(committed)
     }
 
-    /// An append that was cut short may have written partial units anew, with the old elements in
-    /// them, and nobody knows which.
+    /// A run that was cut short may have written units anew, with old elements in them, and nobody
+    /// knows which.
     fn forget_partial_units(&mut self, plan: &BakePlan) {
         let Some(append) = &plan.append else { return };
         for variable in &plan.variables {
-            if let Some((axis, unit)) = append.partial_unit(plan, &variable.name) {
+            if let Some((axis, units)) = append.rewritten_units(plan, &variable.name) {
                 self.units.retain(|(array, index), _| {
-                    *array != variable.name || index.get(axis) != Some(&unit)
+                    *array != variable.name || index.get(axis).is_none_or(|it| !units.contains(it))
                 });
             }
         }

@@ -88,7 +88,7 @@ impl Destination {
         Err(error.with_kind(ErrorKind::AlreadyExists).mend(mend))
     }
 
-    /// Refuses to append to anything but a store apart from its sources.
+    /// Refuses to write into anything but a store apart from its sources.
     ///
     /// # Errors
     /// No store there, a place in or around a source, or a store that fails.

@@ -1,6 +1,6 @@
 //! The files of a pattern, as sources of a bake.
 
-use ::bake::{CombineOp, FilePattern, MissingFilePolicy};
+use ::bake::{CombineOp, FilePattern, MissingFilePolicy, StoreRegion};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, ObjectFile};
 use zarr::ZarrSource;
@@ -17,7 +17,8 @@ impl Bake {
     /// Another one is asked for, or sources beside the pattern.
     pub(super) fn concat_of(&self, pattern: &FilePattern) -> Result<Option<String>> {
         let names: Vec<&str> = pattern.concat_dims().collect();
-        let asked = self.append.as_deref().or(self.options.concat.as_deref());
+        let region = self.region.as_ref().and_then(StoreRegion::dimension);
+        let asked = self.append.as_deref().or(region).or(self.options.concat.as_deref());
         if let Some(asked) = asked.filter(|asked| !names.contains(asked)) {
             let known = names.join("`, `");
             let message = format!("files follow each other along `{known}`, and along `{asked}`");

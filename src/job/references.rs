@@ -50,7 +50,7 @@ impl Bake {
     /// Refuses what references do not have, and a destination that may not be written.
     pub(super) fn check_references(&self, sources: &[Location]) -> Result<()> {
         let mistake = match () {
-            () if self.append.is_some() => Some("references are not appended to: write them anew"),
+            () if self.is_into_store() => Some("references are not appended to: write them anew"),
             () if self.pyramid.is_some() => Some("references have no coarser levels"),
             () if !self.group.is_root() => Some("references have no groups"),
             () if self.may_resume => Some("references are written at once: nothing is resumed"),

@@ -1,4 +1,4 @@
-//! The store that a run writes: a new one, or one that gets longer.
+//! The store that a run writes: a new one, one that gets longer, or one that stays as long.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +12,8 @@ use zarr::{ZarrAppend, ZarrSink};
 pub(crate) enum Target {
     New(Arc<ZarrSink>),
     Longer(Box<ZarrAppend>),
+    /// It is written in place.
+    Same(Box<ZarrAppend>),
 }
 
 /// A target with the copies into it.
@@ -25,7 +27,8 @@ pub(crate) struct OpenTarget {
 }
 
 impl Target {
-    /// Writes the metadata; with the last object of them the store is there, or is longer.
+    /// Writes the metadata; with the last object of them the store is there, or is longer. Those of
+    /// a store that is written in place stay as they are.
     ///
     /// # Errors
     /// A store that fails.
@@ -33,6 +36,7 @@ impl Target {
         match self {
             Self::New(sink) => sink.finish(),
             Self::Longer(append) => append.finish(),
+            Self::Same(store) => store.check_unchanged(),
         }
     }
 
@@ -43,7 +47,7 @@ impl Target {
     pub(crate) fn unit_key(&self, variable: &str, index: &[u64]) -> Result<String> {
         match self {
             Self::New(sink) => sink.unit_key(variable, index),
-            Self::Longer(append) => append.unit_key(variable, index),
+            Self::Longer(append) | Self::Same(append) => append.unit_key(variable, index),
         }
     }
 }

@@ -221,7 +221,12 @@ impl ScannedBake {
         }
         let opened = self.plan.open_append(sources, destination, &bake.store, open_files_bytes)?;
         let (copies, unit_offsets) = (opened.copies, opened.unit_offsets);
-        Ok(OpenTarget { target: Target::Longer(Box::new(opened.target)), copies, unit_offsets })
+        let is_in_place = self.plan.append.as_ref().is_some_and(|it| it.store_length.is_some());
+        let target = match is_in_place {
+            true => Target::Same(Box::new(opened.target)),
+            false => Target::Longer(Box::new(opened.target)),
+        };
+        Ok(OpenTarget { target, copies, unit_offsets })
     }
 
     fn pipeline(

@@ -208,3 +208,63 @@ fn an_append_that_is_killed_at_fifty_points_leaves_the_old_store_or_the_new_one(
         states.len()
     );
 }
+
+/// The objects of the store of another content than before, of those that hold data.
+fn changed_count(folder: &Folder, old: &Objects) -> usize {
+    let is_changed = |(key, body): &(&String, &Vec<u8>)| {
+        std::fs::read(folder.path("out.zarr").join(key.as_str())).is_ok_and(|now| now != **body)
+    };
+    old.iter().filter(is_changed).count()
+}
+
+#[test]
+fn a_region_that_is_killed_at_twenty_points_is_written_by_the_next_run() {
+    let (mut unfinished, mut states) = (0, BTreeSet::new());
+    for format in ["3", "2"] {
+        let folder = Folder::new();
+        let first = folder.put("a.nc", &noise(0, 30));
+        run(&folder, &[&first], &[&LAYOUT[..], &["--zarr-format", format]].concat()).check_done();
+        let old_objects = store_objects(&folder);
+        let mut old_files = objects(folder.root());
+        old_files.retain(|name, _| name.starts_with("out.zarr"));
+        // Units of four steps, of which the first and the last are not written whole.
+        let mut values = noise(100, 21);
+        values = values.replaced("time", (6..27).map(f64::from).collect::<Vec<f64>>());
+        let source = folder.put("b.nc", &values);
+        let out = folder.text("out.zarr");
+        let own = ["--region", "time=6:27", "--resume", "--threads", "1", "--progress", "none"];
+        let killed =
+            Killed::new(folder, &[&["bake", &source, &out], &own[..]].concat(), &old_files);
+        let new_objects = store_objects(&killed.folder);
+        let read = || Baked::open(&out).values::<f32>("v");
+        let new = read();
+        let all = changed_count(&killed.folder, &old_objects);
+        killed.reset(&old_files);
+        let old = read();
+        let mut draw = Draw::new(3);
+        for point in 0..10 {
+            killed.reset(&old_files);
+            let count = draw.below(all);
+            let mut command = command(&killed.arguments());
+            command.stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().expect("the command can be started");
+            let is_early = || changed_count(&killed.folder, &old_objects) <= count;
+            while is_early() && child.try_wait().expect("a child").is_none() {
+                std::thread::park_timeout(Duration::from_micros(100));
+            }
+            drop(child.kill());
+            child.wait().expect("a child");
+            let changed = changed_count(&killed.folder, &old_objects);
+            states.insert(changed);
+            unfinished += u32::from(changed < all);
+            let seen = read();
+            let are_known =
+                seen.iter().zip(old.iter().zip(&new)).all(|(it, (a, b))| it == a || it == b);
+            assert!(are_known, "point {point}: an element that is neither old nor new");
+            killed.finish();
+            assert!(store_objects(&killed.folder) == new_objects, "point {point}: other bytes");
+            killed.verify();
+        }
+    }
+    assert!(unfinished > 10 && states.len() > 6, "{unfinished} of 20, in {} states", states.len());
+}

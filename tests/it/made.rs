@@ -117,6 +117,14 @@ impl Made {
         self
     }
 
+    /// Gives a variable that was added before other elements.
+    pub(crate) fn replaced(mut self, variable: &str, values: impl Into<Values>) -> Self {
+        let mut variables = self.variables.iter_mut();
+        let found = variables.find(|it| it.name == variable).expect("a variable of this name");
+        found.values = values.into();
+        self
+    }
+
     /// Adds an attribute of the file.
     pub(crate) fn attribute(mut self, name: &str, value: NcAttrValue) -> Self {
         self.attributes.push((name.to_owned(), value));

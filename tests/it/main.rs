@@ -34,6 +34,7 @@ mod random_pipelines;
 mod random_recipes;
 mod recipes;
 mod references;
+mod regions;
 mod resume;
 mod tables;
 mod tabular;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use array::{ArrayBuffer, ArraySink, Dataset, DatasetSource as _};
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use objects::Objects;
+use objects::{Location, Objects};
 use serde_json::{Map, Value};
 
 use crate::header::Header;
@@ -89,6 +89,11 @@ impl ZarrAppend {
         Ok(Self { objects, format, root, dataset, length, arrays })
     }
 
+    /// Where the store lies.
+    pub fn location(&self) -> &Location {
+        self.objects.root()
+    }
+
     /// What the store will hold.
     pub fn dataset(&self) -> &Dataset {
         &self.dataset
@@ -131,13 +136,7 @@ impl ZarrAppend {
     /// A store that fails, or that somebody else has changed meanwhile; unless it was the last
     /// write that failed, readers of the consolidated copy see the old elements and no others.
     pub fn finish(&self) -> Result<()> {
-        let (_, root) = consolidated_root(&self.objects)?;
-        if root != self.root {
-            let message = "the store has changed while it was appended to";
-            let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
-            let error = error.at("store", self.objects.root());
-            return Err(error.mend("append again when nobody else writes the store"));
-        }
+        self.check_unchanged()?;
         let mut root = json::parse(&self.root)?;
         let (document_name, root_key) = match self.format {
             ZarrFormat::V2 => (".zarray", ".zmetadata"),
@@ -164,6 +163,21 @@ impl ZarrAppend {
         }
         written.into_iter().try_for_each(objects::Pending::wait)?;
         self.objects.put(root_key, Bytes::from(json::print(&root))).wait()
+    }
+
+    /// Refuses a store whose root document is not what it was.
+    ///
+    /// # Errors
+    /// A store that fails, or that somebody else has changed meanwhile.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let (_, root) = consolidated_root(&self.objects)?;
+        if root == self.root {
+            return Ok(());
+        }
+        let message = "the store has changed while it was written to";
+        let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
+        let error = error.at("store", self.objects.root());
+        Err(error.mend("write again when nobody else writes the store"))
     }
 
     fn no_node(&self, name: &str) -> Error {

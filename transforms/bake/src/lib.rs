@@ -63,7 +63,7 @@ mod chunks_to_zarr;
 #[cfg(test)]
 mod golden;
 
-pub use append::{Append, OpenAppend, StoredTimes};
+pub use append::{Append, OpenAppend, StoreRegion, StoredTimes};
 pub use attributes::CombineAttributes;
 pub use chunks_to_zarr::ChunksToZarr;
 pub use commit::{CommitRecord, read_commits};

@@ -82,10 +82,10 @@ impl StoreAxis {
         let error = Error::new(ErrorCode::NOT_ASCENDING, ErrorKind::Conflict, message);
         error
             .at("store", &self.location)
-            .mend("append along a dimension with a coordinate of numbers or times")
+            .mend("name a dimension with a coordinate of numbers or times")
     }
 
-    fn refuse(&self, code: ErrorCode, message: String, file: &FileSummary) -> Error {
+    pub(super) fn refuse(&self, code: ErrorCode, message: String, file: &FileSummary) -> Error {
         Error::new(code, ErrorKind::Conflict, message)
             .at("store", &self.location)
             .at("file", &file.location)
@@ -156,7 +156,7 @@ impl StoreAxis {
     }
 
     /// All elements of the files in their order, with values that can be compared with the store's.
-    fn elements_of(&self, schema: &Schema, pieces: &[Piece]) -> Result<Vec<Element>> {
+    pub(super) fn elements_of(&self, schema: &Schema, pieces: &[Piece]) -> Result<Vec<Element>> {
         let mut elements = Vec::new();
         for piece in pieces.iter().filter(|piece| piece.length > 0) {
             let file = &schema.files[&piece.file];

@@ -9,9 +9,13 @@
 //!   window: old elements of a partial unit, then new ones ──► units, written whole
 //! ```
 //!
+//! A region of a store is written in the same way: between the old elements, where the coordinate
+//! of the store has those of the files.
+//!
 //! Modules stand in reading order.
 
 mod elements;
+mod region;
 mod times;
 mod variables;
 
@@ -19,4 +23,5 @@ mod plan;
 mod window;
 
 pub use plan::{Append, OpenAppend};
+pub use region::StoreRegion;
 pub use times::StoredTimes;

@@ -1,6 +1,7 @@
 //! The plan of an append: everything that was decided before anything is written.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use array::{ArraySource, DatasetSource as _, Region, Scalar, SourceFacts, Variable};
@@ -12,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use zarr::{ZarrAppend, ZarrSource};
 
 use super::elements::{NewElements, StoreAxis};
+use super::region::StoreRegion;
 use super::variables::{Appended, Comparison};
 use super::window::{Window, WindowSink, WindowSource};
-use crate::check::check;
+use crate::check::{Checked, check};
 use crate::files::OpenFiles;
 use crate::open::open_prepared;
 use crate::options::BakeOptions;
@@ -25,19 +27,22 @@ use crate::schema::{AxisPoint, Schema};
 use crate::source::{JoinedSource, Sources};
 use crate::tiling::Lane;
 
-/// What an append adds to a store.
+/// What is written into a store that is there: at its end, or in place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Append {
     /// The dimension that grows.
     pub dimension: String,
-    /// Elements along it before.
+    /// Elements along it before; in place, the first that is written.
     pub old_length: u64,
-    /// Elements along it after.
+    /// Elements along it after; in place, the end of those that are written.
     pub new_length: u64,
     /// Elements of the sources that the store has already.
     pub skipped_count: u64,
     /// CRC-32C of the root document with the old lengths: the append is one to that store.
     pub root_crc32c: u32,
+    /// Elements along it of a store that is written in place and does not grow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_length: Option<u64>,
 }
 
 impl Append {
@@ -48,7 +53,13 @@ impl Append {
         let unit_shape = unit_shape.ok_or_else(|| Error::internal("a Zarr array has chunks"))?;
         let axis = target.axis_of(&self.dimension);
         let axis = axis.ok_or_else(|| Error::internal("a variable that grows has no such axis"))?;
-        Ok(Window::new(&target.shape, unit_shape, axis, self.old_length))
+        Ok(match self.store_length {
+            None => Window::new(&target.shape, unit_shape, axis, self.old_length),
+            Some(_) => {
+                let range = self.old_length..self.new_length;
+                Window::of_range(&target.shape, unit_shape, axis, &range)
+            }
+        })
     }
 
     /// A variable as it would be with its new elements alone.
@@ -65,11 +76,16 @@ impl Append {
         targets.map(|target| self.new_part(target).decoded_bytes()).sum()
     }
 
-    /// The first unit of a variable along the dimension, if it is partial and so written anew with
-    /// the old elements in it; and the axis.
-    pub fn partial_unit(&self, plan: &BakePlan, name: &str) -> Option<(usize, u64)> {
+    /// The units of a variable along the dimension that hold elements of before and are written
+    /// anew, and the axis: the first one of an append, if it is partial; all of those in place.
+    pub fn rewritten_units(&self, plan: &BakePlan, name: &str) -> Option<(usize, Range<u64>)> {
         let window = self.window(plan.template.variable(name)?).ok()?;
-        (window.old_length > 0).then_some((window.axis, window.first_unit))
+        let units = match self.store_length {
+            Some(_) => window.unit_range(),
+            None if window.old_length > 0 => window.first_unit..window.first_unit + 1,
+            None => return None,
+        };
+        Some((window.axis, units))
     }
 }
 
@@ -102,8 +118,14 @@ impl BakePlan {
         let source = ZarrSource::open(destination, store)?;
         let axis = StoreAxis::read(&source, dimension)?;
         let checked = check(schema, Some(dimension), &options)?;
-        let comparison =
-            Comparison { store: &source, dimension, schema, checked: &checked, options: &options };
+        let comparison = Comparison {
+            store: &source,
+            dimension,
+            schema,
+            checked: &checked,
+            options: &options,
+            is_in_place: false,
+        };
         let appended = comparison.variables()?;
         let new = axis.compare(schema, &checked.pieces, &options)?;
         let new_length = axis.length + new.points.len() as u64;
@@ -115,18 +137,74 @@ impl BakePlan {
             new_length,
             skipped_count: new.skipped_count,
             root_crc32c: target.root_crc32c(),
+            store_length: None,
         };
+        Self::into_store(schema, &checked, (appended, append, new), &target, options, machine)
+    }
+
+    /// Compares the files with the store at `destination` and finds the elements of it that they
+    /// are written over; nothing is written, and the store does not change its length.
+    ///
+    /// # Errors
+    /// As [`BakePlan::for_append`], elements that the store does not have, or that are not those
+    /// of the region.
+    pub fn for_region(
+        schema: &Schema,
+        region: &StoreRegion,
+        (sources, destination): (&[Location], &Location),
+        options: BakeOptions,
+        store: &StoreOptions,
+        machine: Machine,
+    ) -> Result<Self> {
+        let dimension = region.dimension();
+        let dimension = dimension.ok_or_else(|| Error::internal("a region without a dimension"))?;
+        let source = ZarrSource::open(destination, store)?;
+        let axis = StoreAxis::read(&source, dimension)?;
+        let checked = check(schema, Some(dimension), &options)?;
+        let comparison = Comparison {
+            store: &source,
+            dimension,
+            schema,
+            checked: &checked,
+            options: &options,
+            is_in_place: true,
+        };
+        let mut appended = comparison.variables()?;
+        // It is the same there: by it the places were found.
+        appended.retain(|variable| variable.name != dimension);
+        let (new, start) = axis.locate(schema, &checked.pieces, &options, region)?;
+        let target = ZarrAppend::open(&source, dimension, axis.length)?;
+        check_times(&appended, &new, &axis, (sources, &options), store)?;
+        let append = Append {
+            dimension: dimension.to_owned(),
+            old_length: start,
+            new_length: start + new.points.len() as u64,
+            skipped_count: 0,
+            root_crc32c: target.root_crc32c(),
+            store_length: Some(axis.length),
+        };
+        Self::into_store(schema, &checked, (appended, append, new), &target, options, machine)
+    }
+
+    fn into_store(
+        schema: &Schema,
+        checked: &Checked,
+        (appended, append, new): (Vec<Appended>, Append, NewElements),
+        target: &ZarrAppend,
+        options: BakeOptions,
+        machine: Machine,
+    ) -> Result<Self> {
         let mut variables = Vec::new();
         for variable in appended.into_iter().filter(|_| !new.pieces.is_empty()) {
-            variables.push(variable_plan(variable, &append, &target, &new.pieces, machine)?);
+            variables.push(variable_plan(variable, &append, target, &new.pieces, machine)?);
         }
         let files = schema.files.values().map(SourceFile::of);
         let warnings = schema.warnings.keys().chain(&checked.notes).chain(&new.notes);
         Ok(Self {
             version: crate::plan::PLAN_VERSION,
-            destination: destination.to_string(),
+            destination: target.location().to_string(),
             options,
-            concat: Some(dimension.to_owned()),
+            concat: Some(append.dimension.clone()),
             files: files.collect(),
             pieces: new.pieces,
             filled: Vec::new(),
@@ -152,7 +230,8 @@ impl BakePlan {
         let append = self.append.as_ref();
         let append = append.ok_or_else(|| Error::internal("the plan is no append"))?;
         let source = ZarrSource::open(destination, store)?;
-        let target = ZarrAppend::open(&source, &append.dimension, append.new_length)?;
+        let length = append.store_length.unwrap_or(append.new_length);
+        let target = ZarrAppend::open(&source, &append.dimension, length)?;
         if target.root_crc32c() != append.root_crc32c {
             let message = "the store has changed since the append was planned";
             let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);

@@ -20,6 +20,8 @@ pub(crate) struct Comparison<'a> {
     pub(crate) schema: &'a Schema,
     pub(crate) checked: &'a Checked,
     pub(crate) options: &'a BakeOptions,
+    /// Whether elements of the store are written anew, and none are added.
+    pub(crate) is_in_place: bool,
 }
 
 /// Where the new elements of a variable come from.
@@ -67,7 +69,7 @@ impl Comparison<'_> {
         let message = format!("the store has no variable `{name}`, which the files have");
         let error = self.refuse(ErrorCode::VARIABLE_MISSING, message, file);
         Err(error.mend(
-            "an append adds no variables: choose those of the store with --vars, or say \
+            "nothing adds variables to a store: choose those of the store with --vars, or say \
              --missing-vars intersection to leave out what it does not have",
         ))
     }
@@ -125,11 +127,17 @@ impl Comparison<'_> {
 
     /// What becomes of a variable of the store that no file has.
     fn lacking(&self, stored: &Variable, grows: bool) -> Result<Option<Appended>> {
+        if self.is_in_place && self.options.presence == PresencePolicy::Intersection {
+            return Ok(None);
+        }
         if self.options.presence != PresencePolicy::Union {
             let first = self.schema.files.keys().next().copied().unwrap_or(0);
             let message = "the store has the variable, and some file has not";
             let error = self.refuse(ErrorCode::VARIABLE_MISSING, message, first);
-            return Err(error.mend("say --missing-vars union to fill it there"));
+            return Err(error.mend(match self.is_in_place {
+                false => "say --missing-vars union to fill it there",
+                true => "say --missing-vars intersection to leave it as it is, union to fill it",
+            }));
         }
         let Some(axis) = stored.axis_of(self.dimension).filter(|_| grows) else { return Ok(None) };
         let named = ["_FillValue", "missing_value"];
@@ -149,7 +157,7 @@ impl Comparison<'_> {
         let message =
             format!("elements of {} cannot say that they are missing in a file", stored.dtype);
         let error = Error::new(ErrorCode::VARIABLE_MISSING, ErrorKind::Conflict, message);
-        error.at("store", self.store.location()).mend("append files that have the variable")
+        error.at("store", self.store.location()).mend("give files that have the variable")
     }
 
     fn other_dimensions(&self, stored: &Variable, variable: &VariableSchema) -> Error {
@@ -159,7 +167,7 @@ impl Comparison<'_> {
             variable.dimensions.first().join(", ")
         );
         self.refuse(ErrorCode::GRIDS_DIFFER, message, variable.order.0)
-            .mend("append files of the layout of the store")
+            .mend("give files of the layout of the store")
     }
 
     fn check_lengths(&self, stored: &Variable, variable: &VariableSchema) -> Result<()> {
@@ -173,7 +181,7 @@ impl Comparison<'_> {
             );
             return Err(self
                 .refuse(ErrorCode::GRIDS_DIFFER, message, variable.order.0)
-                .mend("append files of the grid of the store"));
+                .mend("give files of the grid of the store"));
         }
         Ok(())
     }
@@ -198,7 +206,7 @@ impl Comparison<'_> {
             let message =
                 format!("the store and the files are on different grids: `{name}` differs");
             return Err(self.refuse(ErrorCode::GRIDS_DIFFER, message, file).mend(
-                "append files of the grid of the store; where it is one grid, rounded, \
+                "give files of the grid of the store; where it is one grid, rounded, \
                      --static close:1e-9 takes that of the store",
             ));
         }
@@ -290,7 +298,7 @@ impl Comparison<'_> {
         let words = words.unwrap_or_else(|| "the files are packed in several ways".to_owned());
         let message = format!("the store and the files pack values differently: {words}");
         self.refuse(ErrorCode::PACKINGS_DIFFER, message, variable.order.0)
-            .mend("an append keeps the packing of the store; bake the store anew")
+            .mend("the packing of the store stays as it is; bake the store anew")
     }
 
     fn other_times(
@@ -305,7 +313,7 @@ impl Comparison<'_> {
             stored.name
         );
         self.refuse(ErrorCode::TIMES_DIFFER, message, variable.time.first_file())
-            .mend("an append keeps units and calendar of the store; bake the store anew")
+            .mend("units and calendar of the store stay as they are; bake the store anew")
     }
 
     /// Other units are other values, even where the numbers agree.

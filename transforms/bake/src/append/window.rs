@@ -1,8 +1,11 @@
-//! The end of an array that grows: from the first unit that is not full to its new last element.
+//! The part of an array that is written: whole units, from the first that holds a new element to
+//! the last.
 //!
-//! Read through the window, its first elements are the old ones of a partial unit and the others
-//! those of the files; written through it, units keep their places in the array.
+//! Read through the window, its first elements are the old ones of a partial unit, then come those
+//! of the files, and where the array goes on the old ones of the last unit; written through it,
+//! units keep their places in the array.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use array::{
@@ -20,8 +23,10 @@ pub(crate) struct Window {
     pub(crate) first_unit: u64,
     /// The element at which that unit begins.
     pub(crate) start: u64,
-    /// Old elements along it: those of the first unit.
+    /// Old elements along it before the new ones: those of the first unit.
     pub(crate) old_length: u64,
+    /// Elements of the files along it; old ones follow where the window does not end.
+    new_length: u64,
     /// Elements of the window.
     pub(crate) shape: Vec<u64>,
     /// Elements of a unit.
@@ -32,18 +37,43 @@ impl Window {
     /// The window of an array of this new shape and these units that had `old_length` elements
     /// along `axis`.
     pub(crate) fn new(shape: &[u64], unit_shape: &[u64], axis: usize, old_length: u64) -> Self {
-        let first_unit = old_length / unit_shape[axis];
-        let start = first_unit * unit_shape[axis];
+        Self::of_range(shape, unit_shape, axis, &(old_length..shape[axis]))
+    }
+
+    /// The window of an array of this shape and these units of which these elements along `axis`
+    /// are written.
+    pub(crate) fn of_range(
+        shape: &[u64],
+        unit_shape: &[u64],
+        axis: usize,
+        range: &Range<u64>,
+    ) -> Self {
+        let unit_length = unit_shape[axis];
+        let first_unit = range.start / unit_length;
+        let start = first_unit * unit_length;
+        let end = range.end.next_multiple_of(unit_length).min(shape[axis]);
         let mut window = shape.to_vec();
-        window[axis] -= start;
+        window[axis] = end - start;
         Self {
             axis,
             first_unit,
             start,
-            old_length: old_length - start,
+            old_length: range.start - start,
+            new_length: range.end - range.start,
             shape: window,
             unit_shape: unit_shape.to_vec(),
         }
+    }
+
+    /// The units along the axis that are written.
+    pub(crate) fn unit_range(&self) -> Range<u64> {
+        let count = self.shape[self.axis].div_ceil(self.unit_shape[self.axis]);
+        self.first_unit..self.first_unit + count
+    }
+
+    /// Elements along the axis that follow the new ones.
+    fn rest_length(&self) -> u64 {
+        self.shape[self.axis] - self.old_length - self.new_length
     }
 
     /// What is added to the index of a unit of the window to get that in the array.
@@ -56,14 +86,17 @@ impl Window {
     /// What a planner must know of the window as a source, of which `new` is the new part.
     pub(crate) fn source_facts(&self, new: &SourceFacts) -> SourceFacts {
         let axes = new.grid.axes().iter().enumerate().map(|(place, axis)| {
-            if place != self.axis || self.old_length == 0 {
+            if place != self.axis || self.old_length + self.rest_length() == 0 {
                 return axis.clone();
             }
             let lengths = (0..axis.chunk_count()).map(|index| {
                 let chunk = axis.chunk(index);
                 chunk.end - chunk.start
             });
-            Axis::of_lengths(std::iter::once(self.old_length).chain(lengths))
+            let old = |length: u64| Some(length).filter(|&length| length > 0);
+            Axis::of_lengths(
+                old(self.old_length).into_iter().chain(lengths).chain(old(self.rest_length())),
+            )
         });
         SourceFacts { grid: ChunkGrid::new(axes), ..new.clone() }
     }
@@ -77,21 +110,24 @@ impl Window {
         }
     }
 
-    /// The part of a region of the window that lies in the old or in the new elements, as a region
-    /// of the array or of the new elements, and where it begins in the region.
-    fn part(&self, region: &Region, is_old: bool) -> Option<(Region, Vec<u64>)> {
+    /// The part of a region of the window that lies before, in or behind the new elements, as a
+    /// region of the array or of the new elements, and where it begins in the region.
+    fn part(&self, region: &Region, stretch: Stretch) -> Option<(Region, Vec<u64>)> {
         let wanted = region.range(self.axis);
-        let (range, shift) = if is_old {
-            let range = wanted.start..wanted.end.min(self.old_length);
-            (range.clone(), range.start + self.start..range.end + self.start)
-        } else {
-            let range = wanted.start.max(self.old_length)..wanted.end;
-            let new = range.start - self.old_length..range.end.saturating_sub(self.old_length);
-            (range, new)
+        let new = self.old_length..self.old_length + self.new_length;
+        let own = match stretch {
+            Stretch::Before => 0..new.start,
+            Stretch::New => new.clone(),
+            Stretch::Behind => new.end..self.shape[self.axis],
         };
+        let range = wanted.start.max(own.start)..wanted.end.min(own.end);
         if range.start >= range.end {
             return None;
         }
+        let shift = match stretch {
+            Stretch::New => range.start - new.start..range.end - new.start,
+            Stretch::Before | Stretch::Behind => range.start + self.start..range.end + self.start,
+        };
         let mut at = vec![0; region.rank()];
         at[self.axis] = range.start - wanted.start;
         let own = region.ranges().enumerate();
@@ -100,7 +136,18 @@ impl Window {
     }
 }
 
-/// The old elements of a partial unit, and the new ones after them.
+/// Elements of a window that lie together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stretch {
+    /// Old ones, before the new ones.
+    Before,
+    /// Those of the files.
+    New,
+    /// Old ones again.
+    Behind,
+}
+
+/// The old elements of partial units, and the new ones between them.
 #[derive(Debug)]
 pub(crate) struct WindowSource {
     window: Window,
@@ -110,7 +157,7 @@ pub(crate) struct WindowSource {
 }
 
 impl WindowSource {
-    /// Puts the elements of a store before new ones.
+    /// Puts the elements of a store around new ones.
     pub(crate) fn new(
         window: Window,
         old: Arc<dyn ArraySource>,
@@ -128,9 +175,11 @@ impl ArraySource for WindowSource {
 
     fn fetch(&self, regions: &[Region]) -> Result<Box<dyn Fetched>> {
         let mut parts = Vec::new();
-        for (is_old, source) in [(true, &self.old), (false, &self.new)] {
+        let sources =
+            [(Stretch::Before, &self.old), (Stretch::New, &self.new), (Stretch::Behind, &self.old)];
+        for (stretch, source) in sources {
             let own = regions.iter().enumerate().filter_map(|(place, region)| {
-                let (own, at) = self.window.part(region, is_old)?;
+                let (own, at) = self.window.part(region, stretch)?;
                 Some((own, (place, at)))
             });
             let (own, places): (Vec<Region>, Vec<_>) = own.unzip();
@@ -153,7 +202,7 @@ struct FetchedParts(Vec<FetchedPart>);
 impl Fetched for FetchedParts {
     fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()> {
         for FetchedPart { bytes, places: wanted } in self.0 {
-            // Places ascend, and each region has one part of a source at the most.
+            // Places ascend, and each region has one part of a stretch at the most.
             let mut wanted = wanted.into_iter().peekable();
             let mut own = Vec::new();
             for (place, Placement { into, at }) in places.iter_mut().enumerate() {
@@ -216,11 +265,34 @@ mod tests {
         check(3, 4, 10, (0, 0, 3, 4));
     }
 
+    #[test]
+    fn a_window_within_an_array_is_of_whole_units() {
+        let window = Window::of_range(&[3, 22], &[3, 4], 1, &(6..15));
+        let found = (window.start, window.old_length, window.shape[1], window.rest_length());
+        assert_eq!((found, window.unit_range()), ((4, 2, 12, 1), 1..4));
+        // The last unit of the array is short.
+        let window = Window::of_range(&[22], &[4], 0, &(20..21));
+        assert_eq!((window.shape[0], window.rest_length(), window.unit_range()), (2, 1, 5..6));
+    }
+
+    #[test]
+    fn a_region_is_split_at_the_last_new_element_too() {
+        let window = Window::of_range(&[22], &[4], 0, &(6..15));
+        let part = |stretch| {
+            let (own, at) = window.part(&Region::at(&[1], &[11]), stretch)?;
+            Some(([own.range(0).start, own.range(0).end], at[0]))
+        };
+        assert_eq!(part(Stretch::Before), Some(([5, 6], 0)));
+        assert_eq!(part(Stretch::New), Some(([0, 9], 1)));
+        assert_eq!(part(Stretch::Behind), Some(([15, 16], 10)));
+    }
+
     #[track_caller]
-    fn check_part(range: std::ops::Range<u64>, is_old: bool, want: Option<([u64; 2], u64)>) {
+    fn check_part(range: Range<u64>, is_old: bool, want: Option<([u64; 2], u64)>) {
         // Elements 8 and 9 are old; those of the files begin at 10.
         let window = Window::new(&[12], &[4], 0, 10);
-        let part = window.part(&Region::new([range]), is_old);
+        let stretch = if is_old { Stretch::Before } else { Stretch::New };
+        let part = window.part(&Region::new([range]), stretch);
         let found = part.map(|(own, at)| ([own.range(0).start, own.range(0).end], at[0]));
         assert_eq!(found, want);
     }
