@@ -26,6 +26,7 @@ mod parts;
 mod reference;
 mod span;
 mod time;
+mod timedelta;
 mod unit;
 
 pub use calendar::Calendar;
@@ -35,5 +36,8 @@ pub use instants::Instants;
 pub use packing::{CommonPacking, PackedRange, Packing};
 pub use parts::TimePart;
 pub use span::TimeSpan;
-pub use time::{MISSING_TIME, TimeEncoding, declares_time};
+pub use time::{
+    EncodedTimes, MISSING_TIME, TimeEncoding, TimeNumbers, declares_time, encode_times,
+};
+pub use timedelta::{Timedeltas, timedelta_unit};
 pub use unit::TimeUnit;
