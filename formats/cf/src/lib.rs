@@ -33,7 +33,7 @@ pub use calendar::Calendar;
 pub use civil::CivilTime;
 pub use coordinates::{related_variables, time_encoding};
 pub use instants::Instants;
-pub use packing::{CommonPacking, PackedRange, Packing};
+pub use packing::{CommonPacking, PackedRange, Packing, Unpackable};
 pub use parts::TimePart;
 pub use span::TimeSpan;
 pub use time::{
