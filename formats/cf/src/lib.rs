@@ -16,6 +16,7 @@
 
 mod calendar;
 mod civil;
+mod conformance;
 mod coordinates;
 #[cfg(test)]
 mod golden;
@@ -31,6 +32,7 @@ mod unit;
 
 pub use calendar::Calendar;
 pub use civil::CivilTime;
+pub use conformance::{Nonconformance, nonconformances};
 pub use coordinates::{related_variables, time_encoding};
 pub use instants::Instants;
 pub use packing::{CommonPacking, PackedRange, Packing, Unpackable};

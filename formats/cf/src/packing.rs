@@ -4,6 +4,7 @@
 
 mod decode;
 mod encode;
+mod extent;
 mod repacking;
 
 pub use encode::Unpackable;
