@@ -181,6 +181,11 @@ pub(crate) struct BakeArgs {
     #[arg(long, conflicts_with = "append")]
     pub(crate) keep_going: bool,
 
+    /// Checks the store before readers see it: cf, monotonic, no-nan-chunks,
+    /// attributes=title+source, range=t2m:150:350; `warn:` before a check only records what it finds
+    #[arg(long, value_name = "CHECK,...", allow_hyphen_values = true)]
+    pub(crate) validate: Option<String>,
+
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
 
@@ -310,6 +315,11 @@ pub(crate) struct VerifyArgs {
     /// written), readback (each decodes as well)
     #[arg(long, value_name = "LEVEL", default_value = "readback")]
     pub(crate) level: String,
+
+    /// Also makes checks of what the store holds: cf, monotonic, no-nan-chunks,
+    /// attributes=title+source, range=t2m:150:350; `warn:` before a check only tells what it finds
+    #[arg(long, value_name = "CHECK,...", allow_hyphen_values = true)]
+    pub(crate) validate: Option<String>,
 
     /// Threads that decode [default: all cores]
     #[arg(long, value_name = "N")]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use levain::array::GroupPath;
-use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion};
+use levain::bake::{BakeOptions, BakePlan, Checks, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -18,6 +18,7 @@ use crate::cli::progress::Display;
 use crate::cli::references;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
+use crate::cli::validation::{say_findings, validation_text};
 
 /// Bakes files into one store.
 pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
@@ -54,6 +55,7 @@ fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
             destination: destination.clone(),
             target_group: GroupPath::default(),
             pyramid: None,
+            checks: Checks::default(),
             options: BakeOptions::default(),
             store: StoreOptions::default(),
         }],
@@ -98,7 +100,9 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
     let bake = bake.with_target_group(target_group).with_resume(args.resume);
-    let mut bake = bake.with_keep_going(args.keep_going).with_store(store);
+    let mut checks = recipe.checks;
+    given(&mut checks, args.validate.as_deref())?;
+    let mut bake = bake.with_keep_going(args.keep_going).with_store(store).with_checks(checks);
     if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
         bake = bake.with_pyramid(pyramid)?;
     }
@@ -248,6 +252,10 @@ fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Resul
         }
         let seconds = began.elapsed().as_secs_f64();
         texts.push(finished_text(&report, seconds));
+        if let Some(validation) = &report.validation {
+            texts.push(validation_text(validation));
+            say_findings(validation);
+        }
         documents.push(finished_json(&report, seconds));
         unreadable.extend(report.unreadable);
     }
@@ -330,6 +338,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "warnings": report.plan.warnings,
         "unreadable": unreadable_json(&report.unreadable),
         "references": report.references.as_ref().map(references::written_json),
+        "validation": report.validation,
         "plan": report.plan,
     })
 }
@@ -349,6 +358,9 @@ fn show(title: &str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finishe
             Some(referred) => references::plan_text(title, plan, referred),
             None => plan_text(title, plan, &stages),
         });
+        if !bake.checks().is_empty() {
+            texts.push(format!("before readers see it: {}", bake.checks()));
+        }
         documents.push(json!({
             "v": 1,
             "stages": stages.lines().collect::<Vec<_>>(),

@@ -14,6 +14,7 @@
 //! mean; what those two read differently, or guess, is an error that names it. Nothing here knows
 //! a file format, a store or a runner. Read `calendar.rs` first.
 
+mod ascent;
 mod calendar;
 mod civil;
 mod conformance;
@@ -30,6 +31,7 @@ mod time;
 mod timedelta;
 mod unit;
 
+pub use ascent::{Ascent, AscentBreak};
 pub use calendar::Calendar;
 pub use civil::CivilTime;
 pub use conformance::{Nonconformance, nonconformances};

@@ -59,6 +59,8 @@ mod write;
 
 mod chunks_to_zarr;
 
+mod validate;
+
 #[cfg(test)]
 mod golden;
 
@@ -90,4 +92,7 @@ pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};
 pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
+pub use validate::{
+    Check, CheckLevel, Checks, ValidationFinding, ValidationReport, ValueChecks, check_metadata,
+};
 pub use write::{ArrayTotal, WriteStore};
