@@ -146,6 +146,11 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) attrs: Option<String>,
 
+    /// What becomes of variables whose dimensions stand in another order than in the first file:
+    /// transpose, error [default: transpose]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) dim_order: Option<String>,
+
     /// What becomes of files that are out of order or overlap: error, sort, keep-first, keep-last
     /// [default: error]
     #[arg(long, value_name = "POLICY")]

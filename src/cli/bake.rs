@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use levain::array::GroupPath;
-use levain::bake::{BakeOptions, BakePlan, Checks, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion};
+use levain::bake::{
+    BakeOptions, BakePlan, Checks, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion,
+};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -85,6 +87,7 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     given(&mut options.presence, args.missing_vars.as_deref())?;
     given(&mut options.packing, args.packing.as_deref())?;
     given(&mut options.attributes, args.attrs.as_deref())?;
+    given(&mut options.dim_order, args.dim_order.as_deref())?;
     given(&mut options.overlap, args.overlap.as_deref())?;
     given(&mut options.gaps, args.gaps.as_deref())?;
     given(&mut options.join, args.join.as_deref())?;

@@ -51,6 +51,7 @@ struct Form {
     missing_vars: Option<String>,
     packing: Option<String>,
     attrs: Option<String>,
+    dim_order: Option<String>,
     overlap: Option<String>,
     gaps: Option<String>,
     join: Option<String>,
@@ -243,6 +244,7 @@ impl Form {
         given(&mut options.presence, "missing-vars", self.missing_vars)?;
         given(&mut options.packing, "packing", self.packing)?;
         given(&mut options.attributes, "attrs", self.attrs)?;
+        given(&mut options.dim_order, "dim-order", self.dim_order)?;
         given(&mut options.overlap, "overlap", self.overlap)?;
         let broken = &mut options.reading.broken_messages;
         given(broken, "broken-messages", self.broken_messages)?;

@@ -72,9 +72,9 @@ pub use files::OpenFiles;
 pub use filled::FilledRun;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy,
-    OverlapPolicy, PackingPolicy, PresencePolicy, Reading, StaticPolicy, VariableEncoding,
-    VariableEncodings, WrittenAs, ZarrVersion,
+    AttributePolicy, BakeOptions, BrokenMessagePolicy, DimOrderPolicy, GapPolicy, JoinPolicy,
+    MissingFilePolicy, OverlapPolicy, PackingPolicy, PresencePolicy, Reading, StaticPolicy,
+    VariableEncoding, VariableEncodings, WrittenAs, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{
