@@ -158,6 +158,18 @@ fn ask_40_checks_of_nothing_are_refused_before_the_first_write() {
 }
 
 #[test]
+fn ask_40_references_are_not_validated_without_a_word() {
+    let folder = Folder::new();
+    let sources = three_days(&folder);
+    let refs = folder.text("refs.json");
+    let asked = ["--written-as", "kerchunk", "--validate", "monotonic"];
+    let refused =
+        levain(&[&["bake", &sources[0], &refs, "--progress", "none"], &asked[..]].concat());
+    refused.check_refused("E100", 4, &["references are not validated", "bake copies"]);
+    assert!(!folder.path("refs.json").exists());
+}
+
+#[test]
 fn ask_40_a_recipe_asks_as_flags_do() {
     let folder = Folder::new();
     three_days(&folder);
