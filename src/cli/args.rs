@@ -146,6 +146,11 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) attrs: Option<String>,
 
+    /// What becomes of variables whose dimensions stand in another order than in the first file:
+    /// transpose, error [default: transpose]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) dim_order: Option<String>,
+
     /// What becomes of files that are out of order or overlap: error, sort, keep-first, keep-last
     /// [default: error]
     #[arg(long, value_name = "POLICY")]
@@ -180,6 +185,11 @@ pub(crate) struct BakeArgs {
     /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
     #[arg(long, conflicts_with_all = ["append", "region"])]
     pub(crate) keep_going: bool,
+
+    /// Checks the store before readers see it: cf, monotonic, no-nan-chunks,
+    /// attributes=title+source, range=t2m:150:350; `warn:` before a check only records what it finds
+    #[arg(long, value_name = "CHECK,...", allow_hyphen_values = true)]
+    pub(crate) validate: Option<String>,
 
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
@@ -315,6 +325,11 @@ pub(crate) struct VerifyArgs {
     /// written), readback (each decodes as well)
     #[arg(long, value_name = "LEVEL", default_value = "readback")]
     pub(crate) level: String,
+
+    /// Also makes checks of what the store holds: cf, monotonic, no-nan-chunks,
+    /// attributes=title+source, range=t2m:150:350; `warn:` before a check only tells what it finds
+    #[arg(long, value_name = "CHECK,...", allow_hyphen_values = true)]
+    pub(crate) validate: Option<String>,
 
     /// Threads that decode [default: all cores]
     #[arg(long, value_name = "N")]

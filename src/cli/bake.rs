@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use levain::array::GroupPath;
-use levain::bake::{BakeOptions, BakePlan, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion};
+use levain::bake::{
+    BakeOptions, BakePlan, Checks, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion,
+};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
@@ -18,6 +20,7 @@ use crate::cli::progress::Display;
 use crate::cli::references;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
+use crate::cli::validation::{say_findings, validation_text};
 use crate::cli::ways::ways_text;
 
 /// Bakes files into one store.
@@ -55,6 +58,7 @@ fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
             destination: destination.clone(),
             target_group: GroupPath::default(),
             pyramid: None,
+            checks: Checks::default(),
             options: BakeOptions::default(),
             store: StoreOptions::default(),
         }],
@@ -84,6 +88,7 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     given(&mut options.presence, args.missing_vars.as_deref())?;
     given(&mut options.packing, args.packing.as_deref())?;
     given(&mut options.attributes, args.attrs.as_deref())?;
+    given(&mut options.dim_order, args.dim_order.as_deref())?;
     given(&mut options.overlap, args.overlap.as_deref())?;
     given(&mut options.gaps, args.gaps.as_deref())?;
     given(&mut options.join, args.join.as_deref())?;
@@ -99,7 +104,9 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
     let bake =
         job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
     let bake = bake.with_target_group(target_group).with_resume(args.resume);
-    let mut bake = bake.with_keep_going(args.keep_going).with_store(store);
+    let mut checks = recipe.checks;
+    given(&mut checks, args.validate.as_deref())?;
+    let mut bake = bake.with_keep_going(args.keep_going).with_store(store).with_checks(checks);
     if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
         bake = bake.with_pyramid(pyramid)?;
     }
@@ -257,6 +264,10 @@ fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Resul
         }
         let seconds = began.elapsed().as_secs_f64();
         texts.push(finished_text(&report, seconds));
+        if let Some(validation) = &report.validation {
+            texts.push(validation_text(validation));
+            say_findings(validation);
+        }
         documents.push(finished_json(&report, seconds));
         unreadable.extend(report.unreadable);
     }
@@ -345,6 +356,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "warnings": report.plan.warnings,
         "unreadable": unreadable_json(&report.unreadable),
         "references": report.references.as_ref().map(references::written_json),
+        "validation": report.validation,
         "plan": report.plan,
     })
 }
@@ -364,6 +376,9 @@ fn show(title: &str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finishe
             Some(referred) => references::plan_text(title, plan, referred),
             None => plan_text(title, plan, &stages),
         });
+        if !bake.checks().is_empty() {
+            texts.push(format!("before readers see it: {}", bake.checks()));
+        }
         documents.push(json!({
             "v": 1,
             "stages": stages.lines().collect::<Vec<_>>(),

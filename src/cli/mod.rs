@@ -13,6 +13,7 @@ mod references;
 mod runners;
 mod signals;
 mod table;
+mod validation;
 mod verify;
 mod ways;
 

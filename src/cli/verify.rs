@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{VerifyLevel, VerifyReport, verify as verify_store};
+use levain::job::{
+    MemoryLimit, VerifyLevel, VerifyReport, validate, validation_failure, verify as verify_store,
+};
 use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
@@ -13,6 +15,7 @@ use crate::cli::args::VerifyArgs;
 use crate::cli::out::{Out, error_json, say};
 use crate::cli::signals::Watched;
 use crate::cli::table::count;
+use crate::cli::validation::{say_findings, validation_text};
 
 /// Findings that are printed for people.
 const SHOWN: usize = 20;
@@ -26,9 +29,32 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<
     let stop = signals.token();
     let (store, level) = (StoreOptions::default(), args.level.parse()?);
     let report = verify_store(&location, &store, level, threads, |_| stop.check())?;
-    let failure = failure_of(&report, &location);
+    let checked = match &args.validate {
+        Some(checks) => {
+            let how = (threads, MemoryLimit::of_machine());
+            Some(validate(&location, &store, &checks.parse()?, how, |_| stop.check())?)
+        }
+        None => None,
+    };
+    let failure =
+        failure_of(&report, &location).or_else(|| validation_failure(checked.as_ref()?, &location));
     let seconds = began.elapsed().as_secs_f64();
-    out.result(&text_of(&report, seconds), &json_of(&report, failure.as_ref()))?;
+    let mut text = text_of(&report, seconds);
+    if let Some(checked) = &checked {
+        text.push_str(&format!("\n{}", validation_text(checked)));
+    }
+    let mut document = json_of(&report, failure.as_ref());
+    if let (Some(checked), Some(document)) = (&checked, document.as_object_mut()) {
+        document.insert("validation".to_owned(), json!(checked));
+    }
+    out.result(&text, &document)?;
+    say_damage(&report);
+    checked.iter().for_each(say_findings);
+    Ok(failure)
+}
+
+/// Says the first units that are not right.
+fn say_damage(report: &VerifyReport) {
     for finding in report.findings.iter().take(SHOWN) {
         say(&format!(
             "  {} {:?} ({}): {}",
@@ -46,7 +72,6 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<
             say(&format!("    fed by {first}{more}"));
         }
     }
-    Ok(failure)
 }
 
 fn failure_of(report: &VerifyReport, location: &Location) -> Option<Error> {

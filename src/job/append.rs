@@ -30,6 +30,7 @@ impl Bake {
             self.machine(&sources)?,
         )?;
         plan.note_missing(&missing);
+        self.checks.check_against(&plan.template)?;
         Ok(ScannedBake::new(self.clone(), sources, plan))
     }
 

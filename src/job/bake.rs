@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use ::bake::{
-    BakeOptions, BakePlan, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid, ScanFiles,
-    Schema, StoreRegion, ZarrVersion, choose_concat, open_prepared,
+    BakeOptions, BakePlan, Checks, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid,
+    ScanFiles, Schema, StoreRegion, ZarrVersion, choose_concat, open_prepared,
 };
 use array::GroupPath;
 use chunks::{Machine, StoreProfile};
@@ -47,6 +47,7 @@ pub struct Bake {
     pub(super) pyramid: Option<Pyramid>,
     pub(super) may_resume: bool,
     pub(super) keeps_going: bool,
+    pub(super) checks: Checks,
     pub(super) store: StoreOptions,
     pub(super) cancel: CancelToken,
 }
@@ -75,6 +76,7 @@ impl Bake {
             pyramid: None,
             may_resume: false,
             keeps_going: false,
+            checks: Checks::default(),
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
         })
@@ -181,6 +183,14 @@ impl Bake {
         self
     }
 
+    /// Makes these checks when everything is written, before readers see it: what fails them does
+    /// not become visible. Chunks are read again where a check is about values.
+    #[must_use]
+    pub fn with_checks(mut self, checks: Checks) -> Self {
+        self.checks = checks;
+        self
+    }
+
     /// Reaches stores in this way.
     #[must_use]
     pub fn with_store(mut self, store: StoreOptions) -> Self {
@@ -193,6 +203,11 @@ impl Bake {
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
         self
+    }
+
+    /// The checks that are made of what is written.
+    pub fn checks(&self) -> &Checks {
+        &self.checks
     }
 
     /// Scans and writes.
@@ -229,6 +244,7 @@ impl Bake {
         )?;
         plan.note_missing(&missing);
         plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
+        self.checks.check_against(&plan.template)?;
         if let Some(pyramid) = &self.pyramid {
             pyramid.check(&plan.template, &self.options)?;
             self.check_levels()?;

@@ -23,6 +23,7 @@ mod run_store;
 mod sample;
 mod sample_tiles;
 mod target;
+mod validate;
 mod verify;
 mod write;
 
@@ -32,5 +33,6 @@ pub use recipe::Recipe;
 pub use recipe_fetch::{cache_options, wait_ms};
 pub use sample::{SampleFiles, SampleFormat, write_sample_files};
 pub use sample_tiles::write_sample_tiles;
+pub use validate::{validate, validation_failure};
 pub use verify::{Finding, VerifyLevel, VerifyReport, verify};
 pub use write::{BakeReport, ScannedBake};

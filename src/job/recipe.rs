@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use ::bake::{BakeOptions, FilePattern, Pyramid, Step, WrittenAs, ZarrVersion};
+use ::bake::{BakeOptions, Check, Checks, FilePattern, Pyramid, Step, WrittenAs, ZarrVersion};
 use array::GroupPath;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::StoreOptions;
@@ -24,6 +24,8 @@ pub struct Recipe {
     pub target_group: GroupPath,
     /// Coarser copies of what is baked, if they are wanted.
     pub pyramid: Option<Pyramid>,
+    /// What is asked of the store before readers see it.
+    pub checks: Checks,
     /// How it is baked.
     pub options: BakeOptions,
     /// How sources are fetched.
@@ -49,6 +51,7 @@ struct Form {
     missing_vars: Option<String>,
     packing: Option<String>,
     attrs: Option<String>,
+    dim_order: Option<String>,
     overlap: Option<String>,
     gaps: Option<String>,
     join: Option<String>,
@@ -70,6 +73,8 @@ struct Form {
     cache: Option<CacheTable>,
     #[serde(default)]
     steps: Vec<Step>,
+    /// Words, or tables, or a text of words.
+    validate: Option<toml::Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -177,11 +182,13 @@ impl Recipe {
         let (group, target_group) =
             (path(&form.group, "group")?, path(&form.target_group, "target-group")?);
         let pyramid = form.pyramid.clone();
+        let checks = form.validate.take().map(checks_of).transpose();
+        let checks = checks.map_err(|error| error.at("key", "validate"))?.unwrap_or_default();
         let mut options = BakeOptions { pattern, ..form.options()? };
         if !group.is_root() {
             options.steps.insert(0, Step::Group { path: group });
         }
-        Ok(Self { sources, destination, target_group, pyramid, options, store })
+        Ok(Self { sources, destination, target_group, pyramid, checks, options, store })
     }
 }
 
@@ -237,6 +244,7 @@ impl Form {
         given(&mut options.presence, "missing-vars", self.missing_vars)?;
         given(&mut options.packing, "packing", self.packing)?;
         given(&mut options.attributes, "attrs", self.attrs)?;
+        given(&mut options.dim_order, "dim-order", self.dim_order)?;
         given(&mut options.overlap, "overlap", self.overlap)?;
         let broken = &mut options.reading.broken_messages;
         given(broken, "broken-messages", self.broken_messages)?;
@@ -271,6 +279,21 @@ impl Form {
             options.encodings.insert(name, encoding?);
         }
         Ok(options)
+    }
+}
+
+/// Checks as a text, `"cf,monotonic=lat"`, as words, `["cf", "monotonic=lat"]`, or as tables.
+fn checks_of(value: toml::Value) -> Result<Checks> {
+    let one = |value: toml::Value| match value {
+        toml::Value::String(word) => word.parse(),
+        table => table.try_into::<Check>().map_err(|error| unreadable(&error, "")),
+    };
+    match value {
+        toml::Value::String(text) => text.parse(),
+        toml::Value::Array(all) => {
+            Checks::new(all.into_iter().map(one).collect::<Result<Vec<_>>>()?)
+        }
+        other => Checks::new([one(other)?]),
     }
 }
 

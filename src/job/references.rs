@@ -53,6 +53,7 @@ impl Bake {
             () if self.is_into_store() => Some("references are not appended to: write them anew"),
             () if self.pyramid.is_some() => Some("references have no coarser levels"),
             () if !self.group.is_root() => Some("references have no groups"),
+            () if !self.checks.is_empty() => Some("references are not validated, copies are"),
             () if self.may_resume => Some("references are written at once: nothing is resumed"),
             () => None,
         };

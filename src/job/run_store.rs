@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ::bake::BakePlan;
+use ::bake::{BakePlan, ValidationReport};
 use bytes::Bytes;
 use dataflow::error::{Error, Result};
 use objects::{Location, Objects, StoreOptions};
@@ -181,6 +181,12 @@ impl RunStore {
             started_ms: now_ms(),
         };
         self.put("run.json", &run)
+    }
+
+    /// Says what the checks of the run have found, and gives the place where that is said.
+    pub(crate) fn put_validation(&self, report: &ValidationReport) -> Result<Location> {
+        self.put("validation.json", report)?;
+        Ok(self.location.join("validation.json"))
     }
 
     /// Says how the run ended.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chunks::PlannedCopy;
 use dataflow::error::Result;
-use zarr::{ZarrAppend, ZarrSink};
+use zarr::{ZarrAppend, ZarrSink, ZarrSource};
 
 /// A store that is open for writing.
 #[derive(Debug)]
@@ -37,6 +37,17 @@ impl Target {
             Self::New(sink) => sink.finish(),
             Self::Longer(append) => append.finish(),
             Self::Same(store) => store.check_unchanged(),
+        }
+    }
+
+    /// The store as it will be read once it is finished.
+    ///
+    /// # Errors
+    /// Attributes that are no JSON.
+    pub(crate) fn unfinished(&self) -> Result<ZarrSource> {
+        match self {
+            Self::New(sink) => sink.unfinished(),
+            Self::Longer(append) => append.unfinished(),
         }
     }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ::bake::{ArrayTotal, BakePlan, References, Referred, WriteStore};
+use ::bake::{ArrayTotal, BakePlan, References, Referred, ValidationReport, WriteStore};
+use array::Region;
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
@@ -19,6 +20,7 @@ use crate::job::destination::Destination;
 use crate::job::resume::{Resumption, count_of};
 use crate::job::run_store::{End, RunStore};
 use crate::job::target::{OpenTarget, Target};
+use crate::job::validate::{Look, validation_failure};
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
 pub(super) const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
@@ -63,6 +65,8 @@ pub struct BakeReport {
     pub unreadable: Vec<Error>,
     /// What was written, if it is references and no store.
     pub references: Option<WrittenReferences>,
+    /// What the checks have found, if some were asked for.
+    pub validation: Option<ValidationReport>,
 }
 
 /// Gives memory back after every bundle.
@@ -133,7 +137,9 @@ impl ScannedBake {
         let (resumption, done) = self.resumption(&opened)?;
         if let Some(Resumption::Complete) = &resumption {
             let note = Resumption::Complete.note(0);
-            return Ok(self.report(&Totals::default(), None, Some((note, 0))));
+            let mut report = self.report(&Totals::default(), None, Some((note, 0)));
+            report.validation = self.validate_finished()?;
+            return Ok(report);
         }
         let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
         let (destination, group) = (bake.opened_destination()?, bake.target_group()?);
@@ -164,17 +170,19 @@ impl ScannedBake {
             let report = bake.runner().run(&graph, &options, &GivingBack(observer))?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
+            let validation = self.validate(&target, &run)?;
             target.finish()?;
             let levels = bake.write_levels(observer)?;
             // Levels of a pyramid are shown together.
             group.as_ref().filter(|_| bake.pyramid.is_none()).map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
-            Ok((totals, levels, report))
+            Ok((totals, levels, report, validation))
         });
         match written {
-            Ok((totals, levels, report)) => {
+            Ok((totals, levels, report, validation)) => {
                 let note = resumption.map(|it| (it.note(reused_count), reused_count));
                 let mut report = self.report(&totals, Some(&report), note);
+                report.validation = validation;
                 for level in levels {
                     report.unit_count += level.unit_count;
                     report.encoded_bytes += level.encoded_bytes;
@@ -184,6 +192,44 @@ impl ScannedBake {
             }
             Err(error) => Err(self.give_up(&destination, &run, error)),
         }
+    }
+
+    /// Makes the checks of what was written, and keeps what they find in the run store.
+    fn validate(&self, target: &Target, run: &RunStore) -> Result<Option<ValidationReport>> {
+        if self.bake.checks.is_empty() {
+            return Ok(None);
+        }
+        let report = self.look(&target.unfinished()?)?;
+        let kept = run.put_validation(&report)?;
+        let failure = validation_failure(&report, &self.bake.destination);
+        failure.map_or(Ok(Some(report)), |failure| Err(failure.at("report", kept)))
+    }
+
+    /// Makes the checks of a store that an earlier run has finished; what they find is only told.
+    fn validate_finished(&self) -> Result<Option<ValidationReport>> {
+        let bake = &self.bake;
+        if bake.checks.is_empty() {
+            return Ok(None);
+        }
+        let report = self.look(&ZarrSource::open(&bake.destination, &bake.store)?)?;
+        validation_failure(&report, &bake.destination).map_or(Ok(Some(report)), Err)
+    }
+
+    fn look(&self, source: &ZarrSource) -> Result<ValidationReport> {
+        let bake = &self.bake;
+        let files = |variable: &str, region: &Region| {
+            let files = self.plan.files_feeding(variable, region).into_iter();
+            files.map(str::to_owned).collect()
+        };
+        let look = Look {
+            source,
+            checks: &bake.checks,
+            files: &files,
+            plan: Some(&self.plan),
+            threads: bake.threads,
+            memory: bake.memory,
+        };
+        look.report(|_| bake.cancel.check())
     }
 
     /// What there is to go on with, where that is asked for, and the units that are there.
@@ -283,6 +329,7 @@ impl ScannedBake {
             resumed: resumed.map(|(note, _)| note),
             unreadable: self.unreadable.clone(),
             references: None,
+            validation: None,
         }
     }
 }

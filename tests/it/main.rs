@@ -4,6 +4,7 @@ mod append;
 mod asks;
 mod asks_of_chunks;
 mod asks_of_runs;
+mod asks_of_validation;
 mod bad_input;
 mod bake;
 mod baking;

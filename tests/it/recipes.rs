@@ -224,7 +224,7 @@ fn the_recipes_that_are_shown_run() {
         assert!(store.dataset().variables.len() >= 4, "{name}");
         count += 1;
     }
-    assert!(count >= 7);
+    assert!(count >= 8);
     let grid = Baked::open(&folder.text("levain-demo/grid-of-files.zarr"));
     assert_eq!(grid.shape("t2m"), [2, 72, 36, 36]);
     assert_eq!(grid.values::<f64>("lat")[17..19], [5.0, -5.0 + 0.0]);

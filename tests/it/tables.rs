@@ -117,6 +117,11 @@ fn what_no_array_holds_is_left_out_and_named() {
     ran.check_done();
     assert!(ran.stderr.contains("column `lists` is left out"), "{}", ran.stderr);
     assert_eq!(Baked::open(&out).names(), ["n"]);
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)]), None]);
+    let alone = parquet(vec![("lists", true, array(lists))], 8);
+    let alone = folder.put_bytes("alone.parquet", &alone);
+    let words = ["no variable that can be read", "column `lists`", "arrays of numbers or texts"];
+    levain(&["bake", &alone, &folder.text("no.zarr")]).check_refused("E204", 1, &words);
 }
 
 #[test]

@@ -3,11 +3,13 @@
 use std::process::Command;
 
 use levain::array::DatasetSource;
+use levain::bake::{BakeOptions, DimOrderPolicy};
+use levain::dataflow::error::ErrorCode;
 use levain::objects::{Location, StoreOptions};
 use levain::zarr::ZarrSource;
 use netcdf_writer::NcWriteFormat;
 
-use crate::baking::{baked, plain};
+use crate::baking::{baked, plain, refused};
 use crate::command::levain;
 use crate::made::{Baked, Folder, Made, counted, day, text};
 
@@ -343,10 +345,14 @@ fn ask_08_dimensions_in_another_order_are_turned_to_that_of_the_first_file() {
             false => made.variable("t", "time y x", values, &[]),
         }
     };
-    let (_folder, store, warnings) = baked(&[file(0.0, 0.0, false), file(1.0, 6.0, true)], plain());
+    let files = [file(0.0, 0.0, false), file(1.0, 6.0, true)];
+    let (_folder, store, warnings) = baked(&files, plain());
     assert_eq!(store.dataset().variable("t").expect("there").dimensions, ["time", "y", "x"]);
     assert_eq!(store.values::<f32>("t"), counted(0.0, 12));
     assert!(warnings.iter().any(|it| it.contains("order")), "{warnings:?}");
+    let options = BakeOptions { dim_order: DimOrderPolicy::Error, ..plain() };
+    let words = ["(time, y, x) and (time, x, y)", "--dim-order transpose"];
+    refused(&files, options, ErrorCode::GRIDS_DIFFER, &words);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use array::{AttributeValue, Attributes, Chunk, DType, Scalar};
 use dataflow::testing::shared_file;
 use serde_json::Value;
 
+use crate::TimeNumbers;
+
 /// The cases of a file, or none where the vectors do not lie beside the project.
 pub(crate) fn cases(file: &str) -> Vec<Value> {
     let Some(path) = shared_file(&format!("golden/{file}")) else { return Vec::new() };
@@ -35,6 +37,36 @@ pub(crate) fn chunk(dtype: DType, values: &[Value]) -> Chunk {
     let bytes: Vec<u8> =
         values.iter().flat_map(|value| scalar(dtype, value).bytes().to_vec()).collect();
     Chunk::new(dtype, [values.len() as u64], bytes.into()).expect("one element for each value")
+}
+
+/// The elements with all NaNs the same.
+pub(crate) fn canonical(chunk: &Chunk) -> Vec<Scalar> {
+    let one_nan = |scalar: Scalar| match scalar.as_float() {
+        Some(float) if float.is_nan() => Scalar::from_float(scalar.dtype(), f64::NAN),
+        _ => Some(scalar),
+    };
+    let elements = (0..chunk.element_count()).map(|place| chunk.scalar(place).expect("within"));
+    elements.map(|scalar| one_nan(scalar).expect("floats have NaN")).collect()
+}
+
+/// Which numbers a `dtype` asks for.
+pub(crate) fn time_numbers(dtype: &Value) -> TimeNumbers {
+    match dtype.as_str().map(|name| name.parse::<DType>().expect("a known type").is_float()) {
+        None => TimeNumbers::Either,
+        Some(true) => TimeNumbers::Floats,
+        Some(false) => TimeNumbers::Integers,
+    }
+}
+
+/// Nanoseconds of a tick of NumPy.
+pub(crate) fn ticks(unit: &str) -> i64 {
+    match unit {
+        "s" => 1_000_000_000,
+        "ms" => 1_000_000,
+        "us" => 1_000,
+        "ns" => 1,
+        other => panic!("ticks of {other}"),
+    }
 }
 
 /// Attributes from `{name: {dtype, value}}`.

@@ -9,6 +9,9 @@ pub(crate) const NANOSECONDS_PER_DAY: i128 = 86_400_000_000_000;
 /// The farthest instant from 1970 on either side: as many microseconds as an `i64` holds.
 const LIMIT: i128 = i64::MAX as i128 * 1_000;
 
+/// 1582-10-15 of both Gregorian calendars, in nanoseconds since 1970.
+const REFORM: i128 = -141_427 * NANOSECONDS_PER_DAY;
+
 /// Points in time of one calendar, in the order in which a variable has them.
 ///
 /// Units are nanoseconds since 1970-01-01T00:00, counted in the days of that calendar; `None` is
@@ -29,6 +32,45 @@ impl Instants {
             None => Ok(Self { calendar, nanoseconds }),
             Some(instant) => Err(too_far(&format!("{instant} nanoseconds since 1970"))),
         }
+    }
+
+    /// The same dates in another calendar, as xarray takes dates of NumPy, which are
+    /// `proleptic_gregorian`, for dates of the calendar that is asked for.
+    ///
+    /// In `standard` these are the same days from 1582-10-15 on; what is before is refused, there
+    /// and back. Dates of other calendars are no dates of a third one.
+    ///
+    /// # Errors
+    /// A date that the calendar does not have, or that is another day there; another calendar than
+    /// `proleptic_gregorian` and, for that one, `standard`.
+    pub fn in_calendar(mut self, calendar: Calendar) -> Result<Self> {
+        use Calendar::{ProlepticGregorian, Standard};
+        let conflict = |message| Error::new(ErrorCode::TIMES_DIFFER, ErrorKind::Conflict, message);
+        let (theirs, ours) = (self.calendar, calendar);
+        match (theirs, ours) {
+            _ if theirs == ours => return Ok(self),
+            (Standard, ProlepticGregorian) | (ProlepticGregorian, Standard) => {
+                if let Some(early) = self.nanoseconds.iter().flatten().find(|it| **it < REFORM) {
+                    let early = theirs.instant_text(*early);
+                    let message = format!("{early}, before 1582-10-15, is another day in {ours}");
+                    return Err(conflict(message));
+                }
+            }
+            (ProlepticGregorian, _) => {
+                for instant in self.nanoseconds.iter_mut().flatten() {
+                    let date = theirs.date(instant.div_euclid(NANOSECONDS_PER_DAY) as i64);
+                    let day = i128::from(ours.day_number(date)?);
+                    *instant = day * NANOSECONDS_PER_DAY + instant.rem_euclid(NANOSECONDS_PER_DAY);
+                }
+            }
+            _ => {
+                let message =
+                    format!("instants of the {theirs} calendar cannot be counted in {ours}");
+                return Err(conflict(message));
+            }
+        }
+        self.calendar = calendar;
+        Ok(self)
     }
 
     /// The calendar in which they are counted.

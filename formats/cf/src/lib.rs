@@ -14,8 +14,10 @@
 //! mean; what those two read differently, or guess, is an error that names it. Nothing here knows
 //! a file format, a store or a runner. Read `calendar.rs` first.
 
+mod ascent;
 mod calendar;
 mod civil;
+mod conformance;
 mod coordinates;
 #[cfg(test)]
 mod golden;
@@ -26,14 +28,20 @@ mod parts;
 mod reference;
 mod span;
 mod time;
+mod timedelta;
 mod unit;
 
+pub use ascent::{Ascent, AscentBreak};
 pub use calendar::Calendar;
 pub use civil::CivilTime;
+pub use conformance::{Nonconformance, nonconformances};
 pub use coordinates::{related_variables, time_encoding};
 pub use instants::Instants;
-pub use packing::{CommonPacking, PackedRange, Packing};
+pub use packing::{CommonPacking, PackedRange, Packing, Unpackable};
 pub use parts::TimePart;
 pub use span::TimeSpan;
-pub use time::{MISSING_TIME, TimeEncoding, declares_time};
+pub use time::{
+    EncodedTimes, MISSING_TIME, TimeEncoding, TimeNumbers, declares_time, encode_times,
+};
+pub use timedelta::{Timedeltas, timedelta_unit};
 pub use unit::TimeUnit;

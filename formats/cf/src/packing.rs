@@ -3,8 +3,11 @@
 //! Read [`crate::coordinates`] next.
 
 mod decode;
+mod encode;
+mod extent;
 mod repacking;
 
+pub use encode::Unpackable;
 pub use repacking::{CommonPacking, PackedRange};
 
 use array::error::{Error, ErrorCode, ErrorKind, Result};

@@ -69,6 +69,29 @@ impl TimeSpan {
         self.has_missing
     }
 
+    /// `wanted` if it holds every instant exactly in `i64`, else the coarsest unit that does, from
+    /// the same origin; as xarray refines units. [`TimeSpan::choose`] rather moves the origin.
+    ///
+    /// # Errors
+    /// Another calendar than that of `wanted`; no such unit.
+    pub fn refine(&self, wanted: &TimeEncoding) -> Result<TimeEncoding> {
+        check_calendars(wanted.calendar(), self.calendar)?;
+        let Some(extent) = self.extent else { return Ok(wanted.clone()) };
+        let from_there = |unit| TimeEncoding::new(unit, wanted.origin(), self.calendar);
+        let finer = TimeUnit::REGULAR.into_iter().filter(|unit| *unit > wanted.unit());
+        let mut candidates = std::iter::once(wanted.clone()).chain(finer.map(from_there));
+        candidates.find(|candidate| extent.is_counted_by(candidate, i64::MAX)).ok_or_else(|| {
+            let [first, last] =
+                [extent.earliest, extent.latest].map(|instant| self.calendar.instant_text(instant));
+            let units = wanted.units();
+            let message = format!(
+                "no unit as fine as that of `{units}` counts all times from {first} to {last} there"
+            );
+            Error::new(ErrorCode::NOT_REPRESENTABLE, ErrorKind::Conflict, message)
+                .mend("count from a date that is nearer, or in floats")
+        })
+    }
+
     /// An encoding that holds every instant exactly in `i64`: `preferred` if it does, else that of
     /// the coarsest unit from days to nanoseconds.
     ///
@@ -136,12 +159,17 @@ impl Extent {
     /// Whether `encoding` has an integer within `greatest` for every instant, and an origin of
     /// whole seconds.
     fn fits(&self, encoding: &TimeEncoding, greatest: i64) -> bool {
+        encoding.origin() % TimeUnit::Seconds.nanoseconds() == 0
+            && self.is_counted_by(encoding, greatest)
+    }
+
+    /// Whether `encoding` has an integer within `greatest` for every instant.
+    fn is_counted_by(&self, encoding: &TimeEncoding, greatest: i64) -> bool {
         let is_near = |instant| {
             let number = encoding.number(instant);
             number.is_some_and(|number| (-greatest..=greatest).contains(&number))
         };
-        encoding.origin() % TimeUnit::Seconds.nanoseconds() == 0
-            && self.step.is_multiple_of(encoding.unit().nanoseconds().unsigned_abs())
+        self.step.is_multiple_of(encoding.unit().nanoseconds().unsigned_abs())
             && is_near(self.earliest)
             && is_near(self.latest)
     }

@@ -3,6 +3,10 @@
 //! Read [`crate::instants`] next.
 
 mod decode;
+mod encode;
+
+pub use encode::{EncodedTimes, TimeNumbers, encode_times};
+pub(crate) use encode::{nearest_numbers, whole_numbers};
 
 use array::error::{Error, ErrorCode, ErrorKind, Result};
 use array::{AttributeValue, Attributes};
@@ -132,9 +136,7 @@ impl TimeEncoding {
 
     /// The number that means `instant`, if there is one.
     pub(crate) fn number(&self, instant: i128) -> Option<i64> {
-        let (distance, unit) = (instant.checked_sub(self.origin)?, self.unit.nanoseconds());
-        let number = i64::try_from(distance / unit).ok()?;
-        (distance % unit == 0 && number != MISSING_TIME).then_some(number)
+        encode::whole_number(instant.checked_sub(self.origin)?, self.unit)
     }
 }
 

@@ -76,6 +76,12 @@ impl TimeUnit {
         self.row().1
     }
 
+    /// The coarsest unit from days to nanoseconds of which `length` nanoseconds are a multiple.
+    pub(crate) fn coarsest_of(length: i128) -> Self {
+        let divides = |unit: &Self| length % unit.nanoseconds() == 0;
+        Self::REGULAR.into_iter().find(divides).unwrap_or(Self::Nanoseconds)
+    }
+
     /// Reads a spelling in any case.
     ///
     /// # Errors

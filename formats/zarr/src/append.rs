@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use array::{ArrayBuffer, ArraySink, Dataset, DatasetSource as _};
+use array::{ArrayBuffer, ArraySink, Dataset, DatasetSource as _, GroupPath, Variable};
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects};
@@ -15,8 +15,10 @@ use serde_json::{Map, Value};
 use crate::header::Header;
 use crate::json;
 use crate::layout::ZarrFormat;
+use crate::metadata::json_of_attributes;
 use crate::shard::Sharding;
 use crate::source::ZarrSource;
+use crate::store::{ArrayNode, Hierarchy};
 use crate::write::ZarrWriter;
 
 /// A Zarr store of which all arrays with one dimension get longer along it.
@@ -32,6 +34,8 @@ pub struct ZarrAppend {
     dataset: Dataset,
     length: u64,
     arrays: BTreeMap<String, GrowingArray>,
+    /// Arrays without the dimension.
+    others: BTreeMap<String, Header>,
 }
 
 #[derive(Debug)]
@@ -54,14 +58,17 @@ impl ZarrAppend {
         let objects = source.objects.clone();
         let (format, root) = consolidated_root(&objects)?;
         let mut dataset = source.dataset().clone();
-        let mut arrays = BTreeMap::new();
+        let (mut arrays, mut others) = (BTreeMap::new(), BTreeMap::new());
         for array in source.all_arrays() {
             let array = array?;
             let variable = dataset.expect_variable(&array.name)?;
             let axes = variable.dimensions.iter().enumerate().filter(|(_, it)| *it == dimension);
             let axes: Vec<usize> = axes.map(|(axis, _)| axis).collect();
             let axis = match axes.as_slice() {
-                [] => continue,
+                [] => {
+                    others.insert(array.name.clone(), array.header.clone());
+                    continue;
+                }
                 [axis] => *axis,
                 _ => {
                     let message = format!("`{}` has the dimension `{dimension}` twice", array.name);
@@ -86,7 +93,28 @@ impl ZarrAppend {
         for known in dataset.dimensions.iter_mut().filter(|known| known.name == dimension) {
             known.length = length;
         }
-        Ok(Self { objects, format, root, dataset, length, arrays })
+        Ok(Self { objects, format, root, dataset, length, arrays, others })
+    }
+
+    /// The store as it will be read once the append is finished.
+    ///
+    /// Nothing is read for it.
+    ///
+    /// # Errors
+    /// Attributes of the store that are no JSON.
+    pub fn unfinished(&self) -> Result<ZarrSource> {
+        let node = |variable: &Variable| {
+            let name = variable.name.clone();
+            let growing = self.arrays.get(&name).map(|array| array.writer.header());
+            let header = growing.or_else(|| self.others.get(&name))?.clone();
+            Some(ArrayNode { path: name.clone(), name, header: Ok(header) })
+        };
+        let hierarchy = Hierarchy {
+            attributes: json_of_attributes(&self.dataset.attributes)?,
+            arrays: self.dataset.variables.iter().filter_map(node).collect(),
+            groups: self.dataset.groups.clone(),
+        };
+        Ok(ZarrSource::of_hierarchy(self.objects.clone(), &GroupPath::default(), hierarchy))
     }
 
     /// Where the store lies.

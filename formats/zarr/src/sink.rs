@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use array::{ArraySink, Dataset, Variable};
+use array::{ArraySink, Dataset, GroupPath, Variable};
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
@@ -11,7 +11,9 @@ use objects::{Location, Objects, StoreOptions};
 use crate::codec::{Codec, CodecChain};
 use crate::json;
 use crate::layout::{VariableLayout, ZarrFormat, ZarrLayout};
-use crate::metadata::{ArrayDocuments, root_documents};
+use crate::metadata::{ArrayDocuments, json_of_attributes, root_documents};
+use crate::source::ZarrSource;
+use crate::store::{ArrayNode, Hierarchy};
 use crate::write::ZarrWriter;
 
 /// Blosc takes no more bytes at once.
@@ -91,6 +93,27 @@ impl ZarrSink {
             Some((_, writer)) => Ok(writer.key(index)),
             None => Err(Error::internal(format!("the variable `{variable}` has no array"))),
         }
+    }
+
+    /// The store as it will be read once it is finished: what units are written so far, and fill
+    /// values where none is.
+    ///
+    /// Nothing is read for it.
+    ///
+    /// # Errors
+    /// Attributes of the template that are no JSON.
+    pub fn unfinished(&self) -> Result<ZarrSource> {
+        let node = |variable: &Variable| {
+            let (documents, _) = self.arrays.get(&variable.name)?;
+            let (name, header) = (variable.name.clone(), Ok(documents.header.clone()));
+            Some(ArrayNode { path: name.clone(), name, header })
+        };
+        let hierarchy = Hierarchy {
+            attributes: json_of_attributes(&self.template.attributes)?,
+            arrays: self.template.variables.iter().filter_map(node).collect(),
+            groups: Vec::new(),
+        };
+        Ok(ZarrSource::of_hierarchy(self.objects.clone(), &GroupPath::default(), hierarchy))
     }
 
     /// Writes the metadata of all arrays, waits for them, and then those of the root, the

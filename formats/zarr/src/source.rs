@@ -10,7 +10,7 @@ use objects::{Location, Objects, StoreOptions};
 use crate::attributes::attributes_of;
 use crate::header::Header;
 use crate::read::{ZarrArray, ZarrReader};
-use crate::store::{ArrayNode, is_store, read_hierarchy};
+use crate::store::{ArrayNode, Hierarchy, is_store, read_hierarchy};
 
 /// A Zarr store of version 2 or 3, opened for reading.
 ///
@@ -40,6 +40,11 @@ impl ZarrSource {
 
     fn of(objects: Objects, group: &GroupPath) -> Result<Self> {
         let hierarchy = read_hierarchy(&objects, group)?;
+        Ok(Self::of_hierarchy(objects, group, hierarchy))
+    }
+
+    /// A store as a hierarchy says it is, be its documents written or not.
+    pub(crate) fn of_hierarchy(objects: Objects, group: &GroupPath, hierarchy: Hierarchy) -> Self {
         let mut builder = Builder::default();
         builder.reserve_names(&hierarchy.arrays);
         for node in hierarchy.arrays {
@@ -48,7 +53,7 @@ impl ZarrSource {
         let Builder { mut dataset, arrays, .. } = builder;
         dataset.attributes = attributes_of(&hierarchy.attributes);
         dataset.groups = hierarchy.groups;
-        Ok(Self { objects, group: group.clone(), dataset, arrays })
+        Self { objects, group: group.clone(), dataset, arrays }
     }
 
     /// Whether a Zarr store lies at `location`: a finished one, or at least its root metadata.

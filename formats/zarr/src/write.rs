@@ -47,6 +47,11 @@ impl ZarrWriter {
         Self { name: name.to_owned(), objects: objects.clone(), header, facts, padding, encoded }
     }
 
+    /// What the metadata of the array say, or will say.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
     /// The key of the object of a unit, from the root of the store.
     pub(crate) fn key(&self, index: &[u64]) -> String {
         format!("{}/{}", self.name, self.header.keys.key(index))

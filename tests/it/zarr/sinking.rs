@@ -1,6 +1,6 @@
 //! What a sink refuses, when a store is there, and what a store that fails leaves.
 
-use array::{AttributeValue, DType, Scalar};
+use array::{AttributeValue, DType, DatasetSource as _, Region, Scalar};
 use dataflow::error::ErrorCode;
 use objects::{Fault, Faults, StoreOptions};
 use zarr::{Codec, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink, ZarrSource};
@@ -77,8 +77,16 @@ fn a_store_is_there_when_it_is_finished() {
         assert!(!is_there(&store));
         let error = ZarrSource::open(&at(&store), &StoreOptions::default()).expect_err("not yet");
         assert_eq!(error.code(), ErrorCode::UNKNOWN_FORMAT);
+        let unfinished = sink.unfinished().expect("attributes are JSON");
         sink.finish().expect("writes");
         assert!(is_there(&store));
+        let finished = ZarrSource::open(&at(&store), &StoreOptions::default()).expect("is there");
+        assert_eq!(unfinished.dataset(), finished.dataset());
+        let read = |source: &ZarrSource| {
+            let array = source.array("v").expect("there");
+            array.read(&Region::whole(&[5])).expect("reads")
+        };
+        assert_eq!(read(&unfinished), read(&finished));
     }
 }
 

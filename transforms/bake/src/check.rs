@@ -7,7 +7,9 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::filled::FilledRun;
 use crate::grid::{CheckedGrid, FileGrid, check_grid};
-use crate::options::{AttributePolicy, BakeOptions, PackingPolicy, PresencePolicy, StaticPolicy};
+use crate::options::{
+    AttributePolicy, BakeOptions, DimOrderPolicy, PackingPolicy, PresencePolicy, StaticPolicy,
+};
 use crate::order::{Order, Piece};
 use crate::schema::{Attribute, FilePlace, Schema, VariableSchema};
 use crate::tiling::Lane;
@@ -94,7 +96,7 @@ pub(crate) fn check(
     let mut present = Vec::new();
     for (name, variable) in variables {
         if check_presence(schema, name, variable, options.presence, &mut checked.notes)? {
-            check_shape(schema, name, variable, &mut checked.notes)?;
+            check_shape(schema, name, variable, (options.dim_order, &mut checked.notes))?;
             present.push((name, variable));
         }
     }
@@ -217,15 +219,16 @@ pub(crate) fn check_attributes(
     Err(error.mend("--attrs drop-conflicts leaves it out, --attrs first keeps the first"))
 }
 
-/// The same dimensions in another order are turned; others are refused.
+/// The same dimensions in another order are turned, unless that is refused too; others are refused.
 pub(crate) fn check_shape(
     schema: &Schema,
     name: &str,
     variable: &VariableSchema,
-    notes: &mut Vec<String>,
+    (policy, notes): (DimOrderPolicy, &mut Vec<String>),
 ) -> Result<()> {
     let Some([(a, first), (b, other)]) = variable.dimensions.conflict() else { return Ok(()) };
-    if variable.dimension_set.conflict().is_none() {
+    let has_another_order = variable.dimension_set.conflict().is_none();
+    if has_another_order && policy == DimOrderPolicy::Transpose {
         notes.push(format!(
             "the dimensions of {name} are turned to ({}) where they are in another order (first in {})",
             first.join(", "),
@@ -238,9 +241,11 @@ pub(crate) fn check_shape(
         first.join(", "),
         other.join(", ")
     );
-    Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b)
-        .at("variable", name)
-        .mend("bake files of one layout together, or choose other variables with --vars"))
+    let mend = match has_another_order {
+        true => "--dim-order transpose turns them to the order of the first file",
+        false => "bake files of one layout together, or choose other variables with --vars",
+    };
+    Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b).at("variable", name).mend(mend))
 }
 
 /// Dimensions along which files do not follow each other have one length.

@@ -60,6 +60,8 @@ mod write;
 
 mod chunks_to_zarr;
 
+mod validate;
+
 #[cfg(test)]
 mod golden;
 
@@ -71,9 +73,9 @@ pub use files::OpenFiles;
 pub use filled::FilledRun;
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
-    AttributePolicy, BakeOptions, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy,
-    OverlapPolicy, PackingPolicy, PresencePolicy, Reading, StaticPolicy, VariableEncoding,
-    VariableEncodings, WrittenAs, ZarrVersion,
+    AttributePolicy, BakeOptions, BrokenMessagePolicy, DimOrderPolicy, GapPolicy, JoinPolicy,
+    MissingFilePolicy, OverlapPolicy, PackingPolicy, PresencePolicy, Reading, StaticPolicy,
+    VariableEncoding, VariableEncodings, WrittenAs, ZarrVersion,
 };
 pub use order::Piece;
 pub use pattern::{
@@ -91,4 +93,7 @@ pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};
 pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
+pub use validate::{
+    Check, CheckLevel, Checks, ValidationFinding, ValidationReport, ValueChecks, check_metadata,
+};
 pub use write::{ArrayTotal, WriteStore};

@@ -313,11 +313,12 @@ fn check_content(schema: &Schema) -> Result<()> {
         _ => format!("all variables lie in groups, which are not read: {}", groups.join(", ")),
     };
     let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
-    let warnings = schema.warnings.keys().next();
-    let error = warnings.map_or(error.clone(), |why| error.at("left out", why));
-    let mend = match groups.first() {
-        Some(group) => format!("read one of them: --group {group}"),
-        None => "bake files with variables at their root".to_owned(),
+    let left_out = schema.warnings.keys().next();
+    let error = left_out.map_or(error.clone(), |why| error.at("left out", why));
+    let mend = match (groups.first(), left_out) {
+        (Some(group), _) => format!("read one of them: --group {group}"),
+        (None, Some(_)) => "write what is left out as arrays of numbers or texts".to_owned(),
+        (None, None) => "bake files with variables at their root".to_owned(),
     };
     Err(error.at("source", schema.location(0)).mend(mend))
 }

@@ -116,6 +116,8 @@ codes! {
     CHUNK_CORRUPT = 702;
     /// Metadata is missing or contradicts itself.
     METADATA_BROKEN = 703;
+    /// A store is not as the checks of its validation ask.
+    VALIDATION_FAILED = 704;
 
     /// A bug in Levain.
     ENGINE_BUG = 901;

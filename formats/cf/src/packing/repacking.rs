@@ -2,11 +2,11 @@
 //! element.
 
 use array::error::{Error, ErrorCode, ErrorKind, Result};
-use array::{Chunk, DType, Native, Scalar};
+use array::{Chunk, DType, Scalar};
 use serde::{Deserialize, Serialize};
 
-use super::{Packing, is_nan, undecodable};
-use crate::numbers::{floats, ints};
+use super::{Packing, Unpackable, is_nan, undecodable};
+use crate::numbers::floats;
 
 /// The values that packed integers may mean, and the type that holds as many.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -125,51 +125,35 @@ impl CommonPacking {
     /// # Errors
     /// Elements that are no numbers; a value out of the range that this was made for.
     pub fn encode(&self, values: &Chunk) -> Result<Chunk> {
-        match self.dtype {
-            DType::Int8 => self.encode_as::<i8>(values),
-            DType::UInt8 => self.encode_as::<u8>(values),
-            DType::Int16 => self.encode_as::<i16>(values),
-            DType::UInt16 => self.encode_as::<u16>(values),
-            DType::Int32 => self.encode_as::<i32>(values),
-            DType::UInt32 => self.encode_as::<u32>(values),
-            other => Err(Error::internal(format!("values are packed into {other}"))),
+        let numbers: Vec<f64> = floats(values).ok_or_else(|| {
+            undecodable(format!("elements of {} cannot be packed", values.dtype()))
+        })?;
+        let wide = Chunk::of(values.shape(), &numbers)?;
+        let packed = self.packing().encode(&wide, Unpackable::Refuse);
+        packed.map_err(|error| self.out_of_range(&error))
+    }
+
+    /// What the attributes of packed elements say.
+    fn packing(&self) -> Packing {
+        Packing {
+            stored: self.dtype,
+            read_as: self.dtype,
+            scale_factor: Some(Scalar::of(self.scale_factor)),
+            add_offset: Some(Scalar::of(self.add_offset)),
+            fill_value: vec![self.fill_value()],
+            missing_value: Vec::new(),
+            valid_min: Vec::new(),
+            valid_max: Vec::new(),
         }
     }
 
-    fn encode_as<T: Native + TryFrom<i64>>(&self, values: &Chunk) -> Result<Chunk> {
-        let numbers: Vec<f64> = match ints(values) {
-            Some(ints) => ints.into_iter().map(|int| int as f64).collect(),
-            None => floats(values).ok_or_else(|| {
-                undecodable(format!("elements of {} cannot be packed", values.dtype()))
-            })?,
-        };
-        let (first, last) = codes(self.dtype);
-        let fill = if self.dtype.is_unsigned() { last + 1 } else { first - 1 };
-        let code = |value: f64| {
-            if value.is_nan() {
-                return Ok(fill);
-            }
-            let code = ((value - self.add_offset) / self.scale_factor).round_ties_even();
-            if code >= first as f64 && code <= last as f64 {
-                Ok(code as i64)
-            } else {
-                Err(self.out_of_range(value))
-            }
-        };
-        let packed = numbers.into_iter().map(|value| {
-            let code = T::try_from(code(value)?);
-            code.map_err(|_| Error::internal("a code is no element of its type"))
-        });
-        Chunk::of(values.shape(), &packed.collect::<Result<Vec<T>>>()?)
-    }
-
     #[cold]
-    fn out_of_range(&self, value: f64) -> Error {
+    fn out_of_range(&self, error: &Error) -> Error {
         let (first, last) = codes(self.dtype);
         let [least, greatest] =
             [first, last].map(|code| code as f64 * self.scale_factor + self.add_offset);
         let message =
-            format!("{value} is not between {least} and {greatest}, which was packed for");
+            format!("{}: packed for values between {least} and {greatest}", error.message());
         Error::new(ErrorCode::NOT_REPRESENTABLE, ErrorKind::InvalidInput, message)
             .mend("bake with --packing decode")
     }

@@ -3,7 +3,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_
 use proptest::sample::select;
 use serde_json::Value;
 
-use super::{MISSING_TIME, TimeEncoding, declares_time};
+use super::{MISSING_TIME, TimeEncoding, TimeNumbers, declares_time, encode_times};
 use crate::{Calendar, Instants, Packing, TimeSpan, TimeUnit, golden};
 
 fn attributes(units: &str, calendar: Option<&str>) -> Attributes {
@@ -341,12 +341,7 @@ fn golden_instant(expected: &Value, place: usize) -> Option<(i128, i128)> {
         let encoding = encoding(&format!("days since {iso}"), calendar);
         return Some((encoding.origin(), 1_000));
     };
-    let unit = match golden::text(&expected["unit"]) {
-        "s" => 1_000_000_000,
-        "ms" => 1_000_000,
-        "us" => 1_000,
-        _ => 1,
-    };
+    let unit = i128::from(golden::ticks(golden::text(&expected["unit"])));
     Some((i128::from(ticks) * unit, unit.max(1_000)))
 }
 
@@ -357,6 +352,104 @@ fn golden_cf_time_decode() {
             check_golden(&case);
         }
     }
+}
+
+/// Cases whose numbers are not what the vectors have: xarray divides whole seconds by microseconds as
+/// by 0, and writes infinities and "not a time". By the CF conventions, section 4.4, `microseconds
+/// since 2000-01-01` says how many microseconds lie between; so these numbers are.
+const NOT_ENCODED_SO: [&str; 3] = ["3124b15c0b74", "d3be8e138218", "e39a18e5c1f5"];
+
+/// The instants of `input.times`, in nanoseconds.
+fn golden_times(times: &Value) -> Instants {
+    let name = times["calendar"].as_str().unwrap_or("proleptic_gregorian");
+    let calendar: Calendar = name.parse().expect("a known calendar");
+    let iso = times["iso"].as_array().expect("a list");
+    let instant = |iso: &str| encoding(&format!("days since {iso}"), calendar).origin();
+    let nanoseconds = iso.iter().map(|iso| iso.as_str().map(instant)).collect();
+    Instants::new(calendar, nanoseconds).expect("near")
+}
+
+#[track_caller]
+fn check_golden_encode(case: &Value) {
+    let (input, expected) = (&case["input"], &case["expected"]);
+    let times = golden_times(&input["times"]);
+    let calendar = match input["calendar"].as_str() {
+        Some(name) => name.parse().expect("a known calendar"),
+        None => times.calendar(),
+    };
+    let numbers = golden::time_numbers(&input["dtype"]);
+    let wanted = match input["units"].as_str() {
+        Some(units) => TimeEncoding::of_units(units, calendar).map(Some),
+        None => Ok(None),
+    };
+    let found = times
+        .in_calendar(calendar)
+        .and_then(|times| encode_times(&times, wanted?.as_ref(), numbers));
+    if case["error"].is_object() {
+        assert!(found.is_err(), "{case}");
+        return;
+    }
+    let found = found.unwrap_or_else(|error| panic!("{error}\n{case}"));
+    let want = attributes(golden::text(&expected["units"]), expected["calendar"].as_str());
+    assert_eq!(found.encoding, TimeEncoding::parse(&want).expect("units"), "{case}");
+    // xarray gives whole numbers as integers for another step to make floats of.
+    let dtype = match numbers {
+        TimeNumbers::Floats => DType::Float64,
+        _ => golden::text(&expected["dtype"]).parse().expect("a known type"),
+    };
+    let want = golden::chunk(dtype, expected["values"].as_array().expect("a list"));
+    if NOT_ENCODED_SO.iter().any(|id| case["id"] == *id) {
+        let again = decode(&found.encoding, &found.numbers).expect("near");
+        assert_eq!(again, golden_times(&input["times"]).nanoseconds(), "{case}");
+    } else {
+        assert_eq!(found.numbers.dtype(), want.dtype(), "{case}");
+        let [found, want] = [&found.numbers, &want].map(golden::canonical);
+        assert!(found.len() == want.len() && found.iter().zip(&want).all(is_same), "{case}");
+    }
+}
+
+/// Whether two numbers are the same; floats within one unit in the last place, since xarray rounds
+/// twice where it divides nanoseconds.
+fn is_same((found, want): (&Scalar, &Scalar)) -> bool {
+    match (found.dtype(), found.as_float(), want.as_float()) {
+        (DType::Float64, Some(found), Some(want)) if !want.is_nan() => {
+            (want.next_down()..=want.next_up()).contains(&found)
+        }
+        _ => found == want,
+    }
+}
+
+#[test]
+fn dates_of_numpy_are_dates_of_any_calendar_that_has_them() {
+    let dates = |units: &str, calendar| {
+        let instant = encoding(units, calendar).origin();
+        Instants::new(calendar, vec![Some(instant), None]).expect("near")
+    };
+    let numpy = |date: &str| dates(&format!("days since {date}"), Calendar::ProlepticGregorian);
+    let noon = numpy("2000-02-28 12:00:00").in_calendar(Calendar::NoLeap).expect("a date");
+    assert_eq!(noon, dates("days since 2000-02-28 12:00:00", Calendar::NoLeap));
+    assert!(numpy("2000-02-29").in_calendar(Calendar::NoLeap).is_err());
+    assert!(noon.in_calendar(Calendar::Standard).is_err());
+    let reform = numpy("1582-10-15").in_calendar(Calendar::Standard).expect("the first day");
+    assert_eq!(reform, dates("days since 1582-10-15", Calendar::Standard));
+    let early = numpy("1582-10-14").in_calendar(Calendar::Standard).expect_err("another day");
+    let want = "1582-10-14T00:00:00, before 1582-10-15, is another day in standard";
+    assert_eq!(early.message(), want);
+}
+
+#[test]
+fn integers_from_far_away_are_refused_rather_than_wrapped() {
+    let origin = "microseconds since 0001-01-01";
+    let wanted = encoding(origin, Calendar::ProlepticGregorian);
+    let fine = Instants::new(Calendar::ProlepticGregorian, vec![Some(1)]).expect("near");
+    assert!(encode_times(&fine, Some(&wanted), TimeNumbers::Integers).is_err());
+    let floats = encode_times(&fine, Some(&wanted), TimeNumbers::Either).expect("floats");
+    assert_eq!(floats.numbers.dtype(), DType::Float64);
+}
+
+#[test]
+fn golden_cf_time_encode() {
+    golden::cases("cf_time_encode.json").iter().for_each(check_golden_encode);
 }
 
 fn calendars() -> impl Strategy<Value = Calendar> {

@@ -142,9 +142,11 @@ impl Codec {
                 }
                 ("blosc", configuration)
             }
-            Self::Zstd { level, has_checksum } => {
+            // Version 3 asks for it; of version 2, tensorstore and numcodecs before 0.13 refuse it.
+            Self::Zstd { level, has_checksum } if is_v3 || *has_checksum => {
                 ("zstd", json!({ "level": level, "checksum": has_checksum }))
             }
+            Self::Zstd { level, .. } => ("zstd", json!({ "level": level })),
             Self::Gzip { level } => ("gzip", json!({ "level": level })),
             Self::Zlib { level } => (name("zlib", "numcodecs.zlib"), json!({ "level": level })),
             Self::Bz2 { level } => (name("bz2", "numcodecs.bz2"), json!({ "level": level })),

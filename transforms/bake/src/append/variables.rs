@@ -7,7 +7,7 @@ use zarr::ZarrSource;
 
 use super::times::StoredTimes;
 use crate::check::{Checked, PACKING_ATTRIBUTES, Role, first_encoding};
-use crate::options::{BakeOptions, PackingPolicy, PresencePolicy, StaticPolicy};
+use crate::options::{BakeOptions, DimOrderPolicy, PackingPolicy, PresencePolicy, StaticPolicy};
 use crate::recode::{Recode, missing_value};
 use crate::scan::digest_of;
 use crate::schema::{FilePlace, FileSet, Schema, Spread, VariableSchema};
@@ -91,7 +91,8 @@ impl Comparison<'_> {
         own.sort_unstable();
         let mut wanted = same_order.to_vec();
         wanted.sort_unstable();
-        if own != wanted {
+        let is_refused = is_turned && self.options.dim_order == DimOrderPolicy::Error;
+        if own != wanted || is_refused {
             return Err(self.other_dimensions(stored, variable));
         }
         self.check_lengths(stored, variable)?;

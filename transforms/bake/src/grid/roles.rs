@@ -84,7 +84,7 @@ pub(crate) fn check_grid(
     for (name, variable) in variables {
         let cells = grids.cells_of(variable);
         if grids.check_presence(name, variable, &cells, &mut checked.notes)? {
-            check_shape(schema, name, variable, &mut checked.notes)?;
+            check_shape(schema, name, variable, (options.dim_order, &mut checked.notes))?;
             present.push((name, variable, cells));
         }
     }

@@ -13,8 +13,8 @@ use crate::prepare::Step;
 
 pub use encoding::{VariableEncoding, VariableEncodings};
 pub use policy::{
-    AttributePolicy, BrokenMessagePolicy, GapPolicy, JoinPolicy, MissingFilePolicy, OverlapPolicy,
-    PackingPolicy, PresencePolicy, WrittenAs,
+    AttributePolicy, BrokenMessagePolicy, DimOrderPolicy, GapPolicy, JoinPolicy, MissingFilePolicy,
+    OverlapPolicy, PackingPolicy, PresencePolicy, WrittenAs,
 };
 pub use reading::Reading;
 pub use statics::StaticPolicy;
@@ -51,6 +51,9 @@ pub struct BakeOptions {
     /// What becomes of attributes that differ between files.
     #[serde(default)]
     pub attributes: AttributePolicy,
+    /// What becomes of variables whose dimensions stand in another order.
+    #[serde(default)]
+    pub dim_order: DimOrderPolicy,
     /// What becomes of files that are out of order or overlap along the concat dimension.
     #[serde(default)]
     pub overlap: OverlapPolicy,
@@ -122,6 +125,7 @@ impl Default for BakeOptions {
             presence: PresencePolicy::default(),
             packing: PackingPolicy::default(),
             attributes: AttributePolicy::default(),
+            dim_order: DimOrderPolicy::default(),
             overlap: OverlapPolicy::default(),
             gaps: GapPolicy::default(),
             join: JoinPolicy::default(),

@@ -123,6 +123,16 @@ policy! {
 }
 
 policy! {
+    /// What becomes of variables whose dimensions stand in another order than in the first file.
+    DimOrderPolicy for "dimensions in another order" {
+        /// They are turned to that order.
+        Transpose = "transpose",
+        /// They are refused.
+        Error = "error",
+    }
+}
+
+policy! {
     /// What becomes of sources that are not there.
     MissingFilePolicy for "sources that are missing" {
         /// They are refused.
