@@ -46,6 +46,7 @@ pub struct Bake {
     pub(super) pyramid: Option<Pyramid>,
     pub(super) may_resume: bool,
     pub(super) keeps_going: bool,
+    pub(super) is_tree: bool,
     pub(super) store: StoreOptions,
     pub(super) cancel: CancelToken,
 }
@@ -73,6 +74,7 @@ impl Bake {
             pyramid: None,
             may_resume: false,
             keeps_going: false,
+            is_tree: false,
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
         })
@@ -162,6 +164,16 @@ impl Bake {
         self
     }
 
+    /// Writes all groups of the source, of which there is one, and not its root alone.
+    ///
+    /// Each array gets a plan of its own, and all are written in one run within one budget. What
+    /// cannot be read is refused, unless variables are named that can be.
+    #[must_use]
+    pub fn with_groups(mut self, is_tree: bool) -> Self {
+        self.is_tree = is_tree;
+        self
+    }
+
     /// Reaches stores in this way.
     #[must_use]
     pub fn with_store(mut self, store: StoreOptions) -> Self {
@@ -195,6 +207,9 @@ impl Bake {
         }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
+        if let ([source], true) = (sources.as_slice(), self.is_tree) {
+            return self.scan_tree(source, observer);
+        }
         let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
         let machine = self.machine(&sources)?;
         let mut plan = BakePlan::new(

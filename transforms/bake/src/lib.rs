@@ -41,6 +41,7 @@ mod grid;
 mod order;
 mod plan;
 mod template;
+mod tree;
 
 mod attributes;
 mod joined_chunks;
@@ -91,4 +92,5 @@ pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};
 pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
+pub use tree::{GroupPlan, SourceGroup};
 pub use write::{ArrayTotal, WriteStore};

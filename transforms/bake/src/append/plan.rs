@@ -135,6 +135,7 @@ impl BakePlan {
             variables,
             warnings: warnings.cloned().collect(),
             append: Some(append),
+            groups: Vec::new(),
         })
     }
 

@@ -1,0 +1,1 @@
+//! Sources that cannot be copied as they are.
