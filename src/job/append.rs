@@ -5,6 +5,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::runner::JobObserver;
 
 use crate::job::bake::Bake;
+use crate::job::memory::plan_within;
 use crate::job::write::ScannedBake;
 
 impl Bake {
@@ -46,15 +47,12 @@ impl Bake {
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;
         let schema = self.reduce(&sources, concat, observer)?;
-        let mut plan = BakePlan::for_append(
-            &schema,
-            dimension,
-            (&sources, &self.destination),
-            self.options.clone(),
-            &self.store,
-            self.machine(&sources)?,
-        )?;
+        let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
+            let (places, options) = ((&sources[..], &self.destination), self.options.clone());
+            BakePlan::for_append(&schema, dimension, places, options, &self.store, machine)
+        })?;
         plan.note_missing(&missing);
+        let plan = self.look_as_before(plan)?;
         Ok(ScannedBake::new(self.clone(), sources, plan))
     }
 }

@@ -20,7 +20,7 @@ use objects::{Location, ObjectFile, StoreOptions, expand};
 use zarr::{ZarrFormat, ZarrGroup, ZarrSource};
 
 use crate::job::destination::Destination;
-use crate::job::memory::{MemoryLimit, check_enough};
+use crate::job::memory::{MemoryLimit, check_enough, plan_within};
 use crate::job::place::Place;
 use crate::job::readable::Readable;
 use crate::job::run_store::RunStore;
@@ -211,21 +211,17 @@ impl Bake {
             return self.scan_tree(source, observer);
         }
         let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
-        let machine = self.machine(&sources)?;
-        let mut plan = BakePlan::new(
-            &schema,
-            concat,
-            &self.destination,
-            self.options.clone(),
-            &self.store,
-            machine,
-        )?;
+        let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
+            let (concat, options) = (concat.clone(), self.options.clone());
+            BakePlan::new(&schema, concat, &self.destination, options, &self.store, machine)
+        })?;
         plan.note_missing(&missing);
         plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
         if let Some(pyramid) = &self.pyramid {
             pyramid.check(&plan.template, &self.options)?;
             self.check_levels()?;
         }
+        let plan = self.look_as_before(plan)?;
         let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
         let references = self.is_of_references();
         let references =

@@ -6,6 +6,7 @@ use dataflow::runner::JobObserver;
 use objects::Location;
 
 use crate::job::bake::Bake;
+use crate::job::memory::plan_within;
 use crate::job::write::ScannedBake;
 
 impl Bake {
@@ -29,7 +30,9 @@ impl Bake {
             })?;
             scanned.push((group, schema));
         }
-        let plan = BakePlan::of_tree(scanned, &self.destination, &self.store, self.machine()?)?;
-        Ok(ScannedBake::new(self.clone(), sources.to_vec(), plan))
+        let plan = plan_within(self.memory, self.machine(sources)?, |machine| {
+            BakePlan::of_tree(scanned.clone(), &self.destination, &self.store, machine)
+        })?;
+        Ok(ScannedBake::new(self.clone(), sources.to_vec(), self.look_as_before(plan)?))
     }
 }

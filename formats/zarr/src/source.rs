@@ -38,6 +38,16 @@ impl ZarrSource {
         Self::of(Objects::open(location, options)?, &GroupPath::default())
     }
 
+    /// Opens the store as it was at a moment, in milliseconds since 1970: to read an object that was
+    /// written later is an error.
+    ///
+    /// # Errors
+    /// As [`ZarrSource::open`], and metadata that were written later.
+    pub fn open_as_of(location: &Location, options: &StoreOptions, moment_ms: i64) -> Result<Self> {
+        let objects = Objects::open(location, options)?.as_of(moment_ms);
+        Self::of(objects, &GroupPath::default())
+    }
+
     fn of(objects: Objects, group: &GroupPath) -> Result<Self> {
         let hierarchy = read_hierarchy(&objects, group)?;
         let mut builder = Builder::default();

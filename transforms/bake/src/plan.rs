@@ -301,7 +301,8 @@ impl BakePlan {
     }
 
     /// Whether another plan writes the same objects: all is the same but how arrays are copied,
-    /// which depends on memory and threads and changes nothing that is written.
+    /// which depends on memory and threads and changes nothing that is written, and when sources
+    /// were scanned.
     ///
     /// # Errors
     /// A plan that has no JSON: a bug of ours.
@@ -309,15 +310,28 @@ impl BakePlan {
         Ok(self.identity()? == other.identity()?)
     }
 
+    /// Takes over when another plan of the same store has looked at the sources: what that one has
+    /// written is of these, and so is the rest.
+    pub fn look_as(&mut self, earlier: &Self) {
+        let files = |plan: &Self| -> Vec<i64> {
+            let all = plan.tree().flat_map(|(_, plan)| &plan.files);
+            all.map(|file| file.version.looked_at_ms).collect()
+        };
+        let below = self.groups.iter_mut().flat_map(|group| &mut group.plan.files);
+        for (file, looked_at_ms) in self.files.iter_mut().chain(below).zip(files(earlier)) {
+            file.version.looked_at_ms = looked_at_ms;
+        }
+    }
+
     /// The plan as JSON, without the copies.
     fn identity(&self) -> Result<serde_json::Value> {
         let json = serde_json::to_value(self);
         let mut json =
             json.map_err(|why| Error::internal(format!("the plan has no JSON: {why}")))?;
-        without_copies(&mut json);
+        without_circumstances(&mut json);
         let groups = json.get_mut("groups").and_then(serde_json::Value::as_array_mut);
         for plan in groups.into_iter().flatten().filter_map(|group| group.get_mut("plan")) {
-            without_copies(plan);
+            without_circumstances(plan);
         }
         Ok(json)
     }
@@ -343,13 +357,23 @@ impl BakePlan {
     }
 }
 
-fn without_copies(plan: &mut serde_json::Value) {
-    let variables = plan.get_mut("variables").and_then(serde_json::Value::as_array_mut);
-    for variable in variables.into_iter().flatten() {
-        if let Some(variable) = variable.as_object_mut() {
-            variable.remove("copy");
+/// Leaves what decides on the objects: neither how arrays are copied, nor when a source was scanned.
+fn without_circumstances(plan: &mut serde_json::Value) {
+    let mut each =
+        |list: &str, change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
+            let items = plan.get_mut(list).and_then(serde_json::Value::as_array_mut);
+            items
+                .into_iter()
+                .flatten()
+                .filter_map(serde_json::Value::as_object_mut)
+                .for_each(change);
+        };
+    each("variables", &|variable| drop(variable.remove("copy")));
+    each("files", &|file| {
+        if let Some(version) = file.get_mut("version").and_then(|it| it.as_object_mut()) {
+            version.remove("looked_at_ms");
         }
-    }
+    });
 }
 
 /// A store of nothing is not what anybody wants.
