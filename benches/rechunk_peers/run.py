@@ -5,7 +5,7 @@ usage: run.py [--rounds N] [--sweeps] [--only-levain] [--drop-data] LEVAIN SHARE
 LEVAIN is a command built in release, with `cargo build --release --bench rechunk_peers` beside it for the floor. SHARED
 has the workloads and the peers' scripts in `peers/rechunk`. FOLDER takes data and results: about 3 GB
 for SIZE `small`, 40 GB for `full`; with --drop-data those of one workload at a time. The interpreter
-needs the packages of the peers (see their README), or PEERS_PY names one that has; RECHUNKER_PY and
+needs the packages of the peers (see their README) and h5py, or PEERS_PY names one that has; RECHUNKER_PY and
 ZARRS_REENCODE name the interpreter of rechunker and the tool of zarrs, which are left out without.
 
 W1 slabs to pencils, W2 chunks of 1000 to 999, W3 NetCDF-4 files into shards, W4 chunks into shards.

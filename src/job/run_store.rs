@@ -145,7 +145,7 @@ impl RunStore {
     ) -> Result<Option<String>> {
         let runs = Self::runs(&Self::folder(destination)?, store)?;
         // `groups` holds the runs of groups.
-        Ok(runs.into_iter().filter(|name| name.len() == RUN_NAME_LENGTH).next_back())
+        Ok(runs.into_iter().rfind(|name| name.len() == RUN_NAME_LENGTH))
     }
 
     /// The variables and groups of which the newest run has left units that belong to no store.

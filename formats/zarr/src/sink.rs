@@ -28,7 +28,7 @@ pub struct ZarrSink {
     format: ZarrFormat,
     arrays: BTreeMap<String, (ArrayDocuments, Arc<ZarrWriter>)>,
     /// Groups below, each after the one that holds it.
-    groups: Vec<(GroupPath, ZarrSink)>,
+    groups: Vec<(GroupPath, Self)>,
 }
 
 impl ZarrSink {

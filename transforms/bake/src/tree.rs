@@ -126,11 +126,11 @@ fn collect(
     found: &mut Vec<(SourceGroup, Vec<String>)>,
 ) -> Result<()> {
     let dataset = source.dataset();
-    if options.variables.is_empty() {
-        if let Some((name, why)) = source.left_out().into_iter().next() {
-            let why = why.at("variable", full_name(path, &name)).context("cannot copy all");
-            return Err(why.mend("name the variables that are wanted: --vars NAME,..."));
-        }
+    if options.variables.is_empty()
+        && let Some((name, why)) = source.left_out().into_iter().next()
+    {
+        let why = why.at("variable", full_name(path, &name)).context("cannot copy all");
+        return Err(why.mend("name the variables that are wanted: --vars NAME,..."));
     }
     found.push(SourceGroup::of(path, dataset, options));
     if path.names().len() >= DEPTH_LIMIT && !dataset.groups.is_empty() {
@@ -161,44 +161,39 @@ impl BakePlan {
         machine: Machine,
     ) -> Result<Self> {
         check_named(&groups)?;
-        let mut plans = Vec::with_capacity(groups.len());
-        let (mut has_content, mut root_schema) = (false, None);
+        let mut root: Option<(Self, Schema)> = None;
+        let mut has_content = false;
         for (group, mut schema) in groups {
             if group.is_bare {
                 schema.variables.clear();
                 schema.dimensions.clear();
             }
             has_content |= !schema.variables.is_empty();
+            // They have plans of their own.
             let below = std::mem::take(&mut schema.groups);
-            let mut options = group.narrowed(&schema);
-            if group.is_bare {
-                options.variables.clear();
-            }
+            let options = group.narrowed(&schema);
             let place = match group.path.is_root() {
                 true => destination.clone(),
                 false => destination.join(&group.path.to_string()),
             };
             let plan = Self::part(&schema, None, &place, options, store, machine);
-            let at = |error: Error| match group.path.is_root() {
-                true => error,
-                false => error.at("group", &group.path),
-            };
-            plans.push(GroupPlan { plan: plan.map_err(at)?, path: group.path });
-            if root_schema.is_none() {
-                schema.groups = below;
-                root_schema = Some(schema);
+            match &mut root {
+                None => {
+                    schema.groups = below;
+                    root = Some((plan?, schema));
+                }
+                Some((root, _)) => {
+                    let mut plan = plan.map_err(|error| error.at("group", &group.path))?;
+                    let warnings = std::mem::take(&mut plan.warnings).into_iter();
+                    let named = warnings.map(|warning| format!("{}: {warning}", group.path));
+                    root.warnings.extend(named);
+                    root.groups.push(GroupPlan { path: group.path, plan });
+                }
             }
         }
-        let root_schema = root_schema.ok_or_else(|| Error::internal("a tree without a root"))?;
+        let (root, schema) = root.ok_or_else(|| Error::internal("a tree without a root"))?;
         if !has_content {
-            check_content(&root_schema)?;
-        }
-        let mut plans = plans.into_iter();
-        let mut root = plans.next().map(|group| group.plan).expect("there is a schema of it");
-        for mut group in plans {
-            let warnings = std::mem::take(&mut group.plan.warnings).into_iter();
-            root.warnings.extend(warnings.map(|warning| format!("{}: {warning}", group.path)));
-            root.groups.push(group);
+            check_content(&schema)?;
         }
         Ok(root)
     }
