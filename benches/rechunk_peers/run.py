@@ -1,22 +1,26 @@
 """Levain, its peers and the floor on the same rechunking work, in turns in one run on this machine.
 
-usage: run.py [--rounds N] [--sweeps] [--only-levain] [--drop-data] LEVAIN SHARED FOLDER SIZE [W1 ...]
+usage: run.py [--rounds N] [--sweeps] [--only-levain] [--drop-data] [--floor BINARY]
+              LEVAIN SHARED FOLDER SIZE [W1 ...]
 
-LEVAIN is a command built in release, with `cargo build --release --bench rechunk_peers` beside it for the floor. SHARED
-has the workloads and the peers' scripts in `peers/rechunk`. FOLDER takes data and results: about 3 GB
-for SIZE `small`, 40 GB for `full`; with --drop-data those of one workload at a time. The interpreter
-needs the packages of the peers (see their README) and h5py, or PEERS_PY names one that has; RECHUNKER_PY and
-ZARRS_REENCODE name the interpreter of rechunker and the tool of zarrs, which are left out without.
+LEVAIN is a command built in release; the floor is what `cargo build --release --bench rechunk_peers`
+puts beside it, or BINARY. SHARED has the workloads and the peers' scripts in `peers/rechunk`. FOLDER
+takes data and results: about 3 GB for SIZE `small`, 40 GB for `full`; with --drop-data those of one
+workload at a time. The interpreter needs the packages of the peers (see their README) and h5py, or
+PEERS_PY names one that has; RECHUNKER_PY and ZARRS_REENCODE name the interpreter of rechunker and the
+tool of zarrs, which are left out without.
 
 W1 slabs to pencils, W2 chunks of 1000 to 999, W3 NetCDF-4 files into shards, W4 chunks into shards.
-Before each run the source is evicted from the page cache and what is dirty is written. Peak memory is
-the greatest sum of resident memory of all processes of a tool, sampled every 20 ms, or the VmHWM of one of them if that is more.
-Every result is checked against the function that made the data. A tool keeps to the limit if it takes no more than 1.1 times
-of it. The floor reads, decodes, encodes and writes the same bytes with the same libraries on all
-cores, and spills as much as Levain did; that of W4 copies bytes as they are.
+Before each run the source is evicted from the page cache and what is dirty is written. Peak memory
+is the greatest sum of resident memory of all processes of a tool, sampled every 20 ms, or the VmHWM
+of one of them if that is more. Every result is checked against the function that made the data. A
+peer keeps to the limit if it takes no more than 1.1 times of it; one that takes 40 times as long as
+Levain, and two minutes, is stopped. The floor reads, decodes, encodes and writes the same bytes with
+the same libraries on all cores, and spills as much as Levain did; that of W4 copies bytes as they are.
 
---sweeps adds Levain at the limit, a half and a quarter of it, and W1 at 1, 2, 4 and 8 times its size. Prints a table a
-workload, medians of the rounds; exits with 1 if a result of Levain is not right or not within its limit.
+--sweeps adds Levain at the limit, a half and a quarter of it, and W1 at 1, 2, 4 and 8 times its size.
+Prints a table a workload, medians of the rounds; exits with 1 if a result of Levain is not right or
+not within its limit.
 """
 import argparse
 import glob
@@ -36,6 +40,7 @@ import psutil
 
 INTERVAL_S = 0.02
 OVER_LIMIT = 1.1
+PATIENCE, PATIENCE_S = 40, 120
 GROWTH = (1, 2, 4, 8)
 FRACTIONS = (1, 2, 4)
 THREADS = {"OMP_NUM_THREADS": "2", "BLOSC_NTHREADS": "1", "NUMCODECS_BLOSC_NTHREADS": "1", "PYTHONWARNINGS": "ignore"}
@@ -80,7 +85,7 @@ def high_water(pid):
         return next((int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM:")), 0)
 
 
-def measure(command, source, environment=None):
+def measure(command, source, environment=None, patience_s=None):
     """Wall, CPU and peak memory of a command and its children, its exit code and what it says."""
     evict(source)
     began = time.monotonic()
@@ -90,6 +95,10 @@ def measure(command, source, environment=None):
 
     def watch():
         while not ended.wait(INTERVAL_S):
+            if patience_s and time.monotonic() - began > patience_s:
+                for process in [*child.children(recursive=True), child]:
+                    process.kill()
+                return
             resident = 0
             try:
                 tree = [child, *child.children(recursive=True)]
@@ -298,8 +307,10 @@ def compare(work, options, say):
         for tool, command in [] if options.only_levain else work.tools():
             work.clear()
             environment = {"ZARRS_REENCODE": options.zarrs} if options.zarrs else None
-            run = measure(command, work.source, environment)
-            run["verdict"] = work.verdict() if run["code"] == 0 else f"exit {run['code']}"
+            patience_s = max(PATIENCE_S, PATIENCE * ours["wall_s"])
+            run = measure(command, work.source, environment, patience_s)
+            stopped = f"stopped after {run['wall_s']:.0f} s" if run["wall_s"] > patience_s else None
+            run["verdict"] = work.verdict() if run["code"] == 0 else stopped or f"exit {run['code']}"
             note(tool, run)
         work.clear()
     print(table(work, options, found), flush=True)
@@ -400,6 +411,7 @@ def main():
         parser.add_argument(name)
     parser.add_argument("workloads", nargs="*", default=["W1", "W2", "W3", "W4"])
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--floor")
     for flag in ("--sweeps", "--only-levain", "--drop-data"):
         parser.add_argument(flag, action="store_true")
     options = parser.parse_args()
@@ -407,7 +419,8 @@ def main():
     options.python = os.environ.get("PEERS_PY", sys.executable)
     options.rechunker = os.environ.get("RECHUNKER_PY")
     options.zarrs = shutil.which(os.environ.get("ZARRS_REENCODE", "zarrs_reencode"))
-    options.floor = newest(os.path.join(os.path.dirname(options.levain), "deps", "rechunk_peers-*"))
+    beside = newest(os.path.join(os.path.dirname(options.levain), "deps", "rechunk_peers-*"))
+    options.floor = options.floor or beside
     if options.floor is None:
         raise SystemExit("the floor is not built: cargo build --release --bench rechunk_peers")
     os.makedirs(options.folder, exist_ok=True)

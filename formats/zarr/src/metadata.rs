@@ -1,6 +1,6 @@
 //! The metadata documents of a store that is written, as xarray and zarr-python write them.
 
-use array::{Attributes, Dataset, Scalar, Variable};
+use array::{Attributes, DType, Dataset, Scalar, Variable};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
@@ -75,7 +75,9 @@ impl ArrayDocuments {
 
     fn v3(variable: &Variable, layout: &VariableLayout, masked: Option<&Scalar>) -> Result<Self> {
         let mut attributes = json_of_attributes(&variable.attributes)?;
-        if let Some(masked) = masked {
+        // xarray does not open a store of version 3 in which an array of texts has this attribute.
+        let is_text = matches!(variable.dtype, DType::Bytes(_) | DType::Text);
+        if let Some(masked) = masked.filter(|_| !is_text) {
             attributes.insert(FILL_ATTRIBUTE.to_owned(), encode_fill_attribute(masked));
         }
         let fill = variable.fill.as_ref().and_then(|fill| fill.cast(variable.dtype));

@@ -35,8 +35,9 @@ impl ZarrSink {
     /// Checks that `template` can be written in this layout; writes nothing.
     ///
     /// What lies at `location` is not looked at. In version 2 the attribute `_FillValue` of a
-    /// variable becomes the fill value of its array. In version 3 it stays an attribute, and the
-    /// fill value is that of the variable, else `_FillValue`, else NaN or zero.
+    /// variable becomes the fill value of its array. In version 3 it stays an attribute, but for
+    /// arrays of texts or bytes, and the fill value is that of the variable, else `_FillValue`, else NaN or
+    /// zero.
     ///
     /// # Errors
     /// Chunks or shards that do not fit, names that no array can have, a `_FillValue` that is no

@@ -4,6 +4,7 @@ mod groups;
 mod refused;
 mod resumed;
 mod round_trip;
+mod types;
 
 use array::{AttributeValue, DType, DatasetSource as _, GroupPath, Region};
 use zarr::{VariableLayout, ZarrFormat, ZarrLayout, ZarrSink};
