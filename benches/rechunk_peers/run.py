@@ -337,7 +337,26 @@ def table(work, options, found):
         cpu = f"{row['cpu_s']:.2f} s" if "cpu_s" in row else "-"
         text.append(f"| {tool} | {row['wall_s']:.2f} s | {cpu} | {row['peak_bytes'] / 1e6:.0f} MB "
                     f"| {ratio(row['wall_s'], best)} | {ratio(row['wall_s'], least)} | {state} |")
+    if "levain" in right:
+        text += ["", goals(rows, [tool for tool in peers if is_within(rows[tool], work.limit)])]
     return "\n".join(text)
+
+
+def goals(rows, peers):
+    """Levain's wall time beside that of what it is measured by, and the goals."""
+    fast = [tool for tool in peers if tool.startswith(("tensorstore", "zarrs"))]
+    others = {
+        "the best of dask, rechunker, Cubed, xarray-beam": (0.5, [tool for tool in peers if tool not in fast]),
+        "the best of tensorstore, zarrs": (1.0, fast),
+        "the floor": (2.0, [tool for tool in rows if tool == "floor"]),
+        "cp -r": (2.0, [tool for tool in rows if tool == "cp -r"]),
+    }
+    text = []
+    for name, (goal, tools) in others.items():
+        if tools:
+            ratio = rows["levain"]["wall_s"] / min(rows[tool]["wall_s"] for tool in tools)
+            text.append(f"{ratio:.2f} of {name} (goal {goal}{'' if ratio <= goal else ', missed'})")
+    return "levain: " + "; ".join(text)
 
 
 def advised_bytes(error):
