@@ -273,10 +273,26 @@ def run_levain(work, limit_bytes):
     done["verdict"] = work.verdict() if done["code"] == 0 else f"exit {done['code']}"
     if done["code"] == 0:
         told = json.loads(done["out"])
-        done["spilled_bytes"] = told.get("spilled_bytes", 0)
         copy = next(it["copy"] for it in told["plan"]["variables"] if it["name"] == "v")
-        done["plan"] = {key: value for key, value in copy.items() if isinstance(value, (int, str))}
+        costs = done["plan"] = dict(copy["costs"], method=name_of(copy["method"]))
+        # What is put aside is written once and read once.
+        done["spilled_bytes"] = max(told["spilled_bytes"], costs["segment_bytes_written"])
     return done
+
+
+def name_of(method):
+    """A method of a plan without its grids."""
+    return method if isinstance(method, str) else next(iter(method))
+
+
+def plan_text(plan):
+    """What a plan says that it takes."""
+    if not plan:
+        return "-"
+    gets, puts = plan["source_gets"] + plan["segment_gets"], plan["segment_puts"] + plan["target_puts"]
+    return (f"{plan['method']}, {plan['task_count']} tasks, {gets} reads, {puts} writes, "
+            f"{plan['source_bytes'] / 1e6:.0f} MB in, {plan['segment_bytes_written'] / 1e6:.0f} MB aside, "
+            f"{plan['peak_bytes'] / 1e6:.0f} MB held")
 
 
 def medians(runs):
@@ -338,7 +354,7 @@ def table(work, options, found):
         text.append(f"| {tool} | {row['wall_s']:.2f} s | {cpu} | {row['peak_bytes'] / 1e6:.0f} MB "
                     f"| {ratio(row['wall_s'], best)} | {ratio(row['wall_s'], least)} | {state} |")
     if "levain" in right:
-        text += ["", goals(rows, [tool for tool in peers if is_within(rows[tool], work.limit)])]
+        text += ["", "plan: " + plan_text(found["levain"][0]["plan"]), "", goals(rows, [tool for tool in peers if is_within(rows[tool], work.limit)])]
     return "\n".join(text)
 
 
@@ -373,7 +389,6 @@ def sweep_limits(work, say):
         label, limit = limits.pop(0)
         run = run_levain(work, limit)
         say(work, f"levain {label}", run)
-        plan = run.get("plan", {})
         state = run["verdict"]
         if run["code"] != 0:
             least = advised_bytes(run["out"] + run["error"])
@@ -386,7 +401,7 @@ def sweep_limits(work, say):
         else:
             sound &= state == "right" and run["peak_bytes"] <= limit
         text.append(f"| {label}: {limit >> 20} MiB | {run['wall_s']:.2f} s | {run['peak_bytes'] / 1e6:.0f} MB "
-                    f"| {plan.get('strategy', '-')}, {plan.get('task_count', '-')} tasks | {state} |")
+                    f"| {plan_text(run.get('plan'))} | {state} |")
     work.clear()
     print("\n".join(text), flush=True)
     return sound
@@ -409,7 +424,7 @@ def sweep_sizes(options, say):
         first = first or cost
         text.append(f"| {factor} | {work.spec['nbytes'] / 1e6:.0f} MB | {row['wall_s']:.2f} s | {cost:.2f} "
                     f"| {cost / first:.2f} | {row['peak_bytes'] / 1e6:.0f} MB "
-                    f"| {runs[0].get('plan', {}).get('strategy', '-')} | {runs[0]['verdict']} |")
+                    f"| {plan_text(runs[0].get('plan'))} | {runs[0]['verdict']} |")
         work.clear()
         if factor > 1:
             work.drop()
