@@ -18,7 +18,7 @@ use crate::cli::progress::Display;
 use crate::cli::references;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
-use crate::cli::ways::ways_text;
+use crate::cli::ways::{full_name, ways_text};
 
 /// Bakes files into one store.
 pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
@@ -437,7 +437,7 @@ fn variable_row(group: &GroupPath, plan: &BakePlan, variable: &VariablePlan) -> 
     let copy = &variable.copy;
     let elements: u64 = variable.chunk_shape.iter().product();
     [
-        if group.is_root() { variable.name.clone() } else { format!("{group}/{}", variable.name) },
+        full_name(group, &variable.name),
         target.map_or(String::new(), |it| it.dtype.to_string()),
         target.map_or(String::new(), |it| shape(&it.shape)),
         shape(&variable.chunk_shape),
