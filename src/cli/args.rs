@@ -40,7 +40,7 @@ pub(crate) enum Command {
         override_usage = "levain bake [OPTIONS] <SRC>... <DST>\n       levain bake [OPTIONS] <RECIPE>.toml"
     )]
     Bake(Box<BakeArgs>),
-    /// Writes a store or a file anew with other chunks
+    /// Writes a store or a file anew, with all its groups, in other chunks
     Rechunk(Box<RechunkArgs>),
     /// Says what a bake or a rechunk would do; writes nothing
     Plan(Box<PlanArgs>),
@@ -237,6 +237,11 @@ pub(crate) struct RechunkArgs {
 
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
+
+    /// Goes on where a run with the same arguments has failed or was killed; if this one fails,
+    /// what it has written is kept for the next
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// How a store is to lie.
@@ -258,7 +263,8 @@ pub(crate) struct LayoutArgs {
     #[arg(long, value_name = "DIM=N,...", allow_hyphen_values = true)]
     pub(crate) shards: Option<String>,
 
-    /// The variables that are wanted, with what they refer to [default: all]
+    /// The variables that are wanted, with what they refer to; GROUP/NAME is one of a group
+    /// [default: all]
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) vars: Vec<String>,
 

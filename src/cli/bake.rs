@@ -21,7 +21,7 @@ use crate::cli::references;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
 use crate::cli::validation::{say_findings, validation_text};
-use crate::cli::ways::ways_text;
+use crate::cli::ways::{full_name, ways_text};
 
 /// Bakes files into one store.
 pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
@@ -176,7 +176,7 @@ fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
     let mut store = StoreOptions::default();
     args.fetch.set(&mut store)?;
     let bake = job(sources, &args.destination, options, &args.layout, &args.run, signals)?;
-    Ok(bake.with_store(store))
+    Ok(bake.with_store(store).with_groups(true).with_resume(args.resume))
 }
 
 /// Sets what is asked for; the rest stays.
@@ -296,7 +296,7 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
     let mut text = format!(
         "finished   {}   {} variables, {} in {} objects of {} ({:.1}:1)   {seconds:.1} s, {}/s",
         report.destination,
-        report.plan.variables.len(),
+        variable_count(&report.plan),
         ByteSize(decoded),
         count(report.unit_count),
         report.size(),
@@ -323,6 +323,11 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
     text
 }
 
+/// Variables of all groups.
+fn variable_count(plan: &BakePlan) -> usize {
+    plan.tree().map(|(_, plan)| plan.variables.len()).sum()
+}
+
 /// What is said where nothing was written.
 fn nothing_text(report: &BakeReport) -> String {
     let (destination, plan) = (&report.destination, &report.plan);
@@ -344,7 +349,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "v": 1,
         "state": "SUCCEEDED",
         "destination": report.destination,
-        "variables": report.plan.variables.len(),
+        "variables": variable_count(&report.plan),
         "decoded_bytes": report.plan.decoded_bytes(),
         "objects": report.unit_count,
         "reused_objects": report.reused_count,
@@ -419,7 +424,9 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
         "OBJECTS", "MEM/TASK", "WHY",
     ];
     let mut table = Table::new(head).with_right(&[4, 7, 8, 9, 10, 11]);
-    plan.variables.iter().for_each(|variable| table.row(variable_row(plan, variable)));
+    for (group, plan) in plan.tree() {
+        plan.variables.iter().for_each(|variable| table.row(variable_row(&group, plan, variable)));
+    }
     text.push_str(&table.to_string());
     if let Some(region) = plan.append.as_ref().filter(|it| it.store_length.is_some()) {
         let (start, end) = (region.old_length, region.new_length);
@@ -433,13 +440,15 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
             count(append.skipped_count)
         ));
     }
-    let copies = plan.variables.iter().map(|variable| &variable.copy);
-    let working = copies.clone().map(|copy| copy.costs.peak_bytes).max().unwrap_or(0);
-    let reads: u64 = copies.clone().map(|copy| copy.costs.source_gets).sum();
-    let set_aside: u64 = copies.map(|copy| copy.costs.segment_bytes_written).sum();
+    let all = plan.tree().flat_map(|(_, plan)| &plan.variables);
+    let copies: Vec<_> = all.map(|variable| &variable.copy).collect();
+    let working = copies.iter().map(|copy| copy.costs.peak_bytes).max().unwrap_or(0);
+    let source_bytes: u64 = copies.iter().map(|copy| copy.costs.source_bytes).sum();
+    let reads: u64 = copies.iter().map(|copy| copy.costs.source_gets).sum();
+    let set_aside: u64 = copies.iter().map(|copy| copy.costs.segment_bytes_written).sum();
     text.push_str(&format!(
         "{} in, {} out before compression   {} reads, {} writes   set aside {}   memory: {} a task\n",
-        ByteSize(plan.variables.iter().map(|it| it.copy.costs.source_bytes).sum()),
+        ByteSize(source_bytes),
         ByteSize(plan.decoded_bytes()),
         count(reads),
         count(plan.unit_count()),
@@ -455,12 +464,12 @@ fn plan_text(title: &str, plan: &BakePlan, stages: &str) -> String {
     text
 }
 
-fn variable_row(plan: &BakePlan, variable: &VariablePlan) -> [String; 13] {
+fn variable_row(group: &GroupPath, plan: &BakePlan, variable: &VariablePlan) -> [String; 13] {
     let target = plan.template.variable(&variable.name);
     let copy = &variable.copy;
     let elements: u64 = variable.chunk_shape.iter().product();
     [
-        variable.name.clone(),
+        full_name(group, &variable.name),
         target.map_or(String::new(), |it| it.dtype.to_string()),
         target.map_or(String::new(), |it| shape(&it.shape)),
         shape(&variable.chunk_shape),

@@ -1,6 +1,7 @@
 //! The ways in which arrays can be copied, as a plan shows them: the one that is taken, and those
 //! that are not, each with what it takes and why.
 
+use levain::array::GroupPath;
 use levain::bake::{BakePlan, VariablePlan};
 use levain::chunks::ByteSize;
 
@@ -12,10 +13,14 @@ const WORTH_A_LOOK: u64 = 1 << 20;
 /// A table for every variable that is not small.
 pub(crate) fn ways_text(plan: &BakePlan) -> String {
     let large = |it: &&VariablePlan| it.copy.costs.target_bytes >= WORTH_A_LOOK;
-    plan.variables.iter().filter(large).map(|variable| ways_of(plan, variable)).collect()
+    let of_group = |(group, plan): (GroupPath, &BakePlan)| {
+        let large = plan.variables.iter().filter(large);
+        large.map(|variable| ways_of(&group, plan, variable)).collect::<String>()
+    };
+    plan.tree().map(of_group).collect()
 }
 
-fn ways_of(plan: &BakePlan, variable: &VariablePlan) -> String {
+fn ways_of(group: &GroupPath, plan: &BakePlan, variable: &VariablePlan) -> String {
     let target = plan.template.variable(&variable.name);
     let dimensions = target.map_or(&[][..], |it| it.dimensions.as_slice());
     let head = ["  WAY", "READS", "IN", "SEGMENTS", "CELLS", "MEM/TASK", "CORE S", "WHY"];
@@ -38,5 +43,11 @@ fn ways_of(plan: &BakePlan, variable: &VariablePlan) -> String {
         let way = other.method.describe(dimensions);
         row(way, &other.costs, other.price.core_seconds, &other.reason);
     }
-    format!("ways to copy {}, the first is taken\n{table}", variable.name)
+    let name = full_name(group, &variable.name);
+    format!("ways to copy {name}, the first is taken\n{table}")
+}
+
+/// The name of a variable of a group, as a store as a whole has it.
+pub(crate) fn full_name(group: &GroupPath, variable: &str) -> String {
+    if group.is_root() { variable.to_owned() } else { format!("{group}/{variable}") }
 }

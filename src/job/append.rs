@@ -6,6 +6,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::runner::JobObserver;
 
 use crate::job::bake::Bake;
+use crate::job::memory::plan_within;
 use crate::job::write::ScannedBake;
 
 impl Bake {
@@ -21,16 +22,13 @@ impl Bake {
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;
         let schema = self.reduce(&sources, concat, observer)?;
-        let mut plan = BakePlan::for_append(
-            &schema,
-            dimension,
-            (&sources, &self.destination),
-            self.options.clone(),
-            &self.store,
-            self.machine(&sources)?,
-        )?;
+        let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
+            let (places, options) = ((&sources[..], &self.destination), self.options.clone());
+            BakePlan::for_append(&schema, dimension, places, options, &self.store, machine)
+        })?;
         plan.note_missing(&missing);
         self.checks.check_against(&plan.template)?;
+        let plan = self.look_as_before(plan)?;
         Ok(ScannedBake::new(self.clone(), sources, plan))
     }
 
@@ -51,14 +49,10 @@ impl Bake {
         };
         let region = region.clone().along(dimension);
         let schema = self.reduce(&sources, concat, observer)?;
-        let mut plan = BakePlan::for_region(
-            &schema,
-            &region,
-            (&sources, &self.destination),
-            self.options.clone(),
-            &self.store,
-            self.machine()?,
-        )?;
+        let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
+            let (places, options) = ((&sources[..], &self.destination), self.options.clone());
+            BakePlan::for_region(&schema, &region, places, options, &self.store, machine)
+        })?;
         plan.note_missing(&missing);
         Ok(ScannedBake::new(self.clone(), sources, plan))
     }

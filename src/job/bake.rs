@@ -20,7 +20,7 @@ use objects::{Location, ObjectFile, StoreOptions, expand};
 use zarr::{ZarrFormat, ZarrGroup, ZarrSource};
 
 use crate::job::destination::Destination;
-use crate::job::memory::{MemoryLimit, check_enough};
+use crate::job::memory::{MemoryLimit, check_enough, plan_within};
 use crate::job::place::Place;
 use crate::job::readable::Readable;
 use crate::job::run_store::RunStore;
@@ -48,6 +48,7 @@ pub struct Bake {
     pub(super) may_resume: bool,
     pub(super) keeps_going: bool,
     pub(super) checks: Checks,
+    pub(super) is_tree: bool,
     pub(super) store: StoreOptions,
     pub(super) cancel: CancelToken,
 }
@@ -77,6 +78,7 @@ impl Bake {
             may_resume: false,
             keeps_going: false,
             checks: Checks::default(),
+            is_tree: false,
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
         })
@@ -191,6 +193,16 @@ impl Bake {
         self
     }
 
+    /// Writes all groups of the source, of which there is one, and not its root alone.
+    ///
+    /// Each array gets a plan of its own, and all are written in one run within one budget. What
+    /// cannot be read is refused, unless variables are named that can be.
+    #[must_use]
+    pub fn with_groups(mut self, is_tree: bool) -> Self {
+        self.is_tree = is_tree;
+        self
+    }
+
     /// Reaches stores in this way.
     #[must_use]
     pub fn with_store(mut self, store: StoreOptions) -> Self {
@@ -232,16 +244,14 @@ impl Bake {
         }
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
+        if let ([source], true) = (sources.as_slice(), self.is_tree) {
+            return self.scan_tree(source, observer);
+        }
         let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
-        let machine = self.machine(&sources)?;
-        let mut plan = BakePlan::new(
-            &schema,
-            concat,
-            &self.destination,
-            self.options.clone(),
-            &self.store,
-            machine,
-        )?;
+        let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
+            let (concat, options) = (concat.clone(), self.options.clone());
+            BakePlan::new(&schema, concat, &self.destination, options, &self.store, machine)
+        })?;
         plan.note_missing(&missing);
         plan.note_unreadable(unreadable.iter().map(|(location, _)| location));
         self.checks.check_against(&plan.template)?;
@@ -249,6 +259,7 @@ impl Bake {
             pyramid.check(&plan.template, &self.options)?;
             self.check_levels()?;
         }
+        let plan = self.look_as_before(plan)?;
         let unreadable = unreadable.into_iter().map(|(_, why)| why).collect();
         let references = self.is_of_references();
         let references =

@@ -134,7 +134,7 @@ impl Destination {
             return Ok(Found::Nothing);
         }
         // What is deleted without a question must be what a run has said that it would write.
-        let written = RunStore::variables_of_dead_run(&self.runs, &self.store)?;
+        let written = RunStore::names_of_dead_run(&self.runs, &self.store)?;
         let is_written = |folder: &String| written.contains(folder.trim_end_matches('/'));
         let is_root = |key: &str| ROOT_KEYS.contains(&key);
         let are_remains =

@@ -1,6 +1,6 @@
 //! From the resident memory that a user allows to the bytes that a run may account for.
 
-use chunks::ByteSize;
+use chunks::{ByteSize, Machine};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::job::allocator::give_back_large_blocks;
@@ -19,6 +19,8 @@ const ACCOUNTED_PERCENT: u64 = 85;
 /// What the process takes when a job starts differs so much from run to run; an advice counts it in,
 /// so that whoever follows it is not refused again.
 const SPREAD_BYTES: u64 = 4 << 20;
+/// How exactly the least memory of a plan is looked for.
+const STEP_BYTES: u64 = 1 << 20;
 /// Without a limit, this part of the memory that the machine has free.
 const DEFAULT_PERCENT: u64 = 60;
 const UNKNOWN_MACHINE_BYTES: u64 = 4 << 30;
@@ -40,6 +42,12 @@ impl MemoryLimit {
     /// The limit itself.
     pub fn size(self) -> ByteSize {
         self.0
+    }
+
+    /// The limit under which a run may account for so many more bytes.
+    fn with_more(self, more_bytes: u64) -> ByteSize {
+        let more_bytes = (more_bytes / ACCOUNTED_PERCENT).saturating_add(1).saturating_mul(100);
+        ByteSize(self.0.0.saturating_add(more_bytes).saturating_add(SPREAD_BYTES))
     }
 
     /// The bytes that a run may account for, if the process now takes what it takes.
@@ -75,10 +83,46 @@ pub(crate) fn check_enough(limit: MemoryLimit, accounted_bytes: u64, least: u64)
     }
     let (needed, left) = (ByteSize(least), ByteSize(accounted_bytes));
     let message = format!("one task needs {needed}, of {} of memory {left} are left", limit.size());
-    let more = (least - accounted_bytes) * 100 / ACCOUNTED_PERCENT + SPREAD_BYTES;
-    let least = ByteSize(limit.size().0 + more);
+    let least = limit.with_more(least - accounted_bytes);
     let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
     Err(error.mend(format!("allow at least {least}")))
+}
+
+/// Plans within what is left of a limit; a refusal for want of memory says how much does.
+///
+/// Cost: where memory is wanting, some dozens of plans.
+///
+/// # Errors
+/// Those of the plan.
+pub(crate) fn plan_within<T>(
+    limit: MemoryLimit,
+    machine: Machine,
+    plan: impl Fn(Machine) -> Result<T>,
+) -> Result<T> {
+    let refusal = match plan(machine) {
+        Err(error) if error.code() == ErrorCode::MEMORY_TOO_SMALL => error,
+        planned => return planned,
+    };
+    let is_enough = |memory_bytes: u64| {
+        let planned = plan(Machine { memory_bytes, ..machine });
+        !planned.is_err_and(|error| error.code() == ErrorCode::MEMORY_TOO_SMALL)
+    };
+    let (mut short, mut enough) = (machine.memory_bytes, machine.memory_bytes.max(STEP_BYTES));
+    while !is_enough(enough) {
+        if enough > u64::MAX / 4 {
+            return Err(refusal);
+        }
+        (short, enough) = (enough, enough * 2);
+    }
+    while enough - short > STEP_BYTES {
+        let middle = short + (enough - short) / 2;
+        if is_enough(middle) { enough = middle } else { short = middle }
+    }
+    let least = limit.with_more(enough - machine.memory_bytes);
+    // The plan knows how much more it needs; only here is known of what limit that is a part.
+    let error = Error::new(refusal.code(), refusal.kind(), refusal.message());
+    let error = refusal.places().fold(error, |error, (role, place)| error.at(role, place));
+    Err(error.mend(format!("allow at least {least}, or ask for smaller chunks or shards")))
 }
 
 /// A number of kibibytes in one of the kernel's tables, as bytes.

@@ -23,6 +23,7 @@ mod run_store;
 mod sample;
 mod sample_tiles;
 mod target;
+mod tree;
 mod validate;
 mod verify;
 mod write;

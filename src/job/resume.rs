@@ -9,6 +9,7 @@ use dataflow::error::{Error, Result};
 use objects::{Location, Objects, StoreOptions};
 use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 
+use crate::job::bake::Bake;
 use crate::job::run_store::{PastRun, RunStore};
 use crate::job::target::OpenTarget;
 
@@ -104,6 +105,19 @@ impl Resumption {
             Self::Complete => "nothing to resume: the store is complete".to_owned(),
             Self::Nothing(why) => format!("nothing to resume, {why}; all was written"),
         }
+    }
+}
+
+impl Bake {
+    /// Of a plan that goes on with that of an earlier run: sources are those of that run.
+    pub(super) fn look_as_before(&self, mut plan: BakePlan) -> Result<BakePlan> {
+        if self.may_resume
+            && let Resumption::Continued(run) = Resumption::find(&self.runs()?, &self.store, &plan)?
+            && let Some(earlier) = run.plan()
+        {
+            plan.look_as(&earlier);
+        }
+        Ok(plan)
     }
 }
 

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 /// The version of the run store's form.
 const VERSION: u32 = 1;
+/// Characters of the name of a run.
+const RUN_NAME_LENGTH: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// One run in a run store.
@@ -133,16 +135,30 @@ impl RunStore {
         opened.find_map(Result::transpose).transpose()
     }
 
-    /// The variables of which the newest run has left units that belong to no store.
-    pub(crate) fn variables_of_dead_run(
+    /// The name of the newest run of a destination, whatever became of it; none if there is none.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn newest_name(
+        destination: &Location,
+        store: &StoreOptions,
+    ) -> Result<Option<String>> {
+        let runs = Self::runs(&Self::folder(destination)?, store)?;
+        // `groups` holds the runs of groups.
+        Ok(runs.into_iter().rfind(|name| name.len() == RUN_NAME_LENGTH))
+    }
+
+    /// The variables and groups of which the newest run has left units that belong to no store.
+    pub(crate) fn names_of_dead_run(
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<BTreeSet<String>> {
         let Some(run) = Self::newest(destination, store)?.filter(PastRun::has_remains) else {
             return Ok(BTreeSet::new());
         };
-        let variables = run.plan().into_iter().flat_map(|plan| plan.variables);
-        Ok(variables.map(|variable| variable.name).collect())
+        let plan = run.plan();
+        let names = plan.iter().flat_map(BakePlan::top_names);
+        Ok(names.map(str::to_owned).collect())
     }
 
     /// The names of all runs, oldest first.
@@ -212,7 +228,10 @@ fn now_ms() -> u64 {
 fn new_run_id() -> String {
     let random = || u128::from(RandomState::new().build_hasher().finish());
     let bits = u128::from(now_ms()) << 80 | (random() << 64 | random()) & ((1 << 80) - 1);
-    (0..26).rev().map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize])).collect()
+    (0..RUN_NAME_LENGTH)
+        .rev()
+        .map(|place| char::from(ALPHABET[(bits >> (5 * place) & 31) as usize]))
+        .collect()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ impl Target {
     pub(crate) fn unfinished(&self) -> Result<ZarrSource> {
         match self {
             Self::New(sink) => sink.unfinished(),
-            Self::Longer(append) => append.unfinished(),
+            Self::Longer(append) | Self::Same(append) => append.unfinished(),
         }
     }
 

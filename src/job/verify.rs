@@ -5,13 +5,14 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
-use array::{ChunkGrid, DatasetSource as _};
+use array::{ChunkGrid, DatasetSource as _, GroupPath};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
 use rayon::iter::{ParallelBridge as _, ParallelIterator as _};
 use zarr::{Unit, UnitState, ZarrSource};
 
 use crate::job::committed::Committed;
+use crate::job::run_store::RunStore;
 
 /// Findings that are kept; more of the same kind help nobody.
 const FINDINGS_LIMIT: usize = 1000;
@@ -21,7 +22,7 @@ const FILES_LIMIT: usize = 100;
 /// Something that is wrong with a store.
 #[derive(Debug, Clone)]
 pub struct Finding {
-    /// The variable.
+    /// The variable; of a group below the root, with its path.
     pub variable: String,
     /// The index of the unit.
     pub index: Vec<u64>,
@@ -80,7 +81,7 @@ impl FromStr for VerifyLevel {
     }
 }
 
-/// Looks at every unit of a store, on so many threads.
+/// Looks at every unit of a store and of all its groups, on so many threads.
 ///
 /// `each` is told how many units were looked at; an error of it stops the work and is returned.
 ///
@@ -97,7 +98,7 @@ pub fn verify(
     threads: NonZeroUsize,
     mut each: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<VerifyReport> {
-    let source = ZarrSource::open(location, store)?;
+    let tree = ZarrSource::open(location, store)?.tree()?;
     let committed = Committed::read(location, store)?;
     if committed.is_none() && level == VerifyLevel::Digests {
         let message = "no run store says what was written: there are no digests to compare with";
@@ -110,18 +111,23 @@ pub fn verify(
         read_bytes: 0,
         level,
         has_commits: committed.is_some(),
-        findings: unreadable(&source),
+        findings: tree.iter().flat_map(|(path, group)| unreadable(path, group)).collect(),
         finding_count: 0,
     };
     report.finding_count = report.findings.len() as u64;
+    let rewritten = rewritten(&tree, location, store)?;
+    let units = tree.iter().zip(&rewritten).flat_map(|((path, source), is_rewritten)| {
+        let committed = committed.as_ref().filter(|_| !is_rewritten);
+        source.units().map(move |unit| (source, committed, full_name(path, &unit.variable), unit))
+    });
     let shared = Mutex::new((&mut report, &mut each));
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads.get())
         .build()
         .map_err(|why| Error::internal(format!("cannot start threads: {why}")))?;
     pool.install(|| {
-        source.units().par_bridge().try_for_each(|unit| {
-            let written = committed.as_ref().and_then(|it| it.unit(&unit.variable, &unit.index));
+        units.par_bridge().try_for_each(|(source, committed, variable, unit)| {
+            let written = committed.and_then(|it| it.unit(&variable, &unit.index));
             let state = match level {
                 VerifyLevel::Chunks => source.find(&unit)?,
                 VerifyLevel::Digests if written.is_some() => source.digest(&unit)?,
@@ -137,8 +143,8 @@ pub fn verify(
             if let Some(error) = judge(&state, written) {
                 report.finding_count += 1;
                 if report.findings.len() < FINDINGS_LIMIT {
-                    let files = files_of(&source, committed.as_ref(), &unit);
-                    let Unit { variable, index, key, .. } = unit;
+                    let files = files_of(source, committed, &variable, &unit);
+                    let Unit { index, key, .. } = unit;
                     report.findings.push(Finding { variable, index, key, files, error });
                 }
             }
@@ -149,8 +155,36 @@ pub fn verify(
     Ok(report)
 }
 
+/// The name of a variable of a group, as a store as a whole has it.
+fn full_name(group: &GroupPath, variable: &str) -> String {
+    if group.is_root() { variable.to_owned() } else { format!("{group}/{variable}") }
+}
+
+/// Which groups were written anew by a run of their own since the last run of the whole store.
+fn rewritten(
+    tree: &[(GroupPath, ZarrSource)],
+    location: &Location,
+    store: &StoreOptions,
+) -> Result<Vec<bool>> {
+    let last = RunStore::newest_name(location, store)?;
+    let groups = RunStore::folder(location)?.join("groups");
+    let is_rewritten = |path: &GroupPath| {
+        if path.is_root() {
+            return Ok(false);
+        }
+        Ok(RunStore::newest_name(&groups.join(&path.to_string()), store)? > last)
+    };
+    // Names of runs sort by time; a group without runs of its own has none.
+    tree.iter().map(|(path, _)| is_rewritten(path)).collect()
+}
+
 /// The files that feed a unit, as far as a run store knows.
-fn files_of(source: &ZarrSource, committed: Option<&Committed>, unit: &Unit) -> Vec<String> {
+fn files_of(
+    source: &ZarrSource,
+    committed: Option<&Committed>,
+    full_name: &str,
+    unit: &Unit,
+) -> Vec<String> {
     let Some(committed) = committed else { return Vec::new() };
     let Some(variable) = source.dataset().variable(&unit.variable) else { return Vec::new() };
     let storage = &variable.storage;
@@ -158,7 +192,7 @@ fn files_of(source: &ZarrSource, committed: Option<&Committed>, unit: &Unit) -> 
         return Vec::new();
     };
     let region = ChunkGrid::regular(&variable.shape, shape).region(&unit.index);
-    let mut files = committed.files_feeding(&unit.variable, &region);
+    let mut files = committed.files_feeding(full_name, &region);
     files.truncate(FILES_LIMIT);
     files
 }
@@ -185,17 +219,17 @@ fn judge(state: &UnitState, written: Option<(u64, u32)>) -> Option<Error> {
 }
 
 /// Arrays that cannot be read at all.
-fn unreadable(source: &ZarrSource) -> Vec<Finding> {
-    source
-        .dataset()
-        .warnings
-        .iter()
-        .map(|warning| Finding {
-            variable: warning.split(':').next().unwrap_or_default().to_owned(),
+fn unreadable(path: &GroupPath, source: &ZarrSource) -> Vec<Finding> {
+    let left_out = source.left_out().into_iter();
+    let finding = |(name, why): (String, Error)| {
+        let message = format!("the variable cannot be read: {}", why.message());
+        Finding {
+            variable: full_name(path, &name),
             index: Vec::new(),
             key: String::new(),
             files: Vec::new(),
-            error: Error::new(ErrorCode::METADATA_BROKEN, ErrorKind::Unsupported, warning),
-        })
-        .collect()
+            error: Error::new(ErrorCode::METADATA_BROKEN, ErrorKind::Unsupported, message),
+        }
+    };
+    left_out.map(finding).collect()
 }

@@ -39,7 +39,7 @@ fn noise(first: i32, count: i32) -> Made {
 }
 
 /// How many files lie in a folder, at any depth; one that is gone by now has none.
-fn file_count(folder: &Path) -> usize {
+pub(crate) fn file_count(folder: &Path) -> usize {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let count = |path: PathBuf| if path.is_dir() { file_count(&path) } else { 1 };
     entries.map(|entry| count(entry.path())).sum()

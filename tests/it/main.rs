@@ -33,6 +33,7 @@ mod passing;
 mod policies;
 mod random_pipelines;
 mod random_recipes;
+mod rechunk;
 mod recipes;
 mod references;
 mod regions;

@@ -228,7 +228,8 @@ impl From<std::io::Error> for Error {
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
                 (ErrorCode::STORE_DENIED, ErrorKind::PermissionDenied)
             }
-            Io::StorageFull | Io::QuotaExceeded => {
+            // A file that may not get longer is a disk that is full, for whoever writes it.
+            Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
                 (ErrorCode::STORE_FULL, ErrorKind::ResourceExhausted)
             }
             Io::Interrupted | Io::TimedOut | Io::WouldBlock => {

@@ -66,7 +66,7 @@ pub(crate) fn changed(object: impl Display, how: &str) -> Error {
     let message = format!("the file has changed while it was read: {how}");
     Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message)
         .at("object", object)
-        .mend("run again when nobody writes the file")
+        .mend("run again, from the start, when nobody writes the file")
 }
 
 fn cause_of(error: &object_store::Error) -> Cause {

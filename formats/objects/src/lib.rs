@@ -47,4 +47,5 @@ pub use options::StoreOptions;
 pub use pending::Pending;
 pub use polite::HostLimits;
 pub use secrets::{HostSecret, SecretPlace, SecretSource};
+pub use version::now_ms;
 pub use writer::ObjectWriter;

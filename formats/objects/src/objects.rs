@@ -64,6 +64,7 @@ pub struct Objects {
     root: Location,
     prefix: String,
     options: StoreOptions,
+    not_after_ms: Option<i64>,
 }
 
 impl Objects {
@@ -79,7 +80,19 @@ impl Objects {
             root: root.clone(),
             prefix: root.key()?,
             options: options.clone(),
+            not_after_ms: None,
         })
+    }
+
+    /// Refuses to read objects that were written after a moment, in milliseconds since 1970: they
+    /// are others than were there.
+    ///
+    /// Objects of a store that does not say when they were written are read all the same, and one
+    /// that was deleted since is not there. The clock is that of the store.
+    #[must_use]
+    pub fn as_of(mut self, moment_ms: i64) -> Self {
+        self.not_after_ms = Some(moment_ms);
+        self
     }
 
     /// The location that keys are counted from.
@@ -303,6 +316,7 @@ impl Objects {
             shown: self.root.join(key),
             scheme: self.root.scheme(),
             version: None,
+            not_after_ms: self.not_after_ms,
         })
     }
 

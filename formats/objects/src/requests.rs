@@ -48,6 +48,8 @@ pub(crate) struct Object {
     pub(crate) scheme: Scheme,
     /// The version that is meant, if it must be one and the same in all reads.
     pub(crate) version: Option<Arc<ObjectVersion>>,
+    /// The moment after which it may not have been written, in milliseconds since 1970.
+    pub(crate) not_after_ms: Option<i64>,
 }
 
 impl Object {
@@ -124,6 +126,11 @@ impl Object {
 
     /// Refuses another version than the one that is meant.
     fn check_version(&self, meta: &ObjectMeta) -> Result<()> {
+        let written_ms = meta.last_modified.timestamp_millis();
+        if self.not_after_ms.is_some_and(|moment_ms| written_ms > moment_ms) {
+            let written = meta.last_modified.format("%Y-%m-%d %H:%M:%S UTC");
+            return Err(changed(&self.shown, &format!("it was written at {written}")));
+        }
         let Some(meant) = &self.version else { return Ok(()) };
         match meant.differs_from(&ObjectVersion::of(meta)) {
             Some(how) => Err(changed(&self.shown, &how)),

@@ -1,9 +1,17 @@
-//! What tells versions of an object apart. Pure.
+//! What tells versions of an object apart.
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use object_store::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use crate::objects::ObjectFacts;
+
+/// Now, in milliseconds since 1970, as the times of objects are counted.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
 
 /// The size, the tag and the time of one version of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

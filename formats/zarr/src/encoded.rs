@@ -172,7 +172,7 @@ impl FetchedChunks for Coming {
         for (unit, wanted, bodies) in self.units {
             let bodies = self.array.wait(&unit, &wanted, bodies)?;
             for (wanted, body) in wanted.iter().zip(bodies) {
-                let chunk = body.map(|bytes| EncodedChunk { bytes, left_out: 0 });
+                let chunk = body.map(|body| EncodedChunk { bytes: body.bytes, left_out: 0 });
                 wanted.regions.iter().for_each(|&place| found[place].clone_from(&chunk));
             }
         }

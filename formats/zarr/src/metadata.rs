@@ -1,6 +1,6 @@
 //! The metadata documents of a store that is written, as xarray and zarr-python write them.
 
-use array::{Attributes, Dataset, Scalar, Variable};
+use array::{Attributes, DType, Dataset, Scalar, Variable};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Map, Value, json};
 
@@ -75,7 +75,9 @@ impl ArrayDocuments {
 
     fn v3(variable: &Variable, layout: &VariableLayout, masked: Option<&Scalar>) -> Result<Self> {
         let mut attributes = json_of_attributes(&variable.attributes)?;
-        if let Some(masked) = masked {
+        // xarray does not open a store of version 3 in which an array of texts has this attribute.
+        let is_text = matches!(variable.dtype, DType::Bytes(_) | DType::Text);
+        if let Some(masked) = masked.filter(|_| !is_text) {
             attributes.insert(FILL_ATTRIBUTE.to_owned(), encode_fill_attribute(masked));
         }
         let fill = variable.fill.as_ref().and_then(|fill| fill.cast(variable.dtype));
@@ -127,40 +129,68 @@ fn default_fill(variable: &Variable) -> Scalar {
     Scalar::from_float(variable.dtype, f64::NAN).unwrap_or_else(|| Scalar::zero(variable.dtype))
 }
 
-/// The documents of the root, in the order in which they are written: the consolidated copy last.
-pub(crate) fn root_documents(
-    dataset: &Dataset,
-    arrays: &[(&str, &ArrayDocuments)],
+/// A group with its arrays, and its path from a group that is described; that is empty for the
+/// group itself.
+pub(crate) struct GroupBelow<'a> {
+    pub(crate) path: String,
+    pub(crate) dataset: &'a Dataset,
+    pub(crate) arrays: Vec<(&'a str, &'a ArrayDocuments)>,
+}
+
+impl GroupBelow<'_> {
+    fn key(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) }
+    }
+}
+
+/// The documents of a group, in the order in which they are written: the consolidated copy last,
+/// which has all that lies below.
+pub(crate) fn group_documents(
+    own: &GroupBelow<'_>,
+    below: &[GroupBelow<'_>],
     format: ZarrFormat,
 ) -> Result<Vec<(&'static str, String)>> {
-    let attributes = Value::Object(json_of_attributes(&dataset.attributes)?);
+    let mut copy = Map::new();
+    for group in std::iter::once(own).chain(below) {
+        let attributes = Value::Object(json_of_attributes(&group.dataset.attributes)?);
+        match format {
+            ZarrFormat::V2 => {
+                copy.insert(group.key(".zgroup"), json!({ "zarr_format": 2 }));
+                copy.insert(group.key(".zattrs"), attributes);
+            }
+            ZarrFormat::V3 if group.path.is_empty() => {}
+            ZarrFormat::V3 => {
+                let node = json!({
+                    "attributes": attributes, "zarr_format": 3, "node_type": "group"
+                });
+                copy.insert(group.path.clone(), node);
+            }
+        }
+        for (name, array) in &group.arrays {
+            for (key, document) in &array.documents {
+                let key = match format {
+                    ZarrFormat::V2 => group.key(&format!("{name}/{key}")),
+                    ZarrFormat::V3 => group.key(name),
+                };
+                copy.insert(key, document.clone());
+            }
+        }
+    }
+    let attributes = Value::Object(json_of_attributes(&own.dataset.attributes)?);
     Ok(match format {
         ZarrFormat::V2 => {
             let group = json!({ "zarr_format": 2 });
-            let mut metadata = Map::new();
-            metadata.insert(".zgroup".to_owned(), group.clone());
-            metadata.insert(".zattrs".to_owned(), attributes.clone());
-            for (name, array) in arrays {
-                for (key, document) in &array.documents {
-                    metadata.insert(format!("{name}/{key}"), document.clone());
-                }
-            }
-            let consolidated = json!({ "metadata": metadata, "zarr_consolidated_format": 1 });
+            let consolidated = json!({ "metadata": copy, "zarr_consolidated_format": 1 });
             let documents =
                 [(".zattrs", attributes), (".zgroup", group), (".zmetadata", consolidated)];
             documents.map(|(key, document)| (key, json::print(&document))).to_vec()
         }
         ZarrFormat::V3 => {
-            let documents = arrays.iter().flat_map(|(name, array)| {
-                array.documents.iter().map(|(_, document)| ((*name).to_owned(), document.clone()))
-            });
             let root = json!({
                 "attributes": attributes,
                 "zarr_format": 3,
                 "consolidated_metadata": {
-                    "kind": "inline",
-                    "must_understand": false,
-                    "metadata": documents.collect::<Map<_, _>>(),
+                    "kind": "inline", "must_understand": false, "metadata": copy,
                 },
                 "node_type": "group",
             });

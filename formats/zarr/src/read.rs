@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use array::{
@@ -64,9 +65,16 @@ impl ZarrArray {
         if self.path.is_empty() { key } else { format!("{}/{key}", self.path) }
     }
 
-    /// The error for a chunk whose bytes are not what they should be.
-    pub(crate) fn damaged_chunk(&self, chunk: &[u64], unit: &[u64], why: &str) -> Error {
+    /// The error for a chunk whose bytes, which lie there in the object, are not what they should be.
+    pub(crate) fn damaged_chunk(
+        &self,
+        chunk: &[u64],
+        unit: &[u64],
+        bytes: &Range<u64>,
+        why: &str,
+    ) -> Error {
         self.damaged("chunk", chunk, unit, why)
+            .at("bytes", format!("{}..{}", bytes.start, bytes.end))
     }
 
     /// The error for a shard whose index is not what it should be.
@@ -127,9 +135,14 @@ impl ZarrArray {
         unit: &[u64],
         chunks: &[Wanted],
         bodies: Bodies,
-    ) -> Result<Vec<Option<Bytes>>> {
+    ) -> Result<Vec<Option<Body>>> {
         let (index, bodies) = match bodies {
-            Bodies::Chunk(body) => return body.wait(),
+            Bodies::Chunk(body) => {
+                let bodies = body.wait()?.into_iter();
+                return Ok(bodies
+                    .map(|body| body.map(|bytes| Body { offset: 0, bytes }))
+                    .collect());
+            }
             Bodies::WholeShard(shard) => match shard.wait()?.into_iter().next().flatten() {
                 Some(shard) => return self.split_shard(unit, chunks, &shard),
                 None => return Ok(vec![None; chunks.len()]),
@@ -143,7 +156,8 @@ impl ZarrArray {
         let sharding = self.sharding()?;
         let mut bodies = bodies.into_iter();
         let body = |wanted: &Wanted| {
-            index.range(sharding.place_of(&wanted.chunk)).and_then(|_| bodies.next())
+            let range = index.range(sharding.place_of(&wanted.chunk))?;
+            Some(Body { offset: range.start, bytes: bodies.next()? })
         };
         Ok(chunks.iter().map(body).collect())
     }
@@ -154,12 +168,13 @@ impl ZarrArray {
         unit: &[u64],
         chunks: &[Wanted],
         shard: &Bytes,
-    ) -> Result<Vec<Option<Bytes>>> {
+    ) -> Result<Vec<Option<Body>>> {
         let sharding = self.sharding()?;
         let index = sharding.index_in(shard).map_err(|why| self.damaged_shard(unit, &why))?;
         let body = |wanted: &Wanted| {
             let range = index.range(sharding.place_of(&wanted.chunk))?;
-            Some(shard.slice(range.start as usize..range.end as usize))
+            let bytes = shard.slice(range.start as usize..range.end as usize);
+            Some(Body { offset: range.start, bytes })
         };
         Ok(chunks.iter().map(body).collect())
     }
@@ -186,6 +201,13 @@ impl ZarrArray {
 pub(crate) struct Wanted {
     pub(crate) chunk: Vec<u64>,
     pub(crate) regions: Vec<usize>,
+}
+
+/// An encoded chunk, and where in its object it begins.
+#[derive(Clone)]
+pub(crate) struct Body {
+    pub(crate) offset: u64,
+    pub(crate) bytes: Bytes,
 }
 
 /// Chunks of one unit that are on their way.
@@ -318,9 +340,12 @@ fn each_chunk(
     for FetchedUnit { unit, wanted, bodies } in units {
         let bodies = array.wait(&unit, &wanted, bodies)?;
         for (Wanted { chunk, regions: meeting }, body) in wanted.iter().zip(bodies) {
-            let elements = body.map(|body| array.header.chain.decode(body)).transpose();
-            let elements = elements.map_err(|why| array.damaged_chunk(chunk, &unit, &why))?;
-            visit(chunk, meeting, elements)?;
+            let decode = |Body { offset, bytes }| {
+                let range = offset..offset + bytes.len() as u64;
+                let elements = array.header.chain.decode(bytes);
+                elements.map_err(|why| array.damaged_chunk(chunk, &unit, &range, &why))
+            };
+            visit(chunk, meeting, body.map(decode).transpose()?)?;
         }
     }
     Ok(())

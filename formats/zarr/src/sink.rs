@@ -11,7 +11,7 @@ use objects::{Location, Objects, StoreOptions};
 use crate::codec::{Codec, CodecChain};
 use crate::json;
 use crate::layout::{VariableLayout, ZarrFormat, ZarrLayout};
-use crate::metadata::{ArrayDocuments, json_of_attributes, root_documents};
+use crate::metadata::{ArrayDocuments, GroupBelow, group_documents, json_of_attributes};
 use crate::source::ZarrSource;
 use crate::store::{ArrayNode, Hierarchy};
 use crate::write::ZarrWriter;
@@ -29,14 +29,17 @@ pub struct ZarrSink {
     template: Dataset,
     format: ZarrFormat,
     arrays: BTreeMap<String, (ArrayDocuments, Arc<ZarrWriter>)>,
+    /// Groups below, each after the one that holds it.
+    groups: Vec<(GroupPath, Self)>,
 }
 
 impl ZarrSink {
     /// Checks that `template` can be written in this layout; writes nothing.
     ///
     /// What lies at `location` is not looked at. In version 2 the attribute `_FillValue` of a
-    /// variable becomes the fill value of its array. In version 3 it stays an attribute, and the
-    /// fill value is that of the variable, else `_FillValue`, else NaN or zero.
+    /// variable becomes the fill value of its array. In version 3 it stays an attribute, but for
+    /// arrays of texts or bytes, and the fill value is that of the variable, else `_FillValue`, else NaN or
+    /// zero.
     ///
     /// # Errors
     /// Chunks or shards that do not fit, names that no array can have, a `_FillValue` that is no
@@ -62,7 +65,17 @@ impl ZarrSink {
             let writer = ZarrWriter::new(&objects, &variable.name, described.header.clone());
             arrays.insert(variable.name.clone(), (described, Arc::new(writer)));
         }
-        Ok(Self { objects, template: template.clone(), format: layout.format, arrays })
+        let (template, format, groups) = (template.clone(), layout.format, Vec::new());
+        Ok(Self { objects, template, format, arrays, groups })
+    }
+
+    /// Adds a group below, which was created at its place in this store, after the one that holds
+    /// it: the store is there when all its groups are.
+    #[must_use]
+    pub fn with_group(mut self, path: GroupPath, group: Self) -> Self {
+        debug_assert_eq!(group.format, self.format, "a store has one format");
+        self.groups.push((path, group));
+        self
     }
 
     /// Where the store will lie.
@@ -70,11 +83,23 @@ impl ZarrSink {
         self.objects.root()
     }
 
-    /// The array of a variable.
+    /// The group of a variable that may be named by its path, and its name there.
+    fn group_of<'a>(&'a self, variable: &'a str) -> (Option<&'a GroupPath>, &'a Self, &'a str) {
+        let below = variable.rsplit_once('/').and_then(|(path, name)| {
+            let (path, group) = self.groups.iter().find(|(it, _)| it.to_string() == path)?;
+            Some((Some(path), group, name))
+        });
+        below.unwrap_or((None, self, variable))
+    }
+
+    /// The array of a variable; that of a group below is named by its path.
     ///
     /// # Errors
     /// No such variable.
     pub fn array(&self, variable: &str) -> Result<Arc<dyn ArraySink>> {
+        if let (Some(_), group, name) = self.group_of(variable) {
+            return group.array(name);
+        }
         match self.arrays.get(variable) {
             Some((_, writer)) => Ok(Arc::<ZarrWriter>::clone(writer)),
             None => {
@@ -89,6 +114,9 @@ impl ZarrSink {
     /// # Errors
     /// No such variable.
     pub fn unit_key(&self, variable: &str, index: &[u64]) -> Result<String> {
+        if let (Some(path), group, name) = self.group_of(variable) {
+            return group.unit_key(name, index).map(|key| format!("{path}/{key}"));
+        }
         match self.arrays.get(variable) {
             Some((_, writer)) => Ok(writer.key(index)),
             None => Err(Error::internal(format!("the variable `{variable}` has no array"))),
@@ -116,33 +144,58 @@ impl ZarrSink {
         Ok(ZarrSource::of_hierarchy(self.objects.clone(), &GroupPath::default(), hierarchy))
     }
 
-    /// Writes the metadata of all arrays, waits for them, and then those of the root, the
-    /// consolidated copy last. With that the store is there.
+    /// Writes the metadata of all arrays, waits for them, then those of the groups below, and then
+    /// those of the root, the consolidated copy last. With that the store is there.
     ///
     /// # Errors
     /// A store that fails; unless it was the last write that failed, no reader opens the store.
     pub fn finish(&self) -> Result<()> {
-        let arrays: Vec<(&str, &ArrayDocuments)> = self
-            .template
-            .variables
-            .iter()
-            .filter_map(|variable| {
-                let (documents, _) = self.arrays.get(&variable.name)?;
-                Some((variable.name.as_str(), documents))
-            })
-            .collect();
-        let root = root_documents(&self.template, &arrays, self.format)?;
-        let written: Vec<_> = arrays
-            .iter()
-            .flat_map(|(name, array)| {
-                array.documents.iter().map(move |(key, document)| {
+        let sinks = || self.groups.iter().map(|(_, group)| group).chain([self]);
+        let mut written = Vec::new();
+        for sink in sinks() {
+            for (name, array) in sink.documents() {
+                for (key, document) in &array.documents {
                     let text = Bytes::from(json::print(document));
-                    self.objects.put(&format!("{name}/{key}"), text)
-                })
-            })
-            .collect();
+                    written.push(sink.objects.put(&format!("{name}/{key}"), text));
+                }
+            }
+        }
         written.into_iter().try_for_each(objects::Pending::wait)?;
-        root.into_iter().try_for_each(|(key, text)| self.objects.put(key, text.into()).wait())
+        for (path, group) in self.groups.iter().rev() {
+            group.write_group(&self.below(path))?;
+        }
+        self.write_group(&self.below(&GroupPath::default()))
+    }
+
+    /// The arrays of this group, in the order of the template.
+    fn documents(&self) -> Vec<(&str, &ArrayDocuments)> {
+        let named = self.template.variables.iter().filter_map(|variable| {
+            let (documents, _) = self.arrays.get(&variable.name)?;
+            Some((variable.name.as_str(), documents))
+        });
+        named.collect()
+    }
+
+    /// The groups below this one of them, by their paths from there.
+    fn below(&self, holder: &GroupPath) -> Vec<GroupBelow<'_>> {
+        let depth = holder.names().len();
+        let is_below = |path: &GroupPath| {
+            path.names().len() > depth && path.names().starts_with(holder.names())
+        };
+        let below = self.groups.iter().filter(|(path, _)| is_below(path));
+        let below = below.map(|(path, group)| GroupBelow {
+            path: path.names()[depth..].join("/"),
+            dataset: &group.template,
+            arrays: group.documents(),
+        });
+        below.collect()
+    }
+
+    fn write_group(&self, below: &[GroupBelow<'_>]) -> Result<()> {
+        let own =
+            GroupBelow { path: String::new(), dataset: &self.template, arrays: self.documents() };
+        let documents = group_documents(&own, below, self.format)?;
+        documents.into_iter().try_for_each(|(key, text)| self.objects.put(key, text.into()).wait())
     }
 }
 

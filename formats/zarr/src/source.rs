@@ -38,6 +38,16 @@ impl ZarrSource {
         Self::of(Objects::open(location, options)?, &GroupPath::default())
     }
 
+    /// Opens the store as it was at a moment, in milliseconds since 1970: to read an object that was
+    /// written later is an error.
+    ///
+    /// # Errors
+    /// As [`ZarrSource::open`], and metadata that were written later.
+    pub fn open_as_of(location: &Location, options: &StoreOptions, moment_ms: i64) -> Result<Self> {
+        let objects = Objects::open(location, options)?.as_of(moment_ms);
+        Self::of(objects, &GroupPath::default())
+    }
+
     fn of(objects: Objects, group: &GroupPath) -> Result<Self> {
         let hierarchy = read_hierarchy(&objects, group)?;
         Ok(Self::of_hierarchy(objects, group, hierarchy))
@@ -54,6 +64,27 @@ impl ZarrSource {
         dataset.attributes = attributes_of(&hierarchy.attributes);
         dataset.groups = hierarchy.groups;
         Self { objects, group: group.clone(), dataset, arrays }
+    }
+
+    /// This group and all groups below it, with their paths from here, each after the one that
+    /// holds it.
+    ///
+    /// Cost: what opening each of them costs.
+    ///
+    /// # Errors
+    /// As [`ZarrSource::open`].
+    pub fn tree(self) -> Result<Vec<(GroupPath, Self)>> {
+        let mut open = vec![(GroupPath::default(), self)];
+        let mut tree = Vec::new();
+        while let Some((path, group)) = open.pop() {
+            // What is opened last comes first.
+            for name in group.dataset.groups.iter().rev() {
+                let below = Self::of(group.objects.clone(), &group.group.child(name)?)?;
+                open.push((path.child(name)?, below));
+            }
+            tree.push((path, group));
+        }
+        Ok(tree)
     }
 
     /// Whether a Zarr store lies at `location`: a finished one, or at least its root metadata.
@@ -93,6 +124,14 @@ impl DatasetSource for ZarrSource {
 
     fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>> {
         Ok(Arc::new(ZarrReader(Arc::clone(self.zarr_array(variable)?))))
+    }
+
+    fn left_out(&self) -> Vec<(String, Error)> {
+        let failed = self.arrays.iter().filter_map(|(name, array)| {
+            let why = array.as_ref().err()?;
+            Some((name.clone(), why.clone()))
+        });
+        failed.collect()
     }
 
     fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {

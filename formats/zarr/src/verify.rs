@@ -99,7 +99,8 @@ fn check_body(array: &ZarrArray, unit: &Unit, body: &Bytes) -> Result<()> {
     let chain = &array.header.chain;
     let Some(sharding) = &array.header.sharding else {
         let decoded = chain.decode(body.clone()).map(drop);
-        return decoded.map_err(|why| array.damaged_chunk(&unit.index, &unit.index, &why));
+        let whole = 0..body.len() as u64;
+        return decoded.map_err(|why| array.damaged_chunk(&unit.index, &unit.index, &whole, &why));
     };
     let index = sharding.index_in(body);
     let index = index.map_err(|why| array.damaged_shard(&unit.index, &why))?;
@@ -108,7 +109,8 @@ fn check_body(array: &ZarrArray, unit: &Unit, body: &Bytes) -> Result<()> {
         let Some(range) = index.range(place) else { continue };
         let decoded = chain.decode(body.slice(range.start as usize..range.end as usize));
         decoded.map_err(|why| {
-            array.damaged_chunk(&sharding.chunk_at(&unit.index, place), &unit.index, &why)
+            let chunk = sharding.chunk_at(&unit.index, place);
+            array.damaged_chunk(&chunk, &unit.index, &range, &why)
         })?;
     }
     Ok(())

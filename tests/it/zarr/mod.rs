@@ -7,5 +7,5 @@ mod interop;
 mod metadata;
 mod reading;
 mod roundtrip;
-mod samples;
+pub(crate) mod samples;
 mod sinking;

@@ -11,6 +11,12 @@ impl BakePlan {
     ///
     /// Units are elements of the whole array. Cost: O(pieces).
     pub fn files_feeding(&self, variable: &str, region: &Region) -> Vec<&str> {
+        let (group, variable) = self.plan_of(variable);
+        group.own_files_feeding(variable, region)
+    }
+
+    /// The same for a variable of the root.
+    fn own_files_feeding(&self, variable: &str, region: &Region) -> Vec<&str> {
         let Some(plan) = self.variables.iter().find(|it| it.name == variable) else {
             return Vec::new();
         };

@@ -94,8 +94,9 @@ impl OpenFiles {
 
     fn open(&self, place: u32) -> Result<Arc<dyn DatasetSource>> {
         let (location, scanned) = &self.0.files[place as usize];
-        let (dataset, version) = open_version(location, &self.0.reading, &self.0.options)?;
-        if version == *scanned {
+        let (dataset, version) =
+            open_version(location, &self.0.reading, &self.0.options, Some(scanned))?;
+        if version.is_same(scanned) {
             return self.0.preparation.prepare(dataset, place);
         }
         let message = "the file has changed since it was scanned";

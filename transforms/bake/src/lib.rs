@@ -41,6 +41,7 @@ mod grid;
 mod order;
 mod plan;
 mod template;
+mod tree;
 
 mod attributes;
 mod joined_chunks;
@@ -93,6 +94,7 @@ pub use schema::{FileSet, Schema};
 pub use source::{Assembly, GridAxis};
 pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
+pub use tree::{GroupPlan, SourceGroup};
 pub use validate::{
     Check, CheckLevel, Checks, ValidationFinding, ValidationReport, ValueChecks, check_metadata,
 };

@@ -27,6 +27,22 @@ pub struct SourceVersion {
     pub size_bytes: u64,
     /// When it was written, in milliseconds since 1970.
     pub modified_ms: i64,
+    /// When a source of many objects was looked at, in milliseconds since 1970: objects that were
+    /// written later are no part of it. 0 for a single object.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub looked_at_ms: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+impl SourceVersion {
+    /// Whether a file that is opened again may be the one that was scanned.
+    pub(crate) fn is_same(&self, scanned: &Self) -> bool {
+        (self.size_bytes, self.modified_ms) == (scanned.size_bytes, scanned.modified_ms)
+    }
 }
 
 /// Opens a Zarr store, a NetCDF, an HDF5, a GRIB or a Parquet file, or a CSV file that is called so.
@@ -34,7 +50,7 @@ pub struct SourceVersion {
 /// # Errors
 /// Nothing there, another format, or damage; the error names the place.
 pub fn open_dataset(location: &Location, options: &StoreOptions) -> Result<Arc<dyn DatasetSource>> {
-    open_version(location, &Reading::default(), options).map(|(dataset, _)| dataset)
+    open_version(location, &Reading::default(), options, None).map(|(dataset, _)| dataset)
 }
 
 /// Opens what [`open_dataset`] opens, read and changed as the options say; it stands at this place
@@ -48,17 +64,19 @@ pub fn open_prepared(
     bake: &BakeOptions,
     options: &StoreOptions,
 ) -> Result<Arc<dyn DatasetSource>> {
-    let (dataset, _) = open_version(location, &bake.reading, options)?;
+    let (dataset, _) = open_version(location, &bake.reading, options, None)?;
     Preparation::of(bake).prepare(dataset, place).map_err(|error| error.at("source", location))
 }
 
-/// Opens what [`open_dataset`] opens, and says which version that is.
+/// Opens what [`open_dataset`] opens, and says which version that is; of a source of many objects,
+/// those that were there when it was scanned.
 pub(crate) fn open_version(
     location: &Location,
     reading: &Reading,
     options: &StoreOptions,
+    scanned: Option<&SourceVersion>,
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
-    open(location, reading, options)
+    open(location, reading, options, scanned)
         .map_err(|error| error.at("source", location).context("cannot open input"))
 }
 
@@ -66,10 +84,11 @@ fn open(
     location: &Location,
     reading: &Reading,
     options: &StoreOptions,
+    scanned: Option<&SourceVersion>,
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
     let local = location.is_local_path();
     if local.is_some_and(std::path::Path::is_dir) {
-        return open_zarr(location, options);
+        return open_zarr(location, options, scanned);
     }
     open_file(location, reading, options).or_else(|error| {
         // In an object store, a Zarr store is a prefix and no object; a server may refuse what is
@@ -84,7 +103,7 @@ fn open(
         }
         // A server that answers everything with a page has no store either.
         let is_page = error.kind() == ErrorKind::Unsupported;
-        open_zarr(location, options).map_err(|why| if is_page { error } else { why })
+        open_zarr(location, options, scanned).map_err(|why| if is_page { error } else { why })
     })
 }
 
@@ -98,8 +117,11 @@ fn open_file(
     // With what is read of it from here on.
     let kept = file.clone();
     let facts = file.facts();
-    let version =
-        SourceVersion { size_bytes: facts.size_bytes, modified_ms: facts.last_modified_ms };
+    let version = SourceVersion {
+        size_bytes: facts.size_bytes,
+        modified_ms: facts.last_modified_ms,
+        looked_at_ms: 0,
+    };
     let dataset: Arc<dyn DatasetSource> = if is_netcdf(&head) {
         Arc::new(NetcdfFile::open(file)?)
     } else if is_grib(&head) {
@@ -124,8 +146,16 @@ fn open_file(
 fn open_zarr(
     location: &Location,
     options: &StoreOptions,
+    scanned: Option<&SourceVersion>,
 ) -> Result<(Arc<dyn DatasetSource>, SourceVersion)> {
-    Ok((Arc::new(ZarrSource::open(location, options)?), SourceVersion::default()))
+    // Whatever is written from now on may differ from what is read next.
+    let now_ms = objects::now_ms();
+    let looked_at_ms = scanned.map_or(now_ms, |scanned| scanned.looked_at_ms);
+    let source = match scanned.filter(|scanned| scanned.looked_at_ms > 0) {
+        Some(scanned) => ZarrSource::open_as_of(location, options, scanned.looked_at_ms)?,
+        None => ZarrSource::open(location, options)?,
+    };
+    Ok((Arc::new(source), SourceVersion { looked_at_ms, ..SourceVersion::default() }))
 }
 
 fn unknown_format(head: &[u8]) -> Error {

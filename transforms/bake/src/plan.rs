@@ -21,6 +21,7 @@ use crate::schema::{FileSet, FileSummary, Schema, VariableSchema};
 use crate::source::{Assembly, JoinedSource, Sources};
 use crate::template::{Template, layout_of};
 use crate::tiling::Lane;
+use crate::tree::{GroupPlan, full_name};
 
 /// The attribute of a store that names the sources that were not there.
 const MISSING_SOURCES: &str = "missing_sources";
@@ -107,6 +108,9 @@ pub struct BakePlan {
     /// store at its new length, and the variables are those that grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub append: Option<Append>,
+    /// The plans of groups below, where a whole tree is written; paths lead from the root.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupPlan>,
 }
 
 impl BakePlan {
@@ -122,8 +126,21 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
-        let checked = check(schema, concat.as_deref(), &options)?;
+        let plan = Self::part(schema, concat, destination, options, store, machine)?;
         check_content(schema)?;
+        Ok(plan)
+    }
+
+    /// The same for a store, or a group of one, that may have no variable.
+    pub(crate) fn part(
+        schema: &Schema,
+        concat: Option<String>,
+        destination: &Location,
+        options: BakeOptions,
+        store: &StoreOptions,
+        machine: Machine,
+    ) -> Result<Self> {
+        let checked = check(schema, concat.as_deref(), &options)?;
         let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
         let source_of = |name: &str| schema.variables.get(name)?.chunk_shape.1.clone();
         let layout = layout_of(&template.dataset, &options, &source_of)?;
@@ -155,6 +172,7 @@ impl BakePlan {
             variables,
             warnings,
             append: None,
+            groups: Vec::new(),
         };
         plan.check_references(schema)?;
         Ok(plan)
@@ -171,12 +189,34 @@ impl BakePlan {
         store: &StoreOptions,
         open_files_bytes: u64,
     ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
+        let open_files_bytes = open_files_bytes / (1 + self.groups.len() as u64);
+        let (mut sink, mut copies) =
+            self.open_group(sources, destination, store, open_files_bytes)?;
+        for GroupPlan { path, plan } in &self.groups {
+            let place = destination.join(&path.to_string());
+            let (below, more) = plan.open_group(sources, &place, store, open_files_bytes)?;
+            sink = sink.with_group(path.clone(), below);
+            copies.extend(more.into_iter().map(|copy| {
+                let name = full_name(path, &copy.name);
+                PlannedCopy { name, ..copy }
+            }));
+        }
+        Ok((Arc::new(sink), copies))
+    }
+
+    fn open_group(
+        &self,
+        sources: &[Location],
+        destination: &Location,
+        store: &StoreOptions,
+        open_files_bytes: u64,
+    ) -> Result<(ZarrSink, Vec<PlannedCopy>)> {
         let source_of = |name: &str| {
             let variable = self.variables.iter().find(|variable| variable.name == name)?;
             variable.source_chunk_shape.clone()
         };
         let layout = layout_of(&self.template, &self.options, &source_of)?;
-        let sink = Arc::new(ZarrSink::create(destination, &self.template, &layout, store)?);
+        let sink = ZarrSink::create(destination, &self.template, &layout, store)?;
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
         let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
@@ -261,7 +301,8 @@ impl BakePlan {
     }
 
     /// Whether another plan writes the same objects: all is the same but how arrays are copied,
-    /// which depends on memory and threads and changes nothing that is written.
+    /// which depends on memory and threads and changes nothing that is written, and when sources
+    /// were scanned.
     ///
     /// # Errors
     /// A plan that has no JSON: a bug of ours.
@@ -269,16 +310,28 @@ impl BakePlan {
         Ok(self.identity()? == other.identity()?)
     }
 
+    /// Takes over when another plan of the same store has looked at the sources: what that one has
+    /// written is of these, and so is the rest.
+    pub fn look_as(&mut self, earlier: &Self) {
+        let files = |plan: &Self| -> Vec<i64> {
+            let all = plan.tree().flat_map(|(_, plan)| &plan.files);
+            all.map(|file| file.version.looked_at_ms).collect()
+        };
+        let below = self.groups.iter_mut().flat_map(|group| &mut group.plan.files);
+        for (file, looked_at_ms) in self.files.iter_mut().chain(below).zip(files(earlier)) {
+            file.version.looked_at_ms = looked_at_ms;
+        }
+    }
+
     /// The plan as JSON, without the copies.
     fn identity(&self) -> Result<serde_json::Value> {
         let json = serde_json::to_value(self);
         let mut json =
             json.map_err(|why| Error::internal(format!("the plan has no JSON: {why}")))?;
-        let variables = json.get_mut("variables").and_then(serde_json::Value::as_array_mut);
-        for variable in variables.into_iter().flatten() {
-            if let Some(variable) = variable.as_object_mut() {
-                variable.remove("copy");
-            }
+        without_circumstances(&mut json);
+        let groups = json.get_mut("groups").and_then(serde_json::Value::as_array_mut);
+        for plan in groups.into_iter().flatten().filter_map(|group| group.get_mut("plan")) {
+            without_circumstances(plan);
         }
         Ok(json)
     }
@@ -293,17 +346,38 @@ impl BakePlan {
         if let Some(append) = &self.append {
             return append.decoded_bytes(self);
         }
-        self.template.variables.iter().map(Variable::decoded_bytes).sum()
+        let variables = self.tree().flat_map(|(_, plan)| &plan.template.variables);
+        variables.map(Variable::decoded_bytes).sum()
     }
 
     /// Objects that the store will have, but metadata.
     pub fn unit_count(&self) -> u64 {
-        self.variables.iter().map(|variable| variable.copy.costs.target_puts).sum()
+        let variables = self.tree().flat_map(|(_, plan)| &plan.variables);
+        variables.map(|variable| variable.copy.costs.target_puts).sum()
     }
 }
 
+/// Leaves what decides on the objects: neither how arrays are copied, nor when a source was scanned.
+fn without_circumstances(plan: &mut serde_json::Value) {
+    let mut each =
+        |list: &str, change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
+            let items = plan.get_mut(list).and_then(serde_json::Value::as_array_mut);
+            items
+                .into_iter()
+                .flatten()
+                .filter_map(serde_json::Value::as_object_mut)
+                .for_each(change);
+        };
+    each("variables", &|variable| drop(variable.remove("copy")));
+    each("files", &|file| {
+        if let Some(version) = file.get_mut("version").and_then(|it| it.as_object_mut()) {
+            version.remove("looked_at_ms");
+        }
+    });
+}
+
 /// A store of nothing is not what anybody wants.
-fn check_content(schema: &Schema) -> Result<()> {
+pub(crate) fn check_content(schema: &Schema) -> Result<()> {
     if !schema.variables.is_empty() {
         return Ok(());
     }

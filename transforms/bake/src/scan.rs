@@ -135,7 +135,7 @@ impl DoFn for ScanFile {
 
 impl ScanFiles {
     fn scan(&self, place: FilePlace, location: &Location) -> Result<Schema> {
-        let (source, version) = open_version(location, &self.options.reading, &self.store)?;
+        let (source, version) = open_version(location, &self.options.reading, &self.store, None)?;
         let preparation = Preparation::of(&self.options);
         let (source, unknown) = preparation.prepare_part(source, place)?;
         let asked = FileGrid::asked(&self.options)?;

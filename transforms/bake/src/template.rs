@@ -80,6 +80,9 @@ impl Template {
                 (dtype, fill) = (DType::Int64, None);
             }
             notes.extend(drop_idle_fill(name, &mut attributes, dtype));
+            if options.zarr_format == ZarrVersion::V3 {
+                notes.extend(lost_mask(name, &attributes, dtype));
+            }
             let variable = Variable {
                 name: name.clone(),
                 shape: dimensions.iter().map(|dimension| length(dimension)).collect(),
@@ -258,6 +261,16 @@ fn drop_idle_fill(name: &str, attributes: &mut Attributes, dtype: DType) -> Opti
     let note = format!("{name}:_FillValue is {fill}, which no {dtype} can be; it is dropped");
     attributes.remove("_FillValue");
     Some(note)
+}
+
+/// What is said of a `_FillValue` of texts, which no array of version 3 can have: xarray would not
+/// open it.
+fn lost_mask(name: &str, attributes: &Attributes, dtype: DType) -> Option<String> {
+    let text = attributes.text("_FillValue")?;
+    let is_lost = matches!(dtype, DType::Bytes(_) | DType::Text);
+    is_lost.then(|| {
+        format!("{name}:_FillValue is `{text}`; no text of version 3 can be masked, it is dropped")
+    })
 }
 
 /// One encoding for each variable whose times are encoded anew, the same for its bounds.

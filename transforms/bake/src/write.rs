@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::commit::CommitUnits;
 use crate::plan::BakePlan;
+use crate::tree::full_name;
 
 /// What one array has got.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, Element)]
@@ -90,12 +91,15 @@ impl BakePlan {
     /// Units that are missing, or more than there can be: a bug of ours, caught before metadata
     /// make the store visible.
     pub fn check_complete(&self, totals: &BTreeMap<String, ArrayTotal>) -> Result<()> {
-        for variable in &self.variables {
-            let written = totals.get(&variable.name).map_or(0, |total| total.unit_count);
-            let expected = variable.copy.costs.target_puts;
-            if written != expected {
-                let message = format!("{written} of {expected} units were committed");
-                return Err(Error::internal(message).at("variable", &variable.name));
+        for (path, plan) in self.tree() {
+            for variable in &plan.variables {
+                let name = full_name(&path, &variable.name);
+                let written = totals.get(&name).map_or(0, |total| total.unit_count);
+                let expected = variable.copy.costs.target_puts;
+                if written != expected {
+                    let message = format!("{written} of {expected} units were committed");
+                    return Err(Error::internal(message).at("variable", name));
+                }
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! under keys.
 //!
 //! A [`CopyPlan`] says how one array is copied; [`plan`](plan()) is how it is chosen, by exact counts
-//! ([`Costs`]) and a [`CostModel`], and [`Method`] what there is to choose from; `docs/rechunking.md`
+//! ([`Costs`]) and a [`CostModel`], and [`Method`] what there is to choose from; `docs/rechunk-plans.md`
 //! says more. [`CopyArrays`] runs the plans.
 //!
 //! Beside that stands the library of transforms on collections of `(Key, DatasetChunk)`, with the

@@ -28,6 +28,13 @@ impl ChunkRatio {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// What was asked for dimensions that `has` knows.
+    #[must_use]
+    pub fn with_only(mut self, has: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|(name, _)| has(name));
+        self
+    }
+
     /// Whether nothing was asked for.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

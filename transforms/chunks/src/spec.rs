@@ -51,6 +51,19 @@ impl ChunkSpec {
         self.0.is_empty()
     }
 
+    /// What was asked for all dimensions together, and for those that `has` knows.
+    #[must_use]
+    pub fn with_only(mut self, has: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|(name, _)| name == OTHERS || has(name));
+        self
+    }
+
+    /// Every dimension whole.
+    #[must_use]
+    pub fn whole() -> Self {
+        Self(vec![(OTHERS.to_owned(), ChunkLength::Whole)])
+    }
+
     /// The chunk shape of a variable: what was asked for, the whole dimension where nothing was.
     ///
     /// Lengths of `auto` are chosen so that a chunk has about `size`, never more if one element of

@@ -213,6 +213,7 @@ impl BakePlan {
             variables,
             warnings: warnings.cloned().collect(),
             append: Some(append),
+            groups: Vec::new(),
         })
     }
 

@@ -176,6 +176,11 @@ impl Schema {
         self.unreadable.iter().map(|(place, why)| (*place, why))
     }
 
+    /// Whether some variable lies along a dimension.
+    pub(crate) fn has_used_dimension(&self, name: &str) -> bool {
+        self.dimensions.contains_key(name)
+    }
+
     /// The place of a file, as the user wrote it.
     pub(crate) fn location(&self, place: FilePlace) -> &str {
         self.files.get(&place).map_or("?", |file| file.location.as_str())

@@ -129,7 +129,7 @@ impl MadeFile {
         ];
         let summary = FileSummary {
             location: format!("{place}.nc"),
-            version: SourceVersion { size_bytes: self.length, modified_ms: -1 },
+            version: SourceVersion { size_bytes: self.length, modified_ms: -1, looked_at_ms: 0 },
             concat_length: 1,
             axis: instants.as_ref().and_then(|it| AxisSummary::of_instants(it, true)),
             further: vec![FurtherAxis { length: self.length, axis: None }],

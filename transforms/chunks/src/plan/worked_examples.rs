@@ -7,9 +7,9 @@ use dataflow::testing::shared_file;
 
 use super::choose::{Candidate, Verdict, plan};
 use super::cost::CostModel;
+use super::method::Method;
 use super::problem::Problem;
 use super::tests::problem;
-use super::method::Method;
 
 /// What a worker of 4 GB leaves for a task, and a node of 64 GB.
 const BUDGETS: [(&str, u64); 2] = [("2vCPU worker", 3_000_000_000), ("big node", 48_000_000_000)];

@@ -1,0 +1,221 @@
+//! Sources that are damaged, cannot be read or change: the error says which object, and nothing is
+//! left.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use array::{DType, DatasetSource as _, Region};
+use levain::job::Bake;
+use zarr::{VariableLayout, ZarrFormat, ZarrLayout, ZarrSink};
+
+use super::{check_tree, tree};
+use crate::command::{command, levain, ran};
+use crate::made::{Baked, Folder};
+use crate::zarr::samples::{at, dataset, elements, fill, open, variable};
+
+/// Makes `a.zarr`: `v(y, x)` of 8 by 6 elements, in chunks of 2 by 3; its path.
+fn array(folder: &Folder, format: ZarrFormat, shard: Option<[u64; 2]>) -> String {
+    let path = folder.text("a.zarr");
+    let mut array = variable("v", DType::Float32, &[("y", 8), ("x", 6)]);
+    array.fill = Some(levain::array::Scalar::of(7.5_f32));
+    if format == ZarrFormat::V2 {
+        array.attributes.set("_FillValue", levain::array::Scalar::of(7.5_f32));
+    }
+    let own = VariableLayout {
+        chunk_shape: vec![2, 3],
+        shard_shape: shard.map(Vec::from),
+        codecs: "zstd:1:checksum=true".parse().expect("codecs"),
+    };
+    let layout = ZarrLayout::new(format).with_variable("v", own);
+    let sink = ZarrSink::create(&at(&path), &dataset(vec![array]), &layout, &Default::default());
+    let sink = sink.expect("a layout that fits");
+    fill(&*sink.array("v").expect("there"), &elements(DType::Float32, &[8, 6]));
+    sink.finish().expect("a store");
+    path
+}
+
+#[test]
+fn a_chunk_that_is_missing_reads_as_fill() {
+    for (format, key) in [(ZarrFormat::V2, "v/1.1"), (ZarrFormat::V3, "v/c/1/1")] {
+        let folder = Folder::new();
+        let source = array(&folder, format, None);
+        std::fs::remove_file(folder.path("a.zarr").join(key)).expect("a chunk");
+        let target = folder.text("b.zarr");
+        levain(&["rechunk", &source, &target, "--chunks", "y=8,x=2"]).check_done();
+        let part = |store: &str, region: [std::ops::Range<u64>; 2]| {
+            let array = open(store).array("v").expect("an array");
+            array.read(&Region::new(region)).expect("reads").values::<f32>().expect("floats")
+        };
+        assert_eq!(part(&target, [2..4, 3..6]), [7.5; 6]);
+        for rest in [[0..8, 0..3], [0..2, 3..6], [4..8, 3..6]] {
+            let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+            assert_eq!(bits(part(&target, rest.clone())), bits(part(&source, rest)));
+        }
+    }
+}
+
+/// Damages the last byte of a range of an object.
+fn damage(object: &Path, end: Option<usize>) {
+    let mut body = std::fs::read(object).expect("an object");
+    let last = end.unwrap_or(body.len()) - 1;
+    body[last] ^= 0xff;
+    std::fs::write(object, body).expect("a file");
+}
+
+#[track_caller]
+fn check_damaged(folder: &Folder, words: &[&str]) {
+    let (source, target) = (folder.text("a.zarr"), folder.text("b.zarr"));
+    let ran = levain(&["rechunk", &source, &target, "--chunks", "y=8,x=2"]);
+    ran.check_refused("E202", 1, words);
+    assert!(!folder.path("b.zarr").exists(), "something is left");
+}
+
+#[test]
+fn a_damaged_chunk_is_named_with_its_object_and_range() {
+    let folder = Folder::new();
+    array(&folder, ZarrFormat::V2, None);
+    let object = folder.path("a.zarr/v/2.1");
+    let length = std::fs::metadata(&object).expect("a chunk").len();
+    damage(&object, None);
+    check_damaged(&folder, &["[2, 1]", "a.zarr/v/2.1", &format!("bytes    0..{length}")]);
+    // Of a shard: the first chunk, and the index.
+    let folder = Folder::new();
+    array(&folder, ZarrFormat::V3, Some([4, 6]));
+    let object = folder.path("a.zarr/v/c/1/0");
+    damage(&object, Some(20));
+    check_damaged(&folder, &["[2, 0]", "a.zarr/v/c/1/0", "bytes    0.."]);
+    let folder = Folder::new();
+    array(&folder, ZarrFormat::V3, Some([4, 6]));
+    damage(&folder.path("a.zarr/v/c/1/0"), None);
+    check_damaged(&folder, &["shard", "a.zarr/v/c/1/0"]);
+}
+
+#[test]
+fn what_cannot_be_read_is_not_left_out_in_silence() {
+    let folder = Folder::new();
+    let source = tree(&folder, "2");
+    let header = folder.path("a.zarr/a/b/v/.zarray");
+    let text = std::fs::read_to_string(&header).expect("a header");
+    let other = |text: &str| text.replace("\"zstd\"", "\"zfpy\"");
+    std::fs::write(&header, other(&text)).expect("a file");
+    let copy = folder.path("a.zarr/.zmetadata");
+    std::fs::remove_file(&copy).expect("the consolidated copy");
+    std::fs::remove_file(folder.path("a.zarr/a/.zmetadata")).expect("the consolidated copy");
+    let target = folder.text("b.zarr");
+    let refused = levain(&["rechunk", &source, &target]);
+    refused.check_refused("E204", 1, &["zfpy", "a/b/v", "--vars"]);
+    assert!(!folder.path("b.zarr").exists());
+    levain(&["rechunk", &source, &target, "--vars", "a/v,c/d/e/v"]).check_done();
+    assert_eq!(Baked::open(&target).dataset().groups, ["a", "c"]);
+}
+
+#[test]
+fn a_chunk_that_does_not_fit_the_memory_is_refused_with_the_least_that_would_do() {
+    let folder = Folder::new();
+    let path = folder.text("a.zarr");
+    let array = variable("v", DType::Float64, &[("y", 2048), ("x", 2048)]);
+    let own = VariableLayout {
+        chunk_shape: vec![64, 2048],
+        shard_shape: None,
+        codecs: "zstd:1".parse().expect("codecs"),
+    };
+    let layout = ZarrLayout::new(ZarrFormat::V3).with_variable("v", own);
+    let sink = ZarrSink::create(&at(&path), &dataset(vec![array]), &layout, &Default::default());
+    // Nothing was written: all of it is fill.
+    sink.expect("a layout that fits").finish().expect("a store");
+    let rechunk = |mem: &str| {
+        levain(&["rechunk", &path, &folder.text("b.zarr"), "--chunks", "y=-1,x=-1", "--mem", mem])
+    };
+    let refused = rechunk("130MiB");
+    refused.check_refused("E105", 4, &["32.0 MiB", "allow at least"]);
+    assert!(!folder.path("b.zarr").exists());
+    let (_, least) = refused.stderr.split_once("allow at least ").expect("an advice");
+    let least = least.split(',').next().expect("a size").replace(' ', "");
+    rechunk(&least).check_done();
+}
+
+#[test]
+fn a_source_that_changes_is_refused_by_name() {
+    for (format, key) in [(ZarrFormat::V2, "v/3.0"), (ZarrFormat::V3, "v/c/3/0")] {
+        let folder = Folder::new();
+        let source = array(&folder, format, None);
+        let bake = Bake::new([source], &folder.text("b.zarr")).expect("paths").with_groups(true);
+        let scanned = bake.scan(&levain::dataflow::runner::NoObserver).expect("a plan");
+        let chunk = folder.path("a.zarr").join(key);
+        let body = std::fs::read(&chunk).expect("a chunk");
+        std::fs::write(&chunk, &body).expect("a file");
+        let file = std::fs::File::options().write(true).open(&chunk).expect("a file");
+        file.set_modified(SystemTime::now() + Duration::from_secs(5)).expect("a time");
+        let error = scanned.write(&levain::dataflow::runner::NoObserver).map(drop);
+        let error = error.expect_err("another chunk than was scanned").to_string();
+        assert!(error.contains("has changed while it was read"), "{error}");
+        assert!(error.contains(&format!("a.zarr/{key}")), "{error}");
+        assert!(!folder.path("b.zarr").exists(), "something is left");
+        // Whoever begins after the change sees it.
+        file.set_modified(SystemTime::now() - Duration::from_secs(5)).expect("a time");
+        bake.run().expect("a store");
+    }
+}
+
+#[test]
+fn a_scratch_disk_that_fills_ends_the_run_and_leaves_nothing() {
+    let folder = Folder::new();
+    let path = folder.text("a.zarr");
+    let shape = [256_u64, 64, 512];
+    let dimensions = [("t", shape[0]), ("y", shape[1]), ("x", shape[2])];
+    let array = variable("v", DType::Float32, &dimensions);
+    let own = VariableLayout {
+        chunk_shape: vec![4, 64, 512],
+        shard_shape: None,
+        codecs: "none".parse().expect("codecs"),
+    };
+    let layout = ZarrLayout::new(ZarrFormat::V3).with_variable("v", own);
+    let sink = ZarrSink::create(&at(&path), &dataset(vec![array]), &layout, &Default::default());
+    let sink = sink.expect("a layout that fits");
+    let mut noise = 1_u32;
+    let numbers = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f32::from_bits(0x3f80_0000 | noise >> 9)
+    });
+    let numbers: Vec<f32> = numbers.take(shape.iter().product::<u64>() as usize).collect();
+    let whole = levain::array::Chunk::of(shape, &numbers).expect("numbers");
+    fill(&*sink.array("v").expect("there"), &whole);
+    sink.finish().expect("a store");
+    let target = folder.text("b.zarr");
+    let scratch = folder.path("scratch");
+    std::fs::create_dir(&scratch).expect("a folder");
+    let arguments = [
+        "rechunk",
+        &path,
+        &target,
+        "--chunks",
+        "t=-1,y=8,x=16",
+        "--mem",
+        "128MiB",
+        "--threads",
+        "1",
+    ];
+    // No file may get longer than 512 KiB: no chunk does, what is spilled does.
+    let shell = "trap '' XFSZ; ulimit -f 1024; exec \"$0\" \"$@\"";
+    let mut limited = std::process::Command::new("sh");
+    limited.arg("-c").arg(shell).arg(command(&[]).get_program()).args(arguments);
+    let refused = ran(limited.env("TMPDIR", &scratch).output().expect("a shell"));
+    refused.check_refused("E404", 6, &["cannot spill", "scratch"]);
+    assert_eq!(std::fs::read_dir(&scratch).expect("a folder").count(), 0, "scratch is left");
+    assert!(!folder.path("b.zarr").exists(), "something is left");
+    let mut free = command(&arguments);
+    ran(free.env("TMPDIR", &scratch).output().expect("starts")).check_done();
+    assert_eq!(std::fs::read_dir(&scratch).expect("a folder").count(), 0, "scratch is left");
+    assert_eq!(Baked::open(&target).chunk("v"), whole);
+}
+
+#[test]
+fn a_tree_is_copied_from_a_store_without_consolidated_copies() {
+    let folder = Folder::new();
+    let source = tree(&folder, "2");
+    for group in ["", "a", "a/b", "bare", "c", "c/d", "c/d/e"] {
+        std::fs::remove_file(folder.path("a.zarr").join(group).join(".zmetadata")).expect("a copy");
+    }
+    levain(&["rechunk", &source, &folder.text("b.zarr")]).check_done();
+    check_tree(&folder.text("b.zarr"));
+}
