@@ -162,7 +162,7 @@ fn ask_40_references_are_not_validated_without_a_word() {
     let folder = Folder::new();
     let sources = three_days(&folder);
     let refs = folder.text("refs.json");
-    let asked = ["--written-as", "kerchunk", "--validate", "monotonic"];
+    let asked = ["--as", "kerchunk", "--validate", "monotonic"];
     let refused =
         levain(&[&["bake", &sources[0], &refs, "--progress", "none"], &asked[..]].concat());
     refused.check_refused("E100", 4, &["references are not validated", "bake copies"]);

@@ -203,11 +203,11 @@ fn the_plan_is_a_table() {
 
 const PLAN: &str = r#"bake   2 files, 976 B along time (4) -> x.zarr
  VARIABLE  DTYPE    SHAPE  CHUNKS  EACH  SHARDS  HOW    TASKS  READS    IN  OBJECTS  MEM/TASK  WHY
- time      float64  4      4       32 B  -       sweep      1      2  32 B        1     288 B  reads each source chunk once and stores nothing in between: the cheapest that fits
- lat       float64  2      2       16 B  -       sweep      1      1  16 B        1      96 B  reads each source chunk once and stores nothing in between, with 1 of 2 threads at once: the cheapest that fits
- lon       float64  3      3       24 B  -       sweep      1      1  24 B        1     144 B  reads each source chunk once and stores nothing in between, with 1 of 2 threads at once: the cheapest that fits
- t2m       float32  4×2×3  2×1×3   24 B  -       sweep      1      2  96 B        4     816 B  reads each source chunk once and stores nothing in between: the cheapest that fits
-168 B in, 168 B out before compression   6 reads, 7 writes   set aside 0 B   memory: 816 B a task
+ time      float64  4      4       32 B  -       sweep      1      2  32 B        1     352 B  reads each source chunk once and stores nothing in between: the cheapest that fits
+ lat       float64  2      2       16 B  -       sweep      1      1  16 B        1     112 B  reads each source chunk once and stores nothing in between, with work for 1 of 2 threads at once: the cheapest that fits
+ lon       float64  3      3       24 B  -       sweep      1      1  24 B        1     168 B  reads each source chunk once and stores nothing in between, with work for 1 of 2 threads at once: the cheapest that fits
+ t2m       float32  4×2×3  2×1×3   24 B  -       sweep      1      2  96 B        4    1008 B  reads each source chunk once and stores nothing in between: the cheapest that fits
+168 B in, 168 B out before compression   6 reads, 7 writes   set aside 0 B   memory: 1008 B a task
 "#;
 
 #[test]

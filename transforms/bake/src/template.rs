@@ -61,11 +61,7 @@ impl Template {
             dimensions.splice(0..0, repeated.into_iter().flatten());
             let encoding = encodings.get(name);
             let is_static = matches!(role, Role::Static(_));
-            let taken = match options.attributes {
-                _ if is_static && options.statics == StaticPolicy::First => Taken::OfFirstFile,
-                AttributePolicy::First => Taken::First,
-                _ => Taken::Agreed,
-            };
+            let taken = Taken::of(options, is_static);
             let lost = |attribute: &str| dropped.push(format!("{name}:{attribute}"));
             let mut common = common_attributes(variable, taken, encoding.is_some(), lost);
             let (mut dtype, mut fill) = (*variable.dtype.first(), variable.fill.first().clone());
@@ -148,6 +144,17 @@ enum Taken {
     OfFirstFile,
     /// Of each, what the first file that has it says.
     First,
+}
+
+impl Taken {
+    /// The attributes that a variable takes.
+    fn of(options: &BakeOptions, is_static: bool) -> Self {
+        match options.attributes {
+            _ if is_static && options.statics == StaticPolicy::First => Self::OfFirstFile,
+            AttributePolicy::First => Self::First,
+            _ => Self::Agreed,
+        }
+    }
 }
 
 /// The attributes of a variable that are kept, in the order of the first file.

@@ -26,6 +26,8 @@ pub(crate) struct Gathering<'a> {
     pub(crate) order: Order,
     /// Decoded bytes that one thread takes at once, or one source chunk.
     pub(crate) batch_bytes: u64,
+    /// Threads that there is memory for.
+    pub(crate) thread_count: u64,
     /// The request to stop.
     pub(crate) cancel: &'a CancelToken,
 }
@@ -74,7 +76,7 @@ impl Gathering<'_> {
         };
         for window in state.chunks.windows() {
             rayon::scope(|scope| {
-                for _ in 0..rayon::current_num_threads() {
+                for _ in 0..self.threads() {
                     let state = &state;
                     scope.spawn(move |scope| state.keep_error(state.work(window.end, scope)));
                 }
@@ -84,6 +86,19 @@ impl Gathering<'_> {
             }
         }
         state.slots.check_all_taken(self.cells.wants)
+    }
+}
+
+impl Gathering<'_> {
+    /// Threads that work at once.
+    fn threads(&self) -> usize {
+        let granted = usize::try_from(self.thread_count).unwrap_or(usize::MAX);
+        rayon::current_num_threads().min(granted).max(1)
+    }
+
+    /// Whether some threads must stay idle, as there is no memory for them.
+    fn is_short_of_memory(&self) -> bool {
+        self.threads() < rayon::current_num_threads()
     }
 }
 
@@ -124,7 +139,7 @@ impl State<'_> {
     /// The next batch of this window; those behind it are fetched meanwhile, also of windows to come.
     fn next_batch(&self, window_end: u64) -> Result<Option<Batch>> {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let ahead = FETCHES_A_THREAD * rayon::current_num_threads();
+        let ahead = FETCHES_A_THREAD * self.gathering.threads();
         while queue.fetched.len() < ahead && queue.next < self.chunks.count {
             let first = queue.next;
             let (regions, next) = self.batch_from(first);
@@ -170,6 +185,10 @@ impl State<'_> {
                 }
                 if let Some(complete) = self.slots.put(&cell, region, chunk)? {
                     let takes = cells.takes;
+                    if self.gathering.is_short_of_memory() {
+                        takes(&cell, complete)?;
+                        continue;
+                    }
                     scope.spawn(move |_| self.keep_error(takes(&cell, complete)));
                 }
             }

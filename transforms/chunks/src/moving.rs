@@ -205,6 +205,7 @@ impl Group<'_> {
             cells,
             order,
             batch_bytes: copy.plan.batch_bytes,
+            thread_count: copy.plan.costs.thread_count,
             cancel: ctx.cancel_token(),
         };
         gathering.run().map_err(|error| error.at("variable", &copy.name))
