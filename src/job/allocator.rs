@@ -5,7 +5,7 @@
 /// Measured with `wordcount` under `--mem 192MiB`: resident memory is the same for any size up to
 /// this one and grows with larger ones; smaller ones cost more page faults.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MAPPED_BYTES: libc::c_int = 1 << 20;
+const MAPPED_BYTES: libc::c_int = 256 << 10;
 
 /// Gives back what is free within the blocks that the allocator keeps.
 ///

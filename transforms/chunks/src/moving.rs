@@ -204,7 +204,8 @@ impl Group<'_> {
             region,
             cells,
             order,
-            batch_bytes: copy.plan.batch_bytes,
+            // Cells are as large as batches should be.
+            batch_bytes: if self.stage == 0 { copy.plan.batch_bytes } else { 0 },
             thread_count: copy.plan.costs.thread_count,
             cancel: ctx.cancel_token(),
         };

@@ -82,9 +82,9 @@ impl TaskMemory {
             budget_bytes,
             source_overhead_bytes: each,
             target_overhead_bytes: unit,
-            // Cut out and encoded; fetched for now and next.
+            // Cut out and encoded; two fetched ahead, and one that is decoded from what was fetched.
             cells_written_at_once: 2,
-            cells_read_at_once: 2,
+            cells_read_at_once: 4,
             reduce_share: 0.85,
         }
     }
