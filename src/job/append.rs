@@ -54,6 +54,7 @@ impl Bake {
             BakePlan::for_region(&schema, &region, places, options, &self.store, machine)
         })?;
         plan.note_missing(&missing);
+        let plan = self.look_as_before(plan)?;
         Ok(ScannedBake::new(self.clone(), sources, plan))
     }
 
@@ -64,6 +65,9 @@ impl Bake {
         let mistake = match other {
             _ if self.append.is_some() && self.region.is_some() => {
                 Some("a store is appended to or written in place, not both".to_owned())
+            }
+            _ if self.region.is_some() && !self.checks.is_empty() => {
+                Some("a region is seen while it is written, and not validated before".to_owned())
             }
             _ if self.pyramid.is_some() => Some("no pyramid is written into a store".to_owned()),
             _ if self.may_overwrite => {
@@ -77,7 +81,7 @@ impl Bake {
         if let Some(mistake) = mistake {
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
             return Err(error.mend(format!(
-                "leave out --overwrite, --concat and --pyramid where {flag} is given"
+                "leave out --overwrite, --concat, --pyramid and --validate where {flag} is given"
             )));
         }
         if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {
