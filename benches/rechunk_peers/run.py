@@ -392,7 +392,7 @@ def sweep_limits(work, say):
         state = run["verdict"]
         if run["code"] != 0:
             least = advised_bytes(run["out"] + run["error"])
-            state = f"refused; {least >> 20} MiB would do" if least else run["error"].strip()[-120:]
+            state = f"refused; {least >> 20} MiB would do" if least else " ".join(run["error"].split())[-120:]
             sound &= run["code"] == 4 and least is not None
             if least and not label.startswith("advised"):
                 limits.insert(0, (f"advised for {label}", least))
@@ -409,8 +409,8 @@ def sweep_limits(work, say):
 
 def sweep_sizes(options, say):
     """W1 grown: what a byte costs should not depend on how many there are."""
-    text = ["\n| W1, times as long | bytes | wall | ns a byte | of the first | peak memory | plan | |",
-            "|---|--:|--:|--:|--:|--:|---|---|"]
+    text = ["\n| W1, times as long | bytes | wall | ns a byte | of the first | CPU, ns a byte | peak memory | plan | |",
+            "|---|--:|--:|--:|--:|--:|--:|---|---|"]
     first, sound = None, True
     for factor in GROWTH:
         work = Workload(options, "W1", factor)
@@ -420,10 +420,10 @@ def sweep_sizes(options, say):
             say(work, f"levain x{factor}", run)
             sound &= run["verdict"] == "right" and run["peak_bytes"] <= work.limit
         row = medians(runs)
-        cost = row["wall_s"] / work.spec["nbytes"] * 1e9
+        cost, cpu = (row[key] / work.spec["nbytes"] * 1e9 for key in ("wall_s", "cpu_s"))
         first = first or cost
         text.append(f"| {factor} | {work.spec['nbytes'] / 1e6:.0f} MB | {row['wall_s']:.2f} s | {cost:.2f} "
-                    f"| {cost / first:.2f} | {row['peak_bytes'] / 1e6:.0f} MB "
+                    f"| {cost / first:.2f} | {cpu:.2f} | {row['peak_bytes'] / 1e6:.0f} MB "
                     f"| {plan_text(runs[0].get('plan'))} | {runs[0]['verdict']} |")
         work.clear()
         if factor > 1:

@@ -47,7 +47,10 @@ impl MemoryLimit {
     /// The limit under which a run may account for so many more bytes.
     fn with_more(self, more_bytes: u64) -> ByteSize {
         let more_bytes = (more_bytes / ACCOUNTED_PERCENT).saturating_add(1).saturating_mul(100);
-        ByteSize(self.0.0.saturating_add(more_bytes).saturating_add(SPREAD_BYTES))
+        let bytes = self.0.0.saturating_add(more_bytes).saturating_add(SPREAD_BYTES);
+        // It is shown with one digit after the point, which must not round it down.
+        let digit = [1_u64 << 40, 1 << 30, 1 << 20].into_iter().find(|unit| bytes >= *unit);
+        ByteSize(bytes.checked_next_multiple_of(digit.unwrap_or(1 << 10) / 10 + 1).unwrap_or(bytes))
     }
 
     /// The bytes that a run may account for, if the process now takes what it takes.
