@@ -1,19 +1,31 @@
 //! What columns a CSV file has, found by reading all of it: no row is a surprise later.
 
+use std::ops::Range;
+
 use arrow::compute::kernels::cast_utils::string_to_timestamp_nanos;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use dataflow::error::Result;
 use objects::ObjectFile;
 
+use crate::compression::Compression;
 use crate::csv_rows::{Allowance, CsvDialect, failed_row};
 use crate::csv_tables::{TABLE_TEXT_BYTES, WithoutMark};
 use crate::fault::corrupt;
-use crate::lines::decoded;
+use crate::lines::{compression_of, decoded};
 
 /// Columns and rows of a file.
 pub(crate) struct CsvShape {
     pub(crate) schema: SchemaRef,
+    pub(crate) groups: Vec<CsvGroup>,
+}
+
+/// Rows that are read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CsvGroup {
     pub(crate) row_count: u64,
+    /// Where the text of the rows lies in the file; `None` if the file is compressed, and so can
+    /// only be read from its start, header and all.
+    pub(crate) bytes: Option<Range<u64>>,
 }
 
 /// What all fields of a column are, those that are empty left out.
@@ -29,29 +41,51 @@ enum Kind {
     Text,
 }
 
-/// Reads a file whose first row names the columns.
+/// Reads a file whose first row names the columns, and cuts its rows into groups of at least so
+/// many bytes of text, unless it is compressed.
+///
+/// Memory: a row, and 40 bytes for each group.
 ///
 /// # Errors
 /// A file that is no CSV, rows of other lengths, names that are missing or stand twice.
-pub(crate) fn csv_shape(file: &ObjectFile, dialect: CsvDialect) -> Result<CsvShape> {
+pub(crate) fn csv_shape(
+    file: &ObjectFile,
+    dialect: CsvDialect,
+    group_bytes: u64,
+) -> Result<CsvShape> {
+    let can_be_cut = compression_of(file)? == Compression::Uncompressed;
     let allowance = Allowance::new(TABLE_TEXT_BYTES);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(dialect.delimiter)
         .from_reader(WithoutMark::new(allowance.guard(decoded(file)?)));
     let names = reader.headers().map_err(failed_row)?.clone();
     check_names(&names)?;
+    let mark_bytes = reader.get_ref().mark_bytes();
     let mut kinds = vec![Kind::Nothing; names.len()];
-    let (mut row, mut row_count) = (csv::StringRecord::new(), 0);
+    let mut row = csv::StringRecord::new();
+    let mut groups = vec![CsvGroup { row_count: 0, bytes: None }];
+    let mut start = mark_bytes + reader.position().byte();
     while reader.read_record(&mut row).map_err(failed_row)? {
         allowance.renew();
-        row_count += 1;
+        let at = mark_bytes + row.position().map_or(0, csv::Position::byte);
+        if can_be_cut && at.saturating_sub(start) >= group_bytes {
+            let last = groups.last_mut().expect("there is always a group");
+            last.bytes = Some(start..at);
+            groups.push(CsvGroup { row_count: 0, bytes: None });
+            start = at;
+        }
+        groups.last_mut().expect("there is always a group").row_count += 1;
         for (kind, field) in kinds.iter_mut().zip(&row).filter(|(_, field)| !field.is_empty()) {
             *kind = kind.joined(Kind::of(field));
         }
     }
+    if can_be_cut {
+        let last = groups.last_mut().expect("there is always a group");
+        last.bytes = Some(start..file.size_bytes());
+    }
     let field = |(name, kind): (&str, &Kind)| Field::new(name, kind.data_type(), true);
     let fields: Vec<Field> = names.iter().zip(&kinds).map(field).collect();
-    Ok(CsvShape { schema: Schema::new(fields).into(), row_count })
+    Ok(CsvShape { schema: Schema::new(fields).into(), groups })
 }
 
 fn check_names(names: &csv::StringRecord) -> Result<()> {

@@ -177,11 +177,17 @@ pub(crate) struct WithoutMark<R> {
     stream: R,
     head: Vec<u8>,
     is_begun: bool,
+    mark_bytes: u64,
 }
 
-impl<R: Read> WithoutMark<R> {
+impl<R> WithoutMark<R> {
     pub(crate) fn new(stream: R) -> Self {
-        Self { stream, head: Vec::new(), is_begun: false }
+        Self { stream, head: Vec::new(), is_begun: false, mark_bytes: 0 }
+    }
+
+    /// Bytes that were left out, as far as was read.
+    pub(crate) fn mark_bytes(&self) -> u64 {
+        self.mark_bytes
     }
 }
 
@@ -191,6 +197,7 @@ impl<R: Read> Read for WithoutMark<R> {
             self.is_begun = true;
             self.stream.by_ref().take(3).read_to_end(&mut self.head)?;
             if self.head == b"\xef\xbb\xbf" {
+                self.mark_bytes = self.head.len() as u64;
                 self.head.clear();
             }
         }

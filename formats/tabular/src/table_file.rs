@@ -1,6 +1,8 @@
 //! A file of rows that is read column by column: what those need who want arrays of it.
 
 use std::fmt;
+use std::io::Read;
+use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::csv::ReaderBuilder;
@@ -10,18 +12,21 @@ use objects::ObjectFile;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 
 use crate::csv_rows::{Allowance, CsvDialect};
-use crate::csv_shape::csv_shape;
+use crate::csv_shape::{CsvGroup, csv_shape};
 use crate::csv_tables::{TABLE_TEXT_BYTES, WithoutMark, failed};
 use crate::lines::decoded;
 use crate::parquet_read::{ParquetTables, metadata_of};
+use crate::read::BlockReader;
 
+/// Text of the rows of a CSV file that are read together.
+const GROUP_TEXT_BYTES: u64 = 8 << 20;
 /// Rows that are decoded at once.
 const BATCH_ROWS: usize = 8192;
 
 /// A Parquet or a CSV file, open for reading single columns.
 ///
-/// Rows lie in groups, which are read by themselves: the row groups of Parquet; all rows of CSV,
-/// whose text says nowhere where a row begins.
+/// Rows lie in groups, which are read by themselves: the row groups of Parquet; of CSV 8 MiB of text,
+/// or all rows where it is compressed.
 #[derive(Clone)]
 pub struct TableFile {
     file: ObjectFile,
@@ -33,7 +38,7 @@ pub struct TableFile {
 #[derive(Clone)]
 enum Kind {
     Parquet(ArrowReaderMetadata),
-    Csv(CsvDialect),
+    Csv(CsvDialect, Arc<[CsvGroup]>),
 }
 
 impl TableFile {
@@ -65,9 +70,15 @@ impl TableFile {
     /// # Errors
     /// A file that is no CSV or has no header, or a store that fails.
     pub fn open_csv(file: ObjectFile, dialect: CsvDialect) -> Result<Self> {
-        let shape = csv_shape(&file, dialect).map_err(|error| error.at("file", file.location()))?;
-        let group_rows = vec![shape.row_count];
-        Ok(Self { file, schema: shape.schema, group_rows, kind: Kind::Csv(dialect) })
+        Self::open_csv_in_groups(file, dialect, GROUP_TEXT_BYTES)
+    }
+
+    fn open_csv_in_groups(file: ObjectFile, dialect: CsvDialect, group_bytes: u64) -> Result<Self> {
+        let shape = csv_shape(&file, dialect, group_bytes);
+        let shape = shape.map_err(|error| error.at("file", file.location()))?;
+        let group_rows = shape.groups.iter().map(|group| group.row_count).collect();
+        let kind = Kind::Csv(dialect, shape.groups.into());
+        Ok(Self { file, schema: shape.schema, group_rows, kind })
     }
 
     /// The columns.
@@ -84,7 +95,7 @@ impl TableFile {
     pub fn format_name(&self) -> &'static str {
         match self.kind {
             Kind::Parquet(_) => "Parquet",
-            Kind::Csv(_) => "CSV",
+            Kind::Csv(..) => "CSV",
         }
     }
 
@@ -107,7 +118,11 @@ impl TableFile {
                     out(ArrayRef::clone(table.column(0)))
                 })
             }
-            Kind::Csv(dialect) => self.read_csv(*dialect, field, out),
+            Kind::Csv(dialect, groups) => {
+                let group = groups.get(group as usize);
+                let group = group.ok_or_else(|| Error::internal("a group of another file"));
+                group.and_then(|group| self.read_csv(*dialect, group, field, out))
+            }
         };
         read.map_err(|error| error.at("column", field.name()).at("file", self.file.location()))
     }
@@ -115,18 +130,26 @@ impl TableFile {
     fn read_csv(
         &self,
         dialect: CsvDialect,
+        group: &CsvGroup,
         field: &Field,
         out: &mut dyn FnMut(ArrayRef) -> Result<()>,
     ) -> Result<()> {
         let place = self.schema.index_of(field.name());
         let place = place.map_err(|_| Error::internal("a column of another file"))?;
         let allowance = Allowance::new(TABLE_TEXT_BYTES);
+        let text: Box<dyn Read> = match &group.bytes {
+            Some(bytes) => {
+                let blocks = BlockReader::new(&self.file, bytes.start, bytes.end);
+                Box::new(blocks.take(bytes.end - bytes.start))
+            }
+            None => Box::new(decoded(&self.file)?),
+        };
         let reader = ReaderBuilder::new(SchemaRef::clone(&self.schema))
-            .with_header(true)
+            .with_header(group.bytes.is_none())
             .with_delimiter(dialect.delimiter)
             .with_batch_size(BATCH_ROWS)
             .with_projection(vec![place])
-            .build(WithoutMark::new(allowance.guard(decoded(&self.file)?)));
+            .build(WithoutMark::new(allowance.guard(text)));
         for batch in reader.map_err(failed)? {
             let batch = batch.map_err(failed)?;
             allowance.renew();
@@ -139,5 +162,45 @@ impl TableFile {
 impl fmt::Debug for TableFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TableFile({}, {} columns)", self.file.location(), self.schema.fields().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+    use bytes::Bytes;
+    use objects::{Location, Objects, StoreOptions};
+
+    use super::*;
+
+    /// The rows of a column, group by group, of a file that is cut after every few bytes.
+    fn groups_of(name: &str, text: &[u8]) -> Vec<Vec<i64>> {
+        let store = StoreOptions::default();
+        let folder = Location::parse("memory://table-file").expect("a location");
+        let objects = Objects::open(&folder, &store).expect("memory is there");
+        objects.put(name, Bytes::copy_from_slice(text)).wait().expect("writes");
+        let file = ObjectFile::open(&folder.join(name), &store).expect("just written");
+        let table = TableFile::open_csv_in_groups(file, CsvDialect::default(), 12);
+        let table = table.expect("a table");
+        let field = table.schema().field_with_name("n").expect("a column").clone();
+        let group = |place: usize| {
+            let mut rows = Vec::new();
+            let read = table.read_column(place as u64, &field, &mut |column| {
+                rows.extend(column.as_primitive::<Int64Type>().values().iter().copied());
+                Ok(())
+            });
+            read.expect("rows");
+            assert_eq!(rows.len() as u64, table.group_rows()[place]);
+            rows
+        };
+        (0..table.group_rows().len()).map(group).collect()
+    }
+
+    #[test]
+    fn rows_of_text_lie_in_groups_that_are_read_by_themselves() {
+        let text = b"\xef\xbb\xbfword,n\r\n\"a\r\nb\",1\r\nc,2\r\n\r\nlonger word,3\r\nd,4\r\ne,5";
+        assert_eq!(groups_of("rows.csv", text), [vec![1, 2], vec![3], vec![4, 5]]);
+        assert_eq!(groups_of("none.csv", b"word,n\n1,1\n"), [vec![1]]);
     }
 }
