@@ -140,6 +140,10 @@ pub fn damaged_blob(key: &str, why: &str) -> Error {
 mod tests {
     use super::*;
 
+    fn one(start: u64, end: u64) -> [Range<u64>; 1] {
+        [Range { start, end }]
+    }
+
     #[test]
     fn ranges_of_blobs_come_back() {
         let blobs = ScratchBlobs::new(Scratch::default());
@@ -147,7 +151,7 @@ mod tests {
         blobs.put("b", &[Bytes::from("xyz")]).expect("stored");
         let read = |key: &str, ranges: &[Range<u64>]| blobs.fetch(key, ranges)?.wait();
         assert_eq!(read("a", &[6..11, 0..0, 4..7]).expect("there"), ["world", "", "o w"]);
-        assert_eq!(read("b", &[0..3]).expect("there"), ["xyz"]);
+        assert_eq!(read("b", &one(0, 3)).expect("there"), ["xyz"]);
         assert_eq!(blobs.scratch.spilled_bytes(), 14);
     }
 
@@ -157,17 +161,17 @@ mod tests {
         for text in ["one", "two"] {
             blobs.put("a", &[Bytes::from(text)]).expect("stored");
         }
-        let read = blobs.fetch("a", &[0..3]).and_then(FetchedBlobs::wait);
+        let read = blobs.fetch("a", &one(0, 3)).and_then(FetchedBlobs::wait);
         assert_eq!(read.expect("there"), ["two"]);
     }
 
     #[test]
     fn what_is_not_there_is_refused() {
         let blobs = ScratchBlobs::new(Scratch::default());
-        assert!(blobs.fetch("a", &[0..0]).is_err());
+        assert!(blobs.fetch("a", &one(0, 0)).is_err());
         blobs.put("a", &[Bytes::from("one")]).expect("stored");
-        assert!(blobs.fetch("a", &[2..4]).is_err());
+        assert!(blobs.fetch("a", &one(2, 4)).is_err());
         blobs.put("b", &[Bytes::from("two")]).expect("stored");
-        assert!(blobs.fetch("a", &[2..4]).is_err(), "the next blob is not of this one");
+        assert!(blobs.fetch("a", &one(2, 4)).is_err(), "the next blob is not of this one");
     }
 }

@@ -47,7 +47,7 @@ impl JoinedChunks {
         if encoded.facts().signature() == self.facts.signature() {
             return Ok(encoded);
         }
-        Err(self.parts.changed(format!(
+        Err(self.parts.changed(&format!(
             "its chunks are {}, they were {}",
             encoded.facts().signature(),
             self.facts.signature()

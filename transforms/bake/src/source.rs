@@ -289,11 +289,11 @@ impl Parts {
         if now == scanned {
             return Ok(());
         }
-        Err(self.changed(format!("its shape is {now:?}, it was {scanned:?}")))
+        Err(self.changed(&format!("its shape is {now:?}, it was {scanned:?}")))
     }
 
     /// The error for a file that is not what it was when it was scanned.
-    pub(crate) fn changed(&self, how: String) -> Error {
+    pub(crate) fn changed(&self, how: &str) -> Error {
         let message = format!("the source has changed: {how}");
         let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);
         error.at("variable", &self.variable).mend("run again when nobody writes the source")
