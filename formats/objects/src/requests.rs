@@ -274,8 +274,10 @@ fn in_parts(pieces: Vec<Bytes>) -> Vec<Vec<Bytes>> {
             parts.push(std::mem::take(&mut part));
             room = PART_BYTES;
         }
-        room -= piece.len();
-        part.push(piece);
+        if !piece.is_empty() {
+            room -= piece.len();
+            part.push(piece);
+        }
     }
     if !part.is_empty() {
         parts.push(part);

@@ -87,9 +87,7 @@ impl Gathering<'_> {
         }
         state.slots.check_all_taken(self.cells.wants)
     }
-}
 
-impl Gathering<'_> {
     /// Threads that work at once.
     fn threads(&self) -> usize {
         let granted = usize::try_from(self.thread_count).unwrap_or(usize::MAX);
