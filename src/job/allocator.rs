@@ -5,23 +5,7 @@
 /// Measured with `wordcount` under `--mem 192MiB`: resident memory is the same for any size up to
 /// this one and grows with larger ones; smaller ones cost more page faults.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MAPPED_BYTES: libc::c_int = 256 << 10;
-
-/// Gives back what is free within the blocks that the allocator keeps.
-///
-/// Parts of arrays are smaller than the blocks that go back by themselves, and come in other sizes in
-/// every stage: what one stage leaves behind does not fit the next.
-pub(crate) fn give_back_free_pages() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    {
-        #[expect(unsafe_code, reason = "the allocator has no safe door")]
-        // SAFETY: `malloc_trim` takes a number, locks one arena after the other while it looks for
-        // free pages, and has no other effect.
-        unsafe {
-            libc::malloc_trim(0);
-        }
-    }
-}
+const MAPPED_BYTES: libc::c_int = 1 << 20;
 
 /// Makes the allocator give large blocks back as soon as they are freed.
 ///

@@ -9,12 +9,11 @@ use array::Region;
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
-use dataflow::runner::{JobEvent, JobObserver, JobReport, Runner};
+use dataflow::runner::{JobObserver, JobReport, Runner};
 use objects::Location;
 use r#virtual::WrittenReferences;
 use zarr::{ZarrGroup, ZarrSource};
 
-use crate::job::allocator::give_back_free_pages;
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
 use crate::job::resume::{Resumption, count_of};
@@ -67,18 +66,6 @@ pub struct BakeReport {
     pub references: Option<WrittenReferences>,
     /// What the checks have found, if some were asked for.
     pub validation: Option<ValidationReport>,
-}
-
-/// Gives memory back after every bundle.
-struct GivingBack<'a>(&'a dyn JobObserver);
-
-impl JobObserver for GivingBack<'_> {
-    fn observe(&self, event: &JobEvent) {
-        if matches!(event, JobEvent::BundleFinished { .. }) {
-            give_back_free_pages();
-        }
-        self.0.observe(event);
-    }
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
@@ -167,7 +154,7 @@ impl ScannedBake {
                 .and_then(|()| destination.clear()),
         };
         let written = cleared.and_then(|()| {
-            let report = bake.runner().run(&graph, &options, &GivingBack(observer))?;
+            let report = bake.runner().run(&graph, &options, observer)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             let validation = self.validate(&target, &run)?;
