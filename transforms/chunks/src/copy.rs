@@ -76,7 +76,7 @@ impl PTransform<Pipeline> for CopyArrays {
         let passed = of(Way::Encoded);
         if passed.any() {
             let units = tasks("Units", &passed);
-            written.push(&units.apply(ParDo::of(PassChunks::new(passed))));
+            written.push(&units.apply(ParDo::of(PassChunks(passed))));
         }
         let moved = of(Way::Groups);
         if moved.any() {

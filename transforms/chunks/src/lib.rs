@@ -71,4 +71,6 @@ mod golden;
 #[cfg(test)]
 mod keyed_runs;
 #[cfg(test)]
+mod passing_tests;
+#[cfg(test)]
 mod tests;

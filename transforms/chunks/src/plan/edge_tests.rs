@@ -216,11 +216,6 @@ fn check_workload(problem: Problem, codecs: [&str; 2], want: &str) {
     let budget = memory.budget_bytes;
     let problem = Problem { thread_count: 2, memory, ..problem };
     let planned = plan(&problem, &model).expect("it fits");
-    for candidate in &planned.candidates {
-        let Candidate { method, costs, price, verdict, reason } = candidate;
-        let seconds = price.core_seconds;
-        println!("{verdict:25} {seconds:6.1} core s, {:10} {method}: {reason}", costs.peak_bytes);
-    }
     assert_eq!(planned.chosen().method.name(), want);
     assert!(planned.chosen().costs.peak_bytes <= budget);
 }
