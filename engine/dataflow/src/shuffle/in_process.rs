@@ -27,6 +27,8 @@ pub struct InProcessShuffle(Arc<Store>);
 struct Store {
     budget: MemoryBudget,
     scratch: Scratch,
+    /// Where the first sink of every edge begins to deal out.
+    first_turn: usize,
     edges: Mutex<BTreeMap<EdgeId, Edge>>,
     /// Is held while a partition that is being read is sorted.
     sorting: Mutex<()>,
@@ -60,9 +62,15 @@ pub struct ShuffleCounts {
 impl InProcessShuffle {
     /// An empty store that holds what `budget` grants and spills the rest.
     pub fn new(budget: MemoryBudget, scratch: Scratch) -> Self {
+        Self::starting_at(0, budget, scratch)
+    }
+
+    /// An empty store whose sinks deal out beginning with another partition, so that what many
+    /// stores with a single bundle each hand on is even.
+    pub fn starting_at(first_turn: usize, budget: MemoryBudget, scratch: Scratch) -> Self {
         let (edges, sorting) = (Mutex::default(), Mutex::default());
         let shuffled_bytes = AtomicU64::new(0);
-        Self(Arc::new(Store { budget, scratch, edges, sorting, shuffled_bytes }))
+        Self(Arc::new(Store { budget, scratch, first_turn, edges, sorting, shuffled_bytes }))
     }
 
     /// What was moved so far.
@@ -71,6 +79,10 @@ impl InProcessShuffle {
             shuffled_bytes: self.0.shuffled_bytes.load(Ordering::Relaxed),
             spilled_bytes: self.0.scratch.spilled_bytes(),
         }
+    }
+
+    pub(super) fn scratch(&self) -> &Scratch {
+        &self.0.scratch
     }
 
     pub(super) fn budget(&self) -> &MemoryBudget {
@@ -266,7 +278,7 @@ impl ShuffleStore for InProcessShuffle {
             files: Vec::new(),
             is_read: false,
             is_moving: false,
-            sink_count: 0,
+            sink_count: self.0.first_turn,
         };
         self.lock().insert(edge, new);
     }

@@ -21,6 +21,7 @@ mod grouped;
 
 mod in_process;
 mod sink;
+mod transfer;
 
 mod iterable;
 mod sets;
@@ -40,6 +41,7 @@ pub(crate) use places::{NOWHERE, Places};
 pub use scratch::Scratch;
 pub use sets::{NoRecords, OfKey, Trimmed};
 pub(crate) use short_key::{ShortHash, ShortKey};
+pub use transfer::{Exported, Importer, Segment};
 pub use table::{Shelf, Table, TableOrder};
 pub use values::{RawValues, RawValuesBuilder};
 

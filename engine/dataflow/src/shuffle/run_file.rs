@@ -48,6 +48,23 @@ pub(super) struct RunFile {
 }
 
 impl RunFile {
+    /// A run of one partition, whose blocks were written elsewhere and lie in this range of a file.
+    pub(super) fn of_segment(
+        file: Arc<File>,
+        scratch: Scratch,
+        partition: usize,
+        range: Range<u64>,
+        record_count: u64,
+    ) -> Self {
+        let sections = vec![(partition, range.start, range.end)];
+        Self { file, scratch, sections, bytes: range.end - range.start, record_count }
+    }
+
+    /// The file.
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
     /// Bytes on disk.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
@@ -77,8 +94,7 @@ impl RunFile {
 
     /// The records of all partitions, one after the other.
     pub(super) fn whole(run: &Arc<Self>) -> Box<dyn Cursor> {
-        let start = run.sections.first().map_or(0, |section| section.1);
-        Box::new(FileCursor::new(Arc::clone(run), start, run.end()))
+        Box::new(FileCursor::new(Arc::clone(run), run.start(), run.end()))
     }
 
     /// The records of this block, and of those after it that begin before `end`.
@@ -86,6 +102,11 @@ impl RunFile {
         let mut cursor = FileCursor::new(Arc::clone(run), block.next, end);
         cursor.block = block.bytes;
         Box::new(cursor)
+    }
+
+    /// Where the first block begins.
+    pub(super) fn start(&self) -> u64 {
+        self.sections.first().map_or(0, |section| section.1)
     }
 
     /// Where the blocks end.
