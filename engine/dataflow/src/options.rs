@@ -3,13 +3,15 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorCode, ErrorKind, Result};
 
 /// What a run does about bundles and elements that fail.
 ///
 /// Transient errors are tried again before: at most three times in all, and no third time where the
 /// same error came twice at the same element. No policy makes a run go on that was asked to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OnError {
     /// The first failure stops what runs, and fails the run.

@@ -10,9 +10,11 @@
 
 use std::sync::Arc;
 
+use crate::bundle::finalize::{self, Callbacks};
 use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Failure, Failures};
 use crate::error::{Error, redact};
 use crate::graph::{ElementPlace, LeftOut, Noted, Operation};
+use crate::metrics::Metrics;
 use crate::options::OnError;
 
 /// How often a bundle is tried that fails with transient errors.
@@ -27,6 +29,7 @@ pub struct BundleTask {
     is_careful: bool,
     left_out: Arc<LeftOut>,
     failures: Failures,
+    callbacks: Callbacks,
     last: Option<Transient>,
 }
 
@@ -59,8 +62,15 @@ pub enum Setback {
 impl BundleTask {
     /// A bundle that was not tried yet.
     pub fn new(input: BundleInput) -> Self {
-        let (left_out, failures) = (Arc::default(), Failures::default());
-        Self { input, attempt: 1, is_careful: false, left_out, failures, last: None }
+        Self {
+            input,
+            attempt: 1,
+            is_careful: false,
+            left_out: Arc::default(),
+            failures: Failures::default(),
+            callbacks: Callbacks::default(),
+            last: None,
+        }
     }
 
     /// The main input of the bundle.
@@ -105,6 +115,7 @@ impl BundleProcessor<'_> {
             let error = match self.run_within(task.input, &env) {
                 Ok(report) => {
                     let failures = std::mem::take(&mut task.failures);
+                    task.callbacks = Callbacks::of(&env);
                     return Ok(BundleReport { failures, ..report });
                 }
                 Err(error) => error,
@@ -128,6 +139,12 @@ impl BundleProcessor<'_> {
             drop(env);
             self.leave_out(task, culprit, error)?;
         }
+    }
+
+    /// Calls what a bundle has asked for that was attempted with success and counts, where the setting
+    /// holds callbacks; what failed of them is counted.
+    pub fn finalize(&self, task: BundleTask) -> Metrics {
+        finalize::call_all(task.callbacks, self.graph.steps())
     }
 
     /// Puts the element in quarantine for which a careful attempt has failed.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::Error;
 
 /// How many failures a run keeps; more are only counted.
@@ -11,7 +13,7 @@ const KEPT_LIMIT: usize = 1000;
 const LISTED_LIMIT: usize = 100;
 
 /// A failure that no further attempt could mend.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Failure {
     /// The error: root cause first, with step, recipe line and element.
@@ -58,7 +60,7 @@ impl fmt::Display for Failure {
 /// Failures of a run, by step, then element, then message: the same list however they came.
 ///
 /// The first thousand are kept, and all are counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failures {
     kept: Vec<Failure>,
     count: u64,

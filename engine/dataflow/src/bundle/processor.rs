@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::{Failures, Setting, finalize, guard};
+use crate::bundle::finalize::{self, Callbacks};
+use crate::bundle::{Failures, Setting, guard};
 use crate::error::{Error, Result};
 use crate::graph::{Env, Groups, Operation};
 use crate::metrics::{self, MetricKey, Metrics};
@@ -98,7 +99,9 @@ impl<'a> BundleProcessor<'a> {
         });
         let (mut metrics, prepared) = outcome?;
         prepared.into_iter().try_for_each(Prepared::commit)?;
-        metrics.merge(&finalize::call_all(env));
+        if !self.setting.holds_callbacks {
+            metrics.merge(&finalize::call_all(Callbacks::of(env), self.graph.steps()));
+        }
         metrics.elements = self.element_counts(env);
         let failures = Failures::default();
         Ok(BundleReport { metrics, read_count: env.progress().done, failures })

@@ -23,6 +23,7 @@ pub struct Setting {
     pub(super) views: Views,
     pub(super) cancel: CancelToken,
     pub(super) checks_elements: bool,
+    pub(super) holds_callbacks: bool,
     pub(super) on_error: OnError,
     /// Elements of the whole run that were to be put in quarantine.
     quarantined: Arc<AtomicU64>,
@@ -49,6 +50,7 @@ impl Setting {
             views: Views::default(),
             cancel: CancelToken::default(),
             checks_elements: false,
+            holds_callbacks: false,
             on_error: options.on_error,
             quarantined: Arc::default(),
             blobs: Arc::new(ScratchBlobs::new(scratch.clone())),
@@ -85,6 +87,14 @@ impl Setting {
     #[must_use]
     pub fn with_checked_elements(mut self) -> Self {
         self.checks_elements = true;
+        self
+    }
+
+    /// Leaves the callbacks of bundles to the runner, for commits that others may win: it calls
+    /// [`BundleProcessor::finalize`](crate::bundle::BundleProcessor::finalize) for those that count.
+    #[must_use]
+    pub fn with_held_callbacks(mut self) -> Self {
+        self.holds_callbacks = true;
         self
     }
 

@@ -104,6 +104,18 @@ codes! {
     STORE_FULL = 404;
     /// The run was stopped.
     CANCELLED = 501;
+    /// The launcher refused to start workers.
+    LAUNCH_REFUSED = 502;
+    /// Workers do not start: there is no capacity, or something is set up wrongly.
+    NOT_STARTING = 503;
+    /// Workers end again and again without having done their work.
+    WORKERS_LOST = 504;
+    /// Workers need more memory than the most that may be given to them.
+    WORKER_MEMORY = 505;
+    /// The run has reached its limit of time or of cost.
+    RUN_LIMIT = 506;
+    /// Another process is at work on this run.
+    LOCKED = 507;
 
     /// A setting is not valid.
     CONFIGURATION = 601;
@@ -132,9 +144,10 @@ impl ErrorCode {
     /// The exit code of a process that ends with this error.
     pub const fn exit_code(self) -> u8 {
         match self.0 / 100 {
+            _ if self.0 == Self::CANCELLED.0 || self.0 == Self::RUN_LIMIT.0 => 9,
+            _ if self.0 == Self::LOCKED.0 => 8,
             1 => 4,
-            4 => 6,
-            5 => 9,
+            4 | 5 => 6,
             6 => 5,
             7 => 7,
             9 => 101,

@@ -41,8 +41,8 @@ pub(crate) use places::{NOWHERE, Places};
 pub use scratch::Scratch;
 pub use sets::{NoRecords, OfKey, Trimmed};
 pub(crate) use short_key::{ShortHash, ShortKey};
-pub use transfer::{Exported, Importer, Segment};
 pub use table::{Shelf, Table, TableOrder};
+pub use transfer::{Exported, Importer, Segment};
 pub use values::{RawValues, RawValuesBuilder};
 
 /// Bytes that reading an edge takes at the most: a block and its encoding of every spill file.

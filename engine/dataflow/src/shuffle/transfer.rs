@@ -150,7 +150,7 @@ impl Importer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EdgeOrder, Record, RecordSink, Records, partition_of};
+    use super::super::{EdgeOrder, Record, partition_of};
     use super::*;
     use crate::memory::MemoryBudget;
 

@@ -1,0 +1,112 @@
+//! Who drives: the highest lease, for as long as its heartbeat is fresh.
+
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+
+use crate::store::{LeaderRecord, RunStore, keys};
+
+/// The right to drive a run.
+#[derive(Debug, Clone)]
+pub(crate) struct Lease {
+    store: RunStore,
+    pub(crate) epoch: u32,
+}
+
+impl Lease {
+    /// Takes over a run that nobody drives.
+    ///
+    /// Whether the last driver lives is judged by the clock of the store: its heartbeat against an
+    /// object that is written now.
+    ///
+    /// # Errors
+    /// E507 if somebody drives it; a store that fails.
+    pub(crate) fn take(store: &RunStore, host: &str, silence: Duration) -> Result<Self> {
+        loop {
+            let leases = store.list(keys::LEASES)?;
+            let epochs = leases.iter().filter_map(|it| Some(keys::task_of(&it.key)?.0));
+            let last = epochs.max().unwrap_or(0);
+            if last > 0 && is_living(store, last, silence)? {
+                return Err(driven(store, last)?);
+            }
+            let lease = Self { store: store.clone(), epoch: last + 1 };
+            // Two that find it abandoned race for the next epoch, and one of them looks again.
+            if store.create(&keys::lease(lease.epoch), &LeaderRecord::here(host.to_owned()))? {
+                lease.beat()?;
+                return Ok(lease);
+            }
+        }
+    }
+
+    /// Beats until `stop` is dropped.
+    pub(crate) fn run(&self, every: Duration, stop: &Receiver<()>) {
+        while stop.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+            if let Err(error) = self.beat() {
+                tracing::warn!(%error, "the heartbeat of the driver failed");
+            }
+        }
+    }
+
+    /// Fails once somebody else has taken over.
+    ///
+    /// # Errors
+    /// E507; a store that fails.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.store.has(&keys::lease(self.epoch + 1))? {
+            true => Err(driven(&self.store, self.epoch + 1)?),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the run back: another driver need not wait.
+    pub(crate) fn release(&self) -> Result<()> {
+        self.store.objects().delete(&keys::leader_heartbeat(self.epoch))
+    }
+
+    fn beat(&self) -> Result<()> {
+        self.store.put(&keys::leader_heartbeat(self.epoch), &objects::now_ms())
+    }
+}
+
+fn is_living(store: &RunStore, epoch: u32, silence: Duration) -> Result<bool> {
+    let (beat, probe) = (keys::leader_heartbeat(epoch), format!("{}/probe", keys::HEARTBEATS));
+    store.put(&probe, &())?;
+    let beats = store.list(keys::HEARTBEATS)?;
+    store.objects().delete(&probe)?;
+    let time = |key: &str| beats.iter().find(|it| it.key == key).map(|it| it.last_modified_ms);
+    let (Some(then), Some(now)) = (time(&beat), time(&probe)) else { return Ok(false) };
+    Ok(now - then <= silence.as_millis() as i64)
+}
+
+fn driven(store: &RunStore, epoch: u32) -> Result<Error> {
+    let who: Option<LeaderRecord> = store.read(&keys::lease(epoch))?;
+    let who = who.map_or_else(String::new, |it| format!("process {} on {}", it.process, it.host));
+    let error =
+        Error::new(ErrorCode::LOCKED, ErrorKind::Conflict, "another process drives this run");
+    let error = error.at("run", store.root()).at("driver", who);
+    Ok(error.mend("wait for it, or stop it; its place is free a minute after its last heartbeat"))
+}
+
+/// A clock for work that is done now and then.
+#[derive(Debug)]
+pub(crate) struct Now {
+    every: Duration,
+    next: Instant,
+}
+
+impl Now {
+    pub(crate) fn every(every: Duration) -> Self {
+        Self { every, next: Instant::now() }
+    }
+
+    /// Whether it is time; the next time is counted from now.
+    pub(crate) fn is(&mut self) -> bool {
+        let now = Instant::now();
+        let is_time = now >= self.next;
+        if is_time {
+            self.next = now + self.every;
+        }
+        is_time
+    }
+}

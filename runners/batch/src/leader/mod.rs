@@ -1,0 +1,15 @@
+//! The driver of a run: plans stages, watches commits, starts workers. It moves no data.
+//!
+//! Its state is what lies in the store: a driver that takes over reads it and goes on. Whatever two
+//! drivers write at once, each key is created once, and commits decide.
+
+mod drive;
+mod failures;
+mod lease;
+mod plan;
+mod stage;
+mod workers;
+
+pub(crate) use drive::{Drive, drive};
+pub(crate) use lease::Lease;
+pub(crate) use workers::{Crew, Launched};

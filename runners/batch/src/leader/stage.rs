@@ -1,0 +1,167 @@
+//! A stage that is open: its tasks, who has won them, and what was decided about the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dataflow::bundle::{Failure, Failures};
+use dataflow::error::{Error, Result};
+use dataflow::metrics::Metrics;
+use dataflow::plan::StageId;
+
+use super::failures::{Attempts, Verdict};
+use crate::store::{Commit, Decision, DoneIndex, Numbers, RunStore, StagePlan, TaskFailure, keys};
+
+/// A stage that is open.
+#[derive(Debug)]
+pub(crate) struct OpenStage {
+    pub(crate) id: StageId,
+    pub(crate) plan: StagePlan,
+    winners: BTreeMap<u32, Commit>,
+    attempts: BTreeMap<u32, Attempts>,
+    seen_failures: BTreeSet<String>,
+    /// Every decision so far.
+    decided: Decision,
+    decision_count: u32,
+}
+
+/// What has happened since the last look.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    pub(crate) committed: Vec<Commit>,
+    pub(crate) failed: Vec<Failure>,
+    /// Tasks that ran out of memory.
+    pub(crate) hungry: Vec<u32>,
+}
+
+impl OpenStage {
+    /// Opens a stage, or goes on with one that another driver has opened.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn open(store: &RunStore, id: StageId, plan: StagePlan) -> Result<Self> {
+        let key = keys::plan(id);
+        let plan = if store.create(&key, &plan)? {
+            plan
+        } else {
+            let there = store.read(&key)?;
+            there.ok_or_else(|| Error::internal(format!("the plan {key} came and went")))?
+        };
+        let extensions = store.list(keys::PLANS)?.into_iter().map(|it| it.key);
+        let extensions: Vec<String> = extensions
+            .filter(|key| keys::stage_of(key) == Some(id) && key.contains(".x"))
+            .collect();
+        let mut stage = Self {
+            id,
+            plan,
+            winners: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            seen_failures: BTreeSet::new(),
+            decided: Decision::default(),
+            decision_count: extensions.len() as u32,
+        };
+        for (_, decision) in store.read_all::<Decision>(extensions)? {
+            stage.note(&decision);
+        }
+        Ok(stage)
+    }
+
+    /// Looks for new commits and failures.
+    ///
+    /// Cost: two lists, and a read for each object that is new.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn look(&mut self, store: &RunStore) -> Result<News> {
+        let mut news = News::default();
+        let commits = store.list(&keys::commits(self.id))?;
+        let is_new = |key: &String| {
+            keys::task_of(key).is_some_and(|(task, _)| !self.winners.contains_key(&task))
+        };
+        let new: Vec<String> = commits.into_iter().map(|it| it.key).filter(is_new).collect();
+        for (key, commit) in store.read_all::<Commit>(new)? {
+            if let Some((task, _)) = keys::task_of(&key) {
+                news.committed.push(commit.clone());
+                self.winners.insert(task, commit);
+            }
+        }
+        let failures = store.list(&keys::failures(self.id))?.into_iter().map(|it| it.key);
+        let new: Vec<String> = failures.filter(|key| !self.seen_failures.contains(key)).collect();
+        for (key, failed) in store.read_all::<TaskFailure>(new)? {
+            if let Some((task, attempt)) = keys::task_of(&key).filter(|it| self.is_open(it.0)) {
+                match self.attempts.entry(task).or_default().judge(attempt.to_owned(), failed) {
+                    Verdict::Again => {}
+                    Verdict::MoreMemory => news.hungry.push(task),
+                    Verdict::Failed(failure) => {
+                        self.decided.given_up.insert(task);
+                        news.failed.push(*failure);
+                    }
+                }
+            }
+            self.seen_failures.insert(key);
+        }
+        Ok(news)
+    }
+
+    /// The tasks that are neither committed nor given up, and the rung that each needs.
+    pub(crate) fn open_tasks(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        (0..self.plan.tasks.len() as u32)
+            .filter(|&task| self.is_open(task))
+            .map(|task| (task, self.decided.least_rungs.get(&task).copied().unwrap_or(0)))
+    }
+
+    /// Whether a task is neither committed nor given up.
+    pub(crate) fn is_open(&self, task: u32) -> bool {
+        !self.winners.contains_key(&task) && !self.decided.given_up.contains(&task)
+    }
+
+    /// Whether nothing is left to wait for.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.open_tasks().next().is_none()
+    }
+
+    /// Whether all tasks are committed.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.winners.len() == self.plan.tasks.len()
+    }
+
+    /// Tells workers what was decided.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn decide(&mut self, store: &RunStore, decision: &Decision) -> Result<()> {
+        // Another driver may have decided too: both decisions hold, under keys of their own.
+        while !store.create(&keys::extension(self.id, self.decision_count), decision)? {
+            self.decision_count += 1;
+        }
+        self.decision_count += 1;
+        self.note(decision);
+        Ok(())
+    }
+
+    fn note(&mut self, decision: &Decision) {
+        for (&task, &rung) in &decision.least_rungs {
+            let known = self.decided.least_rungs.entry(task).or_default();
+            *known = rung.max(*known);
+        }
+        self.decided.speculate.extend(&decision.speculate);
+        self.decided.given_up.extend(&decision.given_up);
+    }
+
+    /// Writes what the stage has left, as one index.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn finish(&self, store: &RunStore) -> Result<()> {
+        let (mut metrics, mut failures, mut read_count) =
+            (Metrics::default(), Failures::default(), 0);
+        let mut tasks = Vec::new();
+        for (&task, commit) in &self.winners {
+            metrics.merge(&commit.numbers.clone().metrics()?);
+            failures.merge(commit.failures.clone());
+            read_count += commit.read_count;
+            tasks.push((task, commit.key.clone(), commit.segments(store)?));
+        }
+        let index = DoneIndex::encoded(tasks, Numbers::of(&metrics), failures, read_count)?;
+        // One that is there says the same: both were made of the same commits.
+        store.objects().create(&keys::done(self.id), index).map(drop)
+    }
+}

@@ -1,0 +1,399 @@
+//! The workers of a run: as many as there is work for, started where they are to run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::plan::StageId;
+
+use super::lease::{Lease, Now};
+use crate::launch::{Cause, JobId, JobState, JobStatus, Launcher, Submitted, WorkerEnd};
+use crate::options::BatchOptions;
+use crate::store::{Intent, RunStore, WorkerBeat, keys};
+
+/// Submissions that may end one after the other without a single task done.
+const VAIN_LIMIT: u32 = 3;
+/// How long a submission whose answer was lost may take to be told of; it is asked for twice.
+const LOST_ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// Who works on the run.
+pub(crate) enum Crew<'a> {
+    /// Threads of this process; each says how it ended.
+    Threads(&'a Receiver<Result<()>>),
+    /// Processes that a launcher has started.
+    Launched(Launched<'a>),
+}
+
+impl Crew<'_> {
+    /// Looks after the workers; the tasks that have run out of memory.
+    ///
+    /// # Errors
+    /// Workers that cannot be started, or that end again and again.
+    pub(crate) fn tend(
+        &mut self,
+        demand: &BTreeMap<u32, u64>,
+        has_progress: bool,
+    ) -> Result<Vec<(StageId, u32)>> {
+        match self {
+            Self::Threads(ended) => match ended.try_recv() {
+                Ok(end) => end.map(|()| Vec::new()),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(Vec::new()),
+            },
+            Self::Launched(launched) => launched.tend(demand, has_progress),
+        }
+    }
+
+    /// Waits, but not longer than until a worker of this process ends.
+    pub(crate) fn wait(&self, pause: Duration) -> Result<()> {
+        match self {
+            Self::Threads(ended) => match ended.recv_timeout(pause) {
+                Ok(end) => end,
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(()),
+            },
+            Self::Launched(_) => {
+                crate::pause(pause);
+                Ok(())
+            }
+        }
+    }
+
+    /// The highest rung of the ladder of memory.
+    pub(crate) fn top_rung(&self) -> u32 {
+        match self {
+            Self::Threads(_) => 0,
+            Self::Launched(launched) => launched.top_rung(),
+        }
+    }
+}
+
+/// A submission, and what is known of it.
+#[derive(Debug, Clone)]
+struct Sent {
+    name: String,
+    id: Option<JobId>,
+    workers: u32,
+    rung: u32,
+    sent: Instant,
+    /// How often it was looked for, if its answer was lost.
+    searched: u32,
+    status: Option<JobStatus>,
+    failed_seen: BTreeSet<u32>,
+}
+
+impl Sent {
+    fn has_ended(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.state.has_ended())
+    }
+}
+
+/// Workers that a launcher has started.
+pub(crate) struct Launched<'a> {
+    store: &'a RunStore,
+    lease: &'a Lease,
+    launcher: Arc<dyn Launcher>,
+    options: &'a BatchOptions,
+    sent: Vec<Sent>,
+    describe: Now,
+    /// Submissions that have ended since the last progress.
+    vain: u32,
+    last_end: Option<WorkerEnd>,
+    has_warned: bool,
+}
+
+impl<'a> Launched<'a> {
+    /// Goes on with the submissions of drivers before this one.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn take_up(
+        store: &'a RunStore,
+        lease: &'a Lease,
+        launcher: Arc<dyn Launcher>,
+        options: &'a BatchOptions,
+    ) -> Result<Self> {
+        let submissions = store.list(keys::SUBMISSIONS)?;
+        let intents = submissions.iter().map(|it| it.key.clone());
+        let intents: Vec<String> = intents.filter(|key| key.ends_with(".intent")).collect();
+        let mut sent = Vec::new();
+        for (key, intent) in store.read_all::<Intent>(intents)? {
+            let id: Option<JobId> = store.read(&job_key(&key))?;
+            sent.push(Sent {
+                name: intent.name,
+                id,
+                workers: intent.workers,
+                rung: intent.rung,
+                sent: Instant::now(),
+                searched: 0,
+                status: None,
+                failed_seen: BTreeSet::new(),
+            });
+        }
+        let describe = Now::every(Duration::from_millis(options.describe_ms));
+        let (vain, last_end, has_warned) = (0, None, false);
+        Ok(Self { store, lease, launcher, options, sent, describe, vain, last_end, has_warned })
+    }
+
+    fn top_rung(&self) -> u32 {
+        self.options.memory_ladder_mib.len().saturating_sub(1) as u32
+    }
+
+    fn tend(
+        &mut self,
+        demand: &BTreeMap<u32, u64>,
+        has_progress: bool,
+    ) -> Result<Vec<(StageId, u32)>> {
+        if has_progress {
+            self.vain = 0;
+        }
+        let hungry = if self.describe.is() { self.look()? } else { Vec::new() };
+        for (&rung, &tasks) in demand.iter().rev() {
+            self.staff(rung, tasks)?;
+        }
+        Ok(hungry)
+    }
+
+    /// Asks the launcher what has become of the workers.
+    fn look(&mut self) -> Result<Vec<(StageId, u32)>> {
+        self.find_lost()?;
+        let is_live = |sent: &&Sent| !sent.has_ended();
+        let ids: Vec<JobId> =
+            self.sent.iter().filter(is_live).filter_map(|sent| sent.id.clone()).collect();
+        let told = self.launcher.describe(&ids);
+        let told = match told {
+            Ok(told) => told,
+            // The workers go on without us; so do we without knowing.
+            Err(error) if error.is_transient() => {
+                tracing::warn!(%error, "the launcher cannot be asked now");
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        let mut hungry = Vec::new();
+        for status in told {
+            let Some(at) = self.sent.iter().position(|it| it.id.as_ref() == Some(&status.id))
+            else {
+                continue;
+            };
+            let failed_before = self.sent[at].failed_seen.len() as u32;
+            let (has_ended, failed) = (status.state.has_ended(), status.workers.failed);
+            let id = status.id.clone();
+            self.sent[at].status = Some(status);
+            if failed > failed_before {
+                for end in self.launcher.failed_workers(&id)? {
+                    if self.sent[at].failed_seen.insert(end.worker.index) {
+                        hungry.extend(self.note_end(at, end)?);
+                    }
+                }
+            }
+            if has_ended {
+                self.vain += 1;
+            }
+        }
+        self.check_start()?;
+        Ok(hungry)
+    }
+
+    /// Notes how a worker has ended; the tasks that it was at, if memory was what ended it.
+    fn note_end(&mut self, at: usize, end: WorkerEnd) -> Result<Vec<(StageId, u32)>> {
+        tracing::warn!(job = %end.worker.job, index = end.worker.index, cause = ?end.cause,
+            reason = %end.reason, "a worker has ended");
+        let is_hungry = matches!(end.cause, Cause::OutOfMemory | Cause::Exit(OOM_EXIT));
+        let (name, index) = (self.sent[at].name.clone(), end.worker.index);
+        if end.cause == Cause::Exit(OTHER_BINARY_EXIT) {
+            let message =
+                "the workers run another binary than the driver, or build another pipeline";
+            return Err(Error::new(ErrorCode::FINGERPRINT, ErrorKind::Conflict, message)
+                .at("job", end.worker.job)
+                .at("reason", end.reason)
+                .mend("give the workers an image with the binary that the driver runs"));
+        }
+        self.last_end = Some(end);
+        if !is_hungry {
+            return Ok(Vec::new());
+        }
+        let beats = self.store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
+        let beats: Vec<String> = beats.filter(|key| key.contains("/w-")).collect();
+        let beats = self.store.read_all::<WorkerBeat>(beats)?;
+        let of_worker = beats.into_iter().filter(|(_, it)| it.job == name && it.index == index);
+        let tasks = of_worker.flat_map(|(_, beat)| beat.tasks);
+        Ok(tasks.map(|(stage, task)| (StageId(stage), task)).collect())
+    }
+
+    /// Looks for submissions whose answer was lost; one that is not there after all is made again
+    /// when there is demand.
+    fn find_lost(&mut self) -> Result<()> {
+        let mut at = 0;
+        while at < self.sent.len() {
+            let sent = &mut self.sent[at];
+            let wait = LOST_ANSWER_WAIT * sent.searched;
+            if sent.id.is_some() || sent.sent.elapsed() < wait {
+                at += 1;
+                continue;
+            }
+            let found = self.launcher.find(&sent.name)?;
+            sent.searched += 1;
+            if let Some((first, others)) = found.split_first() {
+                sent.id = Some(first.clone());
+                if !others.is_empty() {
+                    self.launcher.stop(others, "submitted twice")?;
+                }
+            } else if sent.searched > 2 {
+                self.sent.remove(at);
+                continue;
+            }
+            at += 1;
+        }
+        Ok(())
+    }
+
+    /// Submits workers for so many open tasks, unless there are enough.
+    fn staff(&mut self, rung: u32, tasks: u64) -> Result<()> {
+        let live = self.sent.iter().filter(|sent| sent.rung >= rung && !sent.has_ended());
+        let live: u32 = live.map(Sent::live_workers).sum();
+        let all: u32 = self.sent.iter().filter(|it| !it.has_ended()).map(Sent::live_workers).sum();
+        let free = self.options.max_workers.get().saturating_sub(all);
+        let wanted = tasks.div_ceil(u64::from(self.options.threads.get() as u32));
+        let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
+        let missing = wanted.saturating_sub(live).min(free);
+        // A worker that is there will come to what is left.
+        let Some(workers) = NonZeroU32::new(missing).filter(|_| live == 0 || missing > live) else {
+            return Ok(());
+        };
+        if self.vain > VAIN_LIMIT {
+            return Err(self.lost());
+        }
+        self.submit(workers, rung)
+    }
+
+    fn submit(&mut self, workers: NonZeroU32, rung: u32) -> Result<()> {
+        let number = self.sent.len();
+        let run = self.store.root().file_name();
+        let run: String = run.chars().filter(char::is_ascii_alphanumeric).take(26).collect();
+        let name = format!("levain-{run}-{}-{number:04}", self.lease.epoch);
+        let key = format!("{}/{:06}.{number:04}.intent", keys::SUBMISSIONS, self.lease.epoch);
+        let intent = Intent { v: 1, name: name.clone(), workers: workers.get(), rung };
+        self.store.create(&key, &intent)?;
+        let submission = self.options.submission(self.store, &name, workers, rung);
+        let id = match self.launcher.submit(&submission)? {
+            Submitted::As(id) => {
+                self.store.create(&job_key(&key), &id)?;
+                Some(id)
+            }
+            Submitted::Unknown => None,
+        };
+        tracing::info!(name = %name, workers, rung, "workers submitted");
+        self.sent.push(Sent {
+            name,
+            id,
+            workers: workers.get(),
+            rung,
+            sent: Instant::now(),
+            searched: 0,
+            status: None,
+            failed_seen: BTreeSet::new(),
+        });
+        Ok(())
+    }
+
+    /// Explains workers that do not start, and gives up after a while.
+    fn check_start(&mut self) -> Result<()> {
+        let is_waiting =
+            |sent: &&Sent| sent.status.as_ref().is_some_and(|it| it.state == JobState::Waiting);
+        let has_started = self.sent.iter().any(|sent| {
+            sent.status
+                .as_ref()
+                .is_some_and(|it| !it.state.has_ended() && it.state > JobState::Waiting)
+        });
+        let Some(oldest) = self.sent.iter().find(is_waiting).filter(|_| !has_started) else {
+            self.has_warned = false;
+            return Ok(());
+        };
+        let (waited, Some(id)) = (oldest.sent.elapsed(), oldest.id.clone()) else { return Ok(()) };
+        let limit = |ms: u64| waited >= Duration::from_millis(ms);
+        if !limit(self.options.runnable_warn_ms) {
+            return Ok(());
+        }
+        let is_last = limit(self.options.runnable_fail_ms);
+        if self.has_warned && !is_last {
+            return Ok(());
+        }
+        self.has_warned = true;
+        let found = self.launcher.diagnose(&id)?;
+        let why = found.as_ref().map_or("nobody says why", |it| it.finding.as_str());
+        if !is_last {
+            tracing::warn!(job = %id, waited_s = waited.as_secs(), why, "workers do not start");
+            return Ok(());
+        }
+        let message = format!("no worker has started for {} s: {why}", waited.as_secs());
+        let mut error = Error::new(ErrorCode::NOT_STARTING, ErrorKind::ResourceExhausted, message);
+        error = error.at("job", id);
+        if let Some(found) = found {
+            for evidence in found.evidence {
+                error = error.at("evidence", evidence);
+            }
+            error = error.mend(found.mend);
+        }
+        Err(error.mend("run `levain doctor --hello`; what is done is kept, resume the run later"))
+    }
+
+    fn lost(&self) -> Error {
+        let message = "workers end again and again without having done a task";
+        let error = Error::new(ErrorCode::WORKERS_LOST, ErrorKind::ResourceExhausted, message);
+        let error = error.mend("look at the log of a worker; what is done is kept, resume the run");
+        let Some(end) = &self.last_end else { return error };
+        let error = error.at("job", &end.worker.job).at("reason", &end.reason);
+        let lines = self.launcher.logs(&end.worker, 10).unwrap_or_default();
+        let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+        if lines.is_empty() { error } else { error.at("log", lines.join("\n")) }
+    }
+
+    /// Waits until all workers have gone home, which the store has told them; stops those that
+    /// stay.
+    ///
+    /// # Errors
+    /// A launcher that cannot be asked.
+    pub(crate) fn dismiss(&mut self, patience: Duration) -> Result<()> {
+        let began = Instant::now();
+        let mut pause = Duration::from_millis(10);
+        loop {
+            self.find_lost()?;
+            let live: Vec<JobId> = self
+                .sent
+                .iter()
+                .filter(|sent| !sent.has_ended())
+                .filter_map(|sent| sent.id.clone())
+                .collect();
+            let known = self.launcher.describe(&live)?;
+            let live: Vec<JobId> =
+                known.into_iter().filter(|it| !it.state.has_ended()).map(|it| it.id).collect();
+            if live.is_empty() {
+                return Ok(());
+            }
+            if began.elapsed() > patience {
+                return self.launcher.stop(&live, "the run is over");
+            }
+            crate::pause(pause);
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+}
+
+impl Sent {
+    /// Workers that may still take tasks.
+    fn live_workers(&self) -> u32 {
+        let ended = self.status.as_ref().map_or(0, |it| it.workers.succeeded + it.workers.failed);
+        self.workers.saturating_sub(ended)
+    }
+}
+
+/// A worker ends so before the kernel ends it for want of memory.
+pub(crate) const OOM_EXIT: i32 = 14;
+/// A worker ends so if it is not the driver's binary, or has built another pipeline.
+pub(crate) const OTHER_BINARY_EXIT: i32 = 13;
+
+fn job_key(intent: &str) -> String {
+    intent.replace(".intent", ".job")
+}

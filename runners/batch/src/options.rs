@@ -1,0 +1,137 @@
+//! How many workers, how large, and how patient the driver is.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use crate::launch::{Resources, Submission};
+use crate::store::RunStore;
+
+/// The name of the variable in which a worker of many finds its index.
+pub const INDEX_VARIABLE: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
+
+/// How a run uses its workers. None of it is part of a plan's identity.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct BatchOptions {
+    /// The most workers at once.
+    pub max_workers: NonZeroU32,
+    /// Tasks that compute at once in each worker.
+    pub threads: NonZeroUsize,
+    /// Memory of a worker, in MiB, rung by rung: a task whose worker has provably run out of memory
+    /// gets the next one.
+    pub memory_ladder_mib: Vec<u64>,
+    /// Virtual cores of a worker.
+    pub vcpus: f64,
+    /// GPUs of a worker.
+    pub gpus: u32,
+    /// How often a worker is started that its place has ended.
+    pub attempts: NonZeroU32,
+    /// After so many seconds a worker is ended.
+    pub timeout_s: Option<u64>,
+    /// What a worker runs.
+    pub command: Vec<String>,
+    /// What it finds in its environment, without secrets.
+    pub environment: BTreeMap<String, String>,
+    /// Names for accounts and searches.
+    pub tags: BTreeMap<String, String>,
+    /// The most tasks of a stage, for each thread of each worker.
+    pub tasks_per_thread: NonZeroUsize,
+    /// A worker that has found nothing to do for so long goes home, in milliseconds.
+    pub idle_ms: u64,
+    /// Between two looks at the run store, in milliseconds: the least, and the most where nothing
+    /// changes.
+    pub look_ms: (u64, u64),
+    /// Between two questions to the launcher, in milliseconds.
+    pub describe_ms: u64,
+    /// Between two heartbeats, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// A driver that has been silent for so long may be replaced, in milliseconds.
+    pub lease_ms: u64,
+    /// A worker whose driver has been silent for so long goes home, in milliseconds.
+    pub leader_lost_ms: u64,
+    /// Workers that do not start for so long are explained, in milliseconds.
+    pub runnable_warn_ms: u64,
+    /// Workers that do not start for so long fail the run, in milliseconds.
+    pub runnable_fail_ms: u64,
+    /// After so long the run is stopped.
+    pub max_wall: Option<Duration>,
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            max_workers: NonZeroU32::new(16).expect("not zero"),
+            threads: NonZeroUsize::MIN,
+            memory_ladder_mib: vec![2048],
+            vcpus: 1.0,
+            gpus: 0,
+            attempts: NonZeroU32::new(5).expect("not zero"),
+            timeout_s: None,
+            command: Vec::new(),
+            environment: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            tasks_per_thread: NonZeroUsize::new(8).expect("not zero"),
+            idle_ms: 60_000,
+            look_ms: (500, 5000),
+            describe_ms: 5000,
+            heartbeat_ms: 10_000,
+            lease_ms: 60_000,
+            leader_lost_ms: 3_600_000,
+            runnable_warn_ms: 120_000,
+            runnable_fail_ms: 900_000,
+            max_wall: None,
+        }
+    }
+}
+
+impl BatchOptions {
+    /// Those of workers on this machine, over a store that answers at once.
+    pub fn nearby() -> Self {
+        Self {
+            look_ms: (5, 100),
+            describe_ms: 200,
+            heartbeat_ms: 1000,
+            idle_ms: 10_000,
+            lease_ms: 10_000,
+            leader_lost_ms: 30_000,
+            runnable_warn_ms: 10_000,
+            runnable_fail_ms: 60_000,
+            ..Self::default()
+        }
+    }
+
+    /// The request for so many workers of a rung.
+    pub(crate) fn submission(
+        &self,
+        store: &RunStore,
+        name: &str,
+        workers: NonZeroU32,
+        rung: u32,
+    ) -> Submission {
+        let ladder = &self.memory_ladder_mib;
+        let memory_mib = ladder.get(rung as usize).or(ladder.last()).copied().unwrap_or(2048);
+        let own = [
+            ("LEVAIN_RUN_URI", store.root().to_string()),
+            ("LEVAIN_JOB", name.to_owned()),
+            ("LEVAIN_SLOTS", workers.to_string()),
+            ("LEVAIN_RUNG", rung.to_string()),
+            ("LEVAIN_MEM_MIB", memory_mib.to_string()),
+            ("LEVAIN_THREADS", self.threads.to_string()),
+            ("LEVAIN_INDEX_VARIABLE", INDEX_VARIABLE.to_owned()),
+        ];
+        let mut environment = self.environment.clone();
+        environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        Submission {
+            name: name.to_owned(),
+            workers,
+            command: self.command.clone(),
+            environment,
+            index_variable: INDEX_VARIABLE,
+            resources: Resources { vcpus: self.vcpus, memory_mib, gpus: self.gpus },
+            attempts: self.attempts,
+            timeout_s: self.timeout_s,
+            tags: self.tags.clone(),
+        }
+    }
+}

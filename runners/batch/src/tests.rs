@@ -1,0 +1,84 @@
+//! Pipelines on workers that are threads, over stores in memory and in folders.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dataflow::error::Result;
+use dataflow::options::RunOptions;
+use dataflow::plan::{CompileOptions, StageGraph};
+use dataflow::runner::{Capabilities, JobObserver, JobReport, Runner};
+use dataflow::testing::conformance::{Matrix, Outcome};
+use objects::{Location, StoreOptions};
+
+use crate::{BatchOptions, BatchRunner};
+
+/// Gives each run a store of its own.
+struct Afresh {
+    place: String,
+    workers: u32,
+    count: AtomicUsize,
+}
+
+impl Afresh {
+    fn new(place: impl Into<String>, workers: u32) -> Self {
+        Self { place: place.into(), workers, count: AtomicUsize::new(0) }
+    }
+
+    fn next(&self) -> Result<BatchRunner> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let root = Location::parse(&format!("{}/{number:04}", self.place))?;
+        let mut options = BatchOptions::nearby();
+        options.max_workers = NonZeroU32::new(self.workers).expect("not zero");
+        options.threads = NonZeroUsize::new(2).expect("not zero");
+        options.look_ms = (1, 20);
+        Ok(BatchRunner::new(&root, &StoreOptions::default(), options))
+    }
+}
+
+impl Runner for Afresh {
+    fn name(&self) -> &'static str {
+        "batch"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
+    }
+
+    fn compile_options(&self) -> CompileOptions {
+        CompileOptions { fuse: true, lift: true }
+    }
+
+    fn run(
+        &self,
+        graph: &StageGraph,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport> {
+        self.next()?.run(graph, options, observer)
+    }
+}
+
+#[track_caller]
+fn check(runner: &Afresh) {
+    let matrix = Matrix::of(&[runner]);
+    let failed: Vec<String> = matrix.runners[0]
+        .outcomes
+        .iter()
+        .filter_map(|(id, _, outcome)| match outcome {
+            Outcome::Failed(error) => Some(format!("{id}: {error}")),
+            _ => None,
+        })
+        .collect();
+    assert!(failed.is_empty(), "{} rows do not hold:\n{}", failed.len(), failed.join("\n\n"));
+}
+
+#[test]
+fn the_conformance_suite_holds_on_three_workers_over_memory() {
+    check(&Afresh::new("memory://batch-conformance", 3));
+}
+
+#[test]
+fn the_conformance_suite_holds_on_one_worker_over_files() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    check(&Afresh::new(folder.path().to_string_lossy(), 1));
+}

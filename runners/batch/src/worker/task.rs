@@ -1,0 +1,161 @@
+//! One attempt of one task: fetch, compute, leave, commit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use dataflow::bundle::{BundleInput, BundleProcessor, BundleTask, Failure, Setback, Setting};
+use dataflow::error::{Error, ErrorKind, Result};
+use dataflow::metrics::Metrics;
+use dataflow::plan::{StageGraph, StageId};
+use dataflow::runner::BundleReport;
+use dataflow::shuffle::{InProcessShuffle, Scratch};
+use rayon::ThreadPool;
+
+use crate::exchange::{Exchange, TaskShuffle, upload};
+use crate::store::{Commit, FailureClass, Numbers, RunStore, TaskFailure, keys};
+
+/// What all tasks of a worker share.
+pub(super) struct Bench<'a> {
+    pub(super) store: &'a RunStore,
+    pub(super) graph: &'a StageGraph,
+    pub(super) setting: &'a Setting,
+    pub(super) scratch: &'a Scratch,
+    pub(super) exchange: &'a Arc<Exchange>,
+    pub(super) pool: &'a ThreadPool,
+    /// The name of the worker, under which it attempts tasks.
+    pub(super) worker: &'a str,
+    pub(super) rung: u32,
+    /// Is held while side inputs are read: once is enough.
+    pub(super) preparing: Mutex<()>,
+    /// Is held while a long object is written: its parts take memory that is set aside once.
+    pub(super) uploading: Mutex<()>,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TaskEnd {
+    /// This attempt counts.
+    Committed,
+    /// Another one counts.
+    Superseded,
+    /// It failed, and the store says why.
+    Failed,
+    /// It was asked to stop.
+    Stopped,
+}
+
+impl Bench<'_> {
+    /// Attempts a task.
+    ///
+    /// # Errors
+    /// A store that fails: the attempt has no end then, and somebody will begin another.
+    pub(super) fn attempt(
+        &self,
+        stage: StageId,
+        task: u32,
+        bundles: &[BundleInput],
+    ) -> Result<TaskEnd> {
+        self.store.put(&keys::claim(stage, task, self.worker), &())?;
+        if self.store.has(&keys::commit(stage, task))? {
+            return Ok(TaskEnd::Superseded);
+        }
+        let failure = match self.run(stage, task, bundles) {
+            Ok(true) => return Ok(TaskEnd::Committed),
+            Ok(false) => return Ok(TaskEnd::Superseded),
+            Err(failure) if failure.error.kind() == ErrorKind::Cancelled => {
+                return Ok(TaskEnd::Stopped);
+            }
+            Err(failure) => failure,
+        };
+        tracing::warn!(stage = %stage, task, error = %failure, "task failed");
+        let class = match failure.error.is_transient() {
+            true => FailureClass::Transient,
+            false => FailureClass::User,
+        };
+        let (worker, peak_bytes) = (self.worker.to_owned(), self.setting.budget().peak_bytes());
+        let record = TaskFailure { v: 1, class, worker, failure, peak_bytes };
+        self.store.create(&keys::failure(stage, task, self.worker), &record)?;
+        Ok(TaskEnd::Failed)
+    }
+
+    /// Runs the bundles of a task and commits them; false if another attempt has done so.
+    fn run(&self, stage: StageId, task: u32, bundles: &[BundleInput]) -> Result<bool, Failure> {
+        let (began, mut commit) =
+            (Instant::now(), Commit::new(self.worker, self.worker, self.rung));
+        let once = |error: Error| Failure::new(error, 1);
+        let budget = self.setting.budget();
+        let outputs =
+            InProcessShuffle::starting_at(task as usize, budget.clone(), self.scratch.clone());
+        let shuffle = Arc::new(TaskShuffle::new(self.exchange, outputs));
+        let fetched: Arc<TaskShuffle> = Arc::clone(&shuffle);
+        let setting = self.setting.clone().with_store(fetched);
+        let plan = self.graph.stage(stage);
+        let views = plan.views.iter().filter_map(|&view| self.graph.view_edge(view));
+        shuffle.know(plan.inputs.iter().copied().chain(views)).map_err(once)?;
+        let processor = BundleProcessor::new(self.graph, plan, &setting);
+        {
+            let _one = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+            processor.prepare().map_err(once)?;
+        }
+        shuffle.fetch(bundles).map_err(once)?;
+        let attempt = || bundles.iter().map(|&it| attempts(&processor, it)).collect();
+        let done: Result<Vec<Done>, Box<Failure>> = self.pool.install(attempt);
+        let (mut metrics, mut committed) = (Metrics::default(), Vec::new());
+        for (bundle, report) in done.map_err(|failure| *failure)? {
+            committed.push(bundle);
+            metrics.merge(&report.metrics);
+            commit.read_count += report.read_count;
+            commit.failures.merge(report.failures);
+        }
+        commit.count(&metrics);
+        self.leave(&mut commit, stage, task, &shuffle).map_err(once)?;
+        commit.wall_ms = began.elapsed().as_millis() as u64;
+        commit.peak_bytes = budget.peak_bytes();
+        let is_ours = self.store.create(&keys::commit(stage, task), &commit).map_err(once)?;
+        if is_ours {
+            let mut after = Metrics::default();
+            committed.into_iter().for_each(|it| after.merge(&processor.finalize(it)));
+            if after != Metrics::default() {
+                self.store.put(&keys::after(stage, task), &Numbers::of(&after)).map_err(once)?;
+            }
+        }
+        Ok(is_ours)
+    }
+
+    /// Writes what the task leaves for others.
+    fn leave(
+        &self,
+        commit: &mut Commit,
+        stage: StageId,
+        task: u32,
+        shuffle: &TaskShuffle,
+    ) -> Result<()> {
+        let exported = shuffle.outputs().export(&self.graph.stage(stage).outputs)?;
+        if exported.segments().is_empty() {
+            return Ok(());
+        }
+        let key = keys::records(stage, task, self.worker);
+        {
+            let _one = self.uploading.lock().unwrap_or_else(PoisonError::into_inner);
+            upload(self.store, &key, &exported)?;
+        }
+        commit.place(self.store, key, exported.bytes(), exported.segments())
+    }
+}
+
+/// A bundle that was attempted with success, and what it says.
+type Done = (BundleTask, BundleReport);
+
+/// Attempts a bundle for as long as another attempt may help.
+fn attempts(processor: &BundleProcessor<'_>, input: BundleInput) -> Result<Done, Box<Failure>> {
+    let mut bundle = BundleTask::new(input);
+    loop {
+        match processor.attempt(&mut bundle) {
+            Ok(report) => return Ok((bundle, report)),
+            Err(Setback::Failed(failure)) => return Err(failure),
+            Err(Setback::Again(error)) => {
+                tracing::warn!(stage = %processor.stage(), %error, "bundle tried again");
+            }
+        }
+    }
+}
