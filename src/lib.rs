@@ -17,6 +17,7 @@
 pub use array;
 pub use bake;
 pub use basic;
+pub use batch;
 pub use cf;
 pub use chunks;
 pub use dataflow;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::fetch::FetchArgs;
+use crate::cli::workers::WorkerArgs;
 
 /// Bakes many array files into one well-chunked Zarr store.
 #[derive(Debug, Parser)]
@@ -48,9 +49,22 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Checks that every chunk of a store is there and decodes
     Verify(VerifyArgs),
+    /// Works on a run that a driver has begun; started by launchers
+    #[command(hide = true)]
+    Worker,
     /// Shows which runners there are, and what of the model each offers
     #[cfg(feature = "conformance")]
     Runners(RunnersArgs),
+}
+
+impl Command {
+    /// Whether this is the conformance suite.
+    pub(crate) fn is_suite(&self) -> bool {
+        #[cfg(feature = "conformance")]
+        return matches!(self, Self::Runners(_));
+        #[cfg(not(feature = "conformance"))]
+        return false;
+    }
 }
 
 #[derive(Debug, Args)]
@@ -300,6 +314,9 @@ pub(crate) struct RunArgs {
     /// How progress is shown: bars on a terminal, lines elsewhere
     #[arg(long, value_enum, default_value_t = Progress::Auto)]
     pub(crate) progress: Progress,
+
+    #[command(flatten)]
+    pub(crate) workers: WorkerArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -22,6 +22,7 @@ use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
 use crate::cli::validation::{say_findings, validation_text};
 use crate::cli::ways::{full_name, ways_text};
+use crate::cli::workers::with_workers;
 
 /// Bakes files into one store.
 pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
@@ -45,7 +46,7 @@ pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<Fini
 }
 
 /// The jobs that are asked for: one for each group of a recipe.
-fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
+pub(crate) fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
     let recipes = match args.paths.as_slice() {
         [recipe] if recipe.ends_with(".toml") => Recipe::read_all(Path::new(recipe))?,
         [_] => {
@@ -69,7 +70,8 @@ fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
         let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
         return Err(error.mend("leave --target-group out"));
     }
-    recipes.into_iter().map(|recipe| bake_job(recipe, args, signals)).collect()
+    let bakes = recipes.into_iter().enumerate();
+    bakes.map(|(place, it)| Ok(bake_job(it, args, signals)?.with_place(place))).collect()
 }
 
 fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> {
@@ -170,7 +172,7 @@ fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
     Err(error.mend(format!("leave out {flag}; `levain rechunk` writes a store anew")))
 }
 
-fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
+pub(crate) fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
     let options = with_layout(BakeOptions::default(), &args.layout)?;
     let sources = std::slice::from_ref(&args.source);
     let mut store = StoreOptions::default();
@@ -227,7 +229,7 @@ fn job(
         .with_options(options)
         .with_overwrite(layout.overwrite)
         .with_cancel(signals.token());
-    with_run(bake, run)
+    with_workers(with_run(bake, run)?, run, destination)
 }
 
 /// Sets memory and threads as they were asked for.

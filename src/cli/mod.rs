@@ -16,6 +16,8 @@ mod table;
 mod validation;
 mod verify;
 mod ways;
+mod worker;
+mod workers;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Runners(args) => {
             return exit::verified(runners::runners(*args, out), out, &signals);
         }
+        Command::Worker => return worker::worker(out, &signals),
         Command::Verify(args) => {
             return exit::verified(verify::verify(args, &out, &signals), out, &signals);
         }
@@ -51,8 +54,7 @@ pub(crate) fn main() -> ExitCode {
 fn start_logging(verbose: u8, command: &Command) {
     let level = match verbose {
         // The suite makes things go wrong to see what comes of it.
-        #[cfg(feature = "conformance")]
-        0 if matches!(command, Command::Runners(_)) => "off",
+        0 if command.is_suite() => "off",
         0 => "warn",
         1 => "info",
         2 => "debug",

@@ -24,6 +24,7 @@ use crate::job::memory::{MemoryLimit, check_enough, plan_within};
 use crate::job::place::Place;
 use crate::job::readable::Readable;
 use crate::job::run_store::RunStore;
+use crate::job::workers::Workers;
 use crate::job::write::{BakeReport, ScannedBake};
 
 /// What the engine takes for a bundle of the write besides what copies declare.
@@ -51,6 +52,10 @@ pub struct Bake {
     pub(super) is_tree: bool,
     pub(super) store: StoreOptions,
     pub(super) cancel: CancelToken,
+    /// Who writes, if it is not this process.
+    pub(super) workers: Option<Workers>,
+    /// Which of the bakes of one command it is.
+    pub(super) place: usize,
 }
 
 impl Bake {
@@ -81,6 +86,8 @@ impl Bake {
             is_tree: false,
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
+            workers: None,
+            place: 0,
         })
     }
 

@@ -26,6 +26,7 @@ mod target;
 mod tree;
 mod validate;
 mod verify;
+mod workers;
 mod write;
 
 pub use self::bake::Bake;
@@ -36,4 +37,5 @@ pub use sample::{SampleFiles, SampleFormat, write_sample_files};
 pub use sample_tiles::write_sample_tiles;
 pub use validate::{validate, validation_failure};
 pub use verify::{Finding, VerifyLevel, VerifyReport, verify};
+pub use workers::{Workers, WriteJob, log_folder};
 pub use write::{BakeReport, ScannedBake};

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::bake::{BakePlan, ValidationReport};
 use bytes::Bytes;
-use dataflow::error::{Error, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +111,24 @@ impl RunStore {
         let location = Self::folder(destination)?.join(&new_run_id());
         let objects = Objects::open(&location, store)?;
         Ok(Self { location, objects })
+    }
+
+    /// A run that is there.
+    pub(crate) fn at(location: &Location, store: &StoreOptions) -> Result<Self> {
+        Ok(Self { location: location.clone(), objects: Objects::open(location, store)? })
+    }
+
+    /// What the run has planned.
+    ///
+    /// # Errors
+    /// No plan, or one of another version.
+    pub(crate) fn plan(&self) -> Result<BakePlan> {
+        serde_json::from_slice(&self.objects.get("plan.json")?).map_err(|why| {
+            let message = format!("the plan of the run cannot be read: {why}");
+            Error::new(ErrorCode::FINGERPRINT, ErrorKind::Unsupported, message)
+                .at("run", &self.location)
+                .mend("give the workers the binary that the driver runs")
+        })
     }
 
     /// All runs of this destination that had a plan, oldest first: others have written nothing.

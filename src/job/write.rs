@@ -9,7 +9,7 @@ use array::Region;
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
-use dataflow::runner::{JobObserver, JobReport, Runner};
+use dataflow::runner::{JobObserver, JobReport};
 use objects::Location;
 use r#virtual::WrittenReferences;
 use zarr::{ZarrGroup, ZarrSource};
@@ -139,7 +139,8 @@ impl ScannedBake {
         let run = RunStore::new(&bake.runs()?, &bake.store)?;
         let reused_count = count_of(&done);
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
-        let graph = pipeline.compile_for(&bake.runner())?;
+        let runner = bake.write_runner(&self.sources, &run)?;
+        let graph = pipeline.compile_for(runner.as_ref())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
         let cleared = match self.plan.append {
@@ -154,7 +155,7 @@ impl ScannedBake {
                 .and_then(|()| destination.clear()),
         };
         let written = cleared.and_then(|()| {
-            let report = bake.runner().run(&graph, &options, observer)?;
+            let report = runner.run(&graph, &options, observer)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             let validation = self.validate(&target, &run)?;
@@ -222,7 +223,8 @@ impl ScannedBake {
     /// What there is to go on with, where that is asked for, and the units that are there.
     fn resumption(&self, opened: &OpenTarget) -> Result<(Option<Resumption>, DoneUnits)> {
         let bake = &self.bake;
-        if !bake.may_resume {
+        // Workers elsewhere know of tasks that are done, and of no units.
+        if !bake.may_resume || bake.workers.is_some() {
             return Ok((None, DoneUnits::default()));
         }
         let found = Resumption::find(&bake.runs()?, &bake.store, &self.plan)?;
@@ -242,7 +244,7 @@ impl ScannedBake {
         })
     }
 
-    fn open(&self) -> Result<OpenTarget> {
+    pub(super) fn open(&self) -> Result<OpenTarget> {
         let bake = &self.bake;
         let open_files_bytes = bake.memory.size().0 / OPEN_FILES_DIVISOR;
         let (sources, destination) = (&self.sources, &bake.destination);
@@ -262,7 +264,7 @@ impl ScannedBake {
         Ok(OpenTarget { target, copies, unit_offsets })
     }
 
-    fn pipeline(
+    pub(super) fn pipeline(
         &self,
         opened: OpenTarget,
         done: DoneUnits,

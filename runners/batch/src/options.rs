@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::launch::{Resources, Submission};
+use crate::random;
 use crate::store::RunStore;
 
 /// The name of the variable in which a worker of many finds its index.
@@ -14,6 +15,9 @@ pub const INDEX_VARIABLE: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct BatchOptions {
+    /// What the jobs of the run are called, before a number: letters, digits, `-` and `_`. No other
+    /// run has this name.
+    pub name: String,
     /// The most workers at once.
     pub max_workers: NonZeroU32,
     /// Tasks that compute at once in each worker.
@@ -61,6 +65,7 @@ pub struct BatchOptions {
 impl Default for BatchOptions {
     fn default() -> Self {
         Self {
+            name: format!("levain-{}", random::hex()),
             max_workers: NonZeroU32::new(16).expect("not zero"),
             threads: NonZeroUsize::MIN,
             memory_ladder_mib: vec![2048],

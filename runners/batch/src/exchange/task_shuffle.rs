@@ -83,7 +83,7 @@ impl ShuffleStore for TaskShuffle {
     }
 
     fn contents(&self, edge: EdgeId) -> Result<Arc<dyn RecordSet>> {
-        let partitions = self.filled_partitions(edge);
+        let partitions = self.exchange.index(edge)?.filled_partitions(edge);
         if partitions.is_empty() {
             return Ok(Arc::new(NoRecords));
         }

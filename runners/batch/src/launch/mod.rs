@@ -4,6 +4,7 @@
 //! run store: whether work is done is decided by commits alone.
 
 mod job;
+mod procs;
 
 use std::fmt::Debug;
 
@@ -13,6 +14,7 @@ pub use job::{
     Cause, Diagnosis, JobId, JobState, JobStatus, LogLine, Resources, StateCounts, Submission,
     Submitted, WorkerEnd, WorkerId,
 };
+pub use procs::ProcessLauncher;
 
 /// Starts workers in some place, and says what becomes of them.
 ///

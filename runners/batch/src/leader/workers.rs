@@ -14,6 +14,8 @@ use crate::launch::{Cause, JobId, JobState, JobStatus, Launcher, Submitted, Work
 use crate::options::BatchOptions;
 use crate::store::{Intent, RunStore, WorkerBeat, keys};
 
+/// Workers are only added by at least this part of those that are there.
+const FEW: u64 = 4;
 /// Submissions that may end one after the other without a single task done.
 const VAIN_LIMIT: u32 = 3;
 /// How long a submission whose answer was lost may take to be told of; it is asked for twice.
@@ -258,8 +260,9 @@ impl<'a> Launched<'a> {
         let wanted = tasks.div_ceil(u64::from(self.options.threads.get() as u32));
         let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
         let missing = wanted.saturating_sub(live).min(free);
-        // A worker that is there will come to what is left.
-        let Some(workers) = NonZeroU32::new(missing).filter(|_| live == 0 || missing > live) else {
+        // A few more are not worth a submission: those that are there will come to what is left.
+        let is_worth_it = u64::from(missing) * FEW >= u64::from(live);
+        let Some(workers) = NonZeroU32::new(missing).filter(|_| is_worth_it) else {
             return Ok(());
         };
         if self.vain > VAIN_LIMIT {
@@ -270,9 +273,7 @@ impl<'a> Launched<'a> {
 
     fn submit(&mut self, workers: NonZeroU32, rung: u32) -> Result<()> {
         let number = self.sent.len();
-        let run = self.store.root().file_name();
-        let run: String = run.chars().filter(char::is_ascii_alphanumeric).take(26).collect();
-        let name = format!("levain-{run}-{}-{number:04}", self.lease.epoch);
+        let name = format!("{}-{}-{number:04}", self.options.name, self.lease.epoch);
         let key = format!("{}/{:06}.{number:04}.intent", keys::SUBMISSIONS, self.lease.epoch);
         let intent = Intent { v: 1, name: name.clone(), workers: workers.get(), rung };
         self.store.create(&key, &intent)?;

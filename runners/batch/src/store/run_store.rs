@@ -6,6 +6,8 @@ use objects::{Location, ObjectFacts, Objects, StoreOptions};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::store::{RunRecord, keys};
+
 /// The objects of one run; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RunStore {
@@ -29,6 +31,20 @@ impl RunStore {
     /// Where they lie.
     pub fn root(&self) -> &Location {
         self.objects.root()
+    }
+
+    /// What the run is.
+    ///
+    /// # Errors
+    /// No run, one of another version, a store that fails.
+    pub fn run_record(&self) -> Result<RunRecord> {
+        let run: RunRecord = self.read(keys::RUN)?.ok_or_else(|| {
+            let message = "there is no run to work on";
+            Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message)
+                .at("run", self.root())
+        })?;
+        run.check_version(self)?;
+        Ok(run)
     }
 
     /// Creates a document if there is none, and says whether it is this one.

@@ -16,7 +16,7 @@ use super::board::{Board, Picker};
 use super::settings::WorkerSettings;
 use super::task::{Bench, TaskEnd};
 use crate::exchange::{Exchange, StorePayloads};
-use crate::store::{RunRecord, RunStore, WorkerBeat, keys};
+use crate::store::{RunRecord, RunStore, WorkerBeat};
 
 /// Tasks beside those that compute: they fetch or leave something.
 const TASKS_AHEAD: usize = 1;
@@ -87,11 +87,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
 
 /// What the run is, if this process may work on it.
 fn admitted(store: &RunStore, graph: &StageGraph) -> Result<RunRecord> {
-    let run: RunRecord = store.read(keys::RUN)?.ok_or_else(|| {
-        let message = "there is no run to work on";
-        Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message).at("run", store.root())
-    })?;
-    run.check_version(store)?;
+    let run = store.run_record()?;
     if run.fingerprint == graph.fingerprint().to_string() {
         return Ok(run);
     }

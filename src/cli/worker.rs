@@ -1,0 +1,105 @@
+//! `levain worker`: works on a run that a driver has begun, as its environment says.
+
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use levain::batch::{INDEX_VARIABLE, RunStore, WorkEnd, WorkerSettings};
+use levain::chunks::ByteSize;
+use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use levain::job::{Bake, MemoryLimit, WriteJob};
+use levain::objects::{Location, StoreOptions};
+
+use crate::cli::args::{Cli, Command};
+use crate::cli::bake::{bake_jobs, rechunk_job};
+use crate::cli::out::Out;
+use crate::cli::signals::Watched;
+
+/// What a worker ends with; see `spec/batch.md` 3.4.
+const FAILED_EXIT: u8 = 10;
+const OTHER_BINARY_EXIT: u8 = 13;
+const MEMORY_EXIT: u8 = 14;
+const TRANSIENT_EXIT: u8 = 201;
+const SIGNAL_EXIT: u8 = 202;
+
+/// Works until there is nothing left to do; the exit code tells the launcher what to do next.
+pub(crate) fn worker(out: Out, signals: &Watched) -> ExitCode {
+    let code = match work(signals) {
+        Ok(WorkEnd::Over | WorkEnd::Idle) => 0,
+        Ok(WorkEnd::Stopped) => SIGNAL_EXIT,
+        Err(error) => {
+            out.report(&error);
+            exit_code(&error)
+        }
+    };
+    ExitCode::from(code)
+}
+
+fn exit_code(error: &Error) -> u8 {
+    match error.code() {
+        ErrorCode::FINGERPRINT => OTHER_BINARY_EXIT,
+        ErrorCode::MEMORY_TOO_SMALL => MEMORY_EXIT,
+        _ if error.is_transient() => TRANSIENT_EXIT,
+        _ => FAILED_EXIT,
+    }
+}
+
+fn work(signals: &Watched) -> Result<WorkEnd> {
+    let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
+    let run = RunStore::open(&root, &StoreOptions::default())?.run_record()?;
+    let job = WriteJob::from_value(run.job)?;
+    let settings = WorkerSettings {
+        index: number(INDEX_VARIABLE)?.unwrap_or(0),
+        attempt: number("AWS_BATCH_JOB_ATTEMPT")?.unwrap_or(1),
+        slots: number("LEVAIN_SLOTS")?.unwrap_or(1),
+        rung: number("LEVAIN_RUNG")?.unwrap_or(0),
+        stop: signals.token(),
+        ..WorkerSettings::new(needed("LEVAIN_JOB")?, NonZeroUsize::MIN)
+    };
+    let mut bake = bake_of(&job, signals)?;
+    if let Some(threads) = number("LEVAIN_THREADS")?.and_then(|it| NonZeroUsize::new(it as usize)) {
+        bake = bake.with_threads(threads);
+    }
+    if let Some(mebibytes) = number("LEVAIN_MEM_MIB")? {
+        bake = bake.with_memory(MemoryLimit::of(ByteSize(u64::from(mebibytes) << 20)));
+    }
+    job.work(&bake, &root, &settings)
+}
+
+/// The bake that the driver was asked for.
+fn bake_of(job: &WriteJob, signals: &Watched) -> Result<Bake> {
+    let arguments = std::iter::once("levain").chain(job.arguments.iter().map(String::as_str));
+    let cli = Cli::try_parse_from(arguments).map_err(|why| other_binary(&why.to_string()))?;
+    let mut bakes = match &cli.command {
+        Command::Bake(args) => bake_jobs(args, signals)?,
+        Command::Rechunk(args) => vec![rechunk_job(args, signals)?],
+        _ => return Err(other_binary("this command has no workers")),
+    };
+    if job.place >= bakes.len() {
+        return Err(other_binary("there are fewer bakes than the driver has"));
+    }
+    Ok(bakes.swap_remove(job.place))
+}
+
+fn other_binary(why: &str) -> Error {
+    let message = format!("the job of the run is not understood: {why}");
+    Error::new(ErrorCode::FINGERPRINT, ErrorKind::Unsupported, message)
+        .mend("give the workers the binary that the driver runs")
+}
+
+fn needed(name: &str) -> Result<String> {
+    std::env::var(name).map_err(|_| {
+        let message = format!("a worker needs the variable {name}");
+        Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
+            .mend("workers are started by a driver: levain bake ... --runner procs")
+    })
+}
+
+fn number(name: &str) -> Result<Option<u32>> {
+    let Ok(text) = std::env::var(name) else { return Ok(None) };
+    let parsed = text.parse().map_err(|_| {
+        let message = format!("the variable {name} is no number: `{text}`");
+        Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
+    });
+    parsed.map(Some)
+}

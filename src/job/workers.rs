@@ -1,0 +1,177 @@
+//! Workers elsewhere: how a bake is written by other processes, and how they build it again.
+//!
+//! The driver scans and plans, and keeps the plan in the run store. A worker is started by the same
+//! binary, reads what the driver was asked for and what it has planned, builds the same pipeline, and
+//! compares fingerprints before it touches anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ::bake::BakePlan;
+use batch::launch::Launcher;
+use batch::{BatchOptions, BatchRunner, WorkEnd, WorkerSettings, work};
+use chunks::DoneUnits;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
+use dataflow::runner::Runner;
+use objects::{Location, StoreOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::job::bake::Bake;
+use crate::job::run_store::RunStore;
+use crate::job::write::ScannedBake;
+
+/// The folder within a run in which driver and workers meet.
+const MEETING_PLACE: &str = "work";
+
+/// Workers that are started elsewhere, and what they are told.
+#[derive(Debug, Clone)]
+pub struct Workers {
+    launcher: Arc<dyn Launcher>,
+    options: BatchOptions,
+    arguments: Vec<String>,
+    binary: Option<String>,
+    host: String,
+}
+
+/// What a worker needs to build the pipeline of a write again; the plan lies in the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WriteJob {
+    /// The arguments of the command.
+    pub arguments: Vec<String>,
+    /// The place of the bake among those of a recipe.
+    pub place: usize,
+    sources: Vec<String>,
+    run: String,
+}
+
+impl Workers {
+    /// Workers of this launcher, whose command builds its jobs from these arguments.
+    ///
+    /// # Errors
+    /// Arguments with secrets: whoever may look at the run store could read them.
+    pub fn new(
+        launcher: Arc<dyn Launcher>,
+        options: BatchOptions,
+        arguments: Vec<String>,
+    ) -> Result<Self> {
+        if let Some(secret) = arguments.iter().find(|it| redact(it) != **it) {
+            let message = "an argument holds a secret, which workers would have to be told";
+            let error = Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message);
+            return Err(error
+                .at("argument", secret)
+                .mend("name where the secret is read from: --bearer HOST=env:NAME, or a recipe"));
+        }
+        Ok(Self { launcher, options, arguments, binary: None, host: String::new() })
+    }
+
+    /// Says which binary the driver is, so that workers of another one are refused, and where it is.
+    #[must_use]
+    pub fn with_origin(mut self, binary: Option<String>, host: String) -> Self {
+        (self.binary, self.host) = (binary, host);
+        self
+    }
+
+    /// The name under which users choose them.
+    pub fn name(&self) -> &'static str {
+        self.launcher.name()
+    }
+
+    /// The runner of a write that is recorded in `run`.
+    pub(super) fn runner(
+        &self,
+        bake: &Bake,
+        sources: &[Location],
+        run: &RunStore,
+    ) -> Result<BatchRunner> {
+        let root = run.location().join(MEETING_PLACE);
+        let sources = sources.iter().map(ToString::to_string).collect();
+        let job = WriteJob {
+            arguments: self.arguments.clone(),
+            place: bake.place,
+            sources,
+            run: run.location().to_string(),
+        };
+        let job = serde_json::to_value(job)
+            .map_err(|why| Error::internal(format!("a job has no JSON: {why}")))?;
+        let mut options = self.options.clone();
+        options.threads = bake.threads;
+        options.name = format!("levain-{}", run.location().file_name());
+        let runner = BatchRunner::new(&root, &bake.store, options);
+        let launcher = Arc::clone(&self.launcher);
+        let runner = runner.with_launcher(launcher, job, self.binary.clone());
+        Ok(runner.with_host(&self.host).with_cancel(bake.cancel.clone()))
+    }
+}
+
+impl WriteJob {
+    /// The job that a run store keeps.
+    ///
+    /// # Errors
+    /// A job of another version or kind.
+    pub fn from_value(job: Value) -> Result<Self> {
+        serde_json::from_value(job).map_err(|why| {
+            let message = format!("the job of the run cannot be read: {why}");
+            Error::new(ErrorCode::FINGERPRINT, ErrorKind::Unsupported, message)
+                .mend("give the workers the binary that the driver runs")
+        })
+    }
+
+    /// Works on the run at `root`, for which `bake` was built from the arguments of this job.
+    ///
+    /// # Errors
+    /// A plan that is another one here, a store that fails.
+    pub fn work(&self, bake: &Bake, root: &Location, settings: &WorkerSettings) -> Result<WorkEnd> {
+        let run = RunStore::at(&Location::parse(&self.run)?, &bake.store)?;
+        let plan: BakePlan = run.plan()?;
+        let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;
+        let scanned = ScannedBake::new(bake.clone(), sources, plan);
+        let ((_, pipeline), _) = scanned.pipeline(scanned.open()?, DoneUnits::default(), &run);
+        let meeting_place = batch::RunStore::open(root, &bake.store)?;
+        // Any batch runner compiles in the same way, whoever starts its workers.
+        let compiler = BatchRunner::new(root, &StoreOptions::default(), BatchOptions::default());
+        let graph = pipeline.compile_for(&compiler)?;
+        let options = bake.run_options(&graph)?;
+        let settings = WorkerSettings {
+            memory_bytes: options.memory_bytes,
+            threads: bake.threads,
+            ..settings.clone()
+        };
+        work(&meeting_place, &graph, &settings)
+    }
+}
+
+impl Bake {
+    /// Writes with workers elsewhere; memory and threads are those of each of them.
+    #[must_use]
+    pub fn with_workers(mut self, workers: Workers) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Says which of the bakes of one command this is.
+    #[must_use]
+    pub fn with_place(mut self, place: usize) -> Self {
+        self.place = place;
+        self
+    }
+
+    /// What writes a plan that is recorded in `run`.
+    pub(super) fn write_runner(
+        &self,
+        sources: &[Location],
+        run: &RunStore,
+    ) -> Result<Box<dyn Runner>> {
+        match &self.workers {
+            None => Ok(Box::new(self.runner())),
+            Some(workers) => Ok(Box::new(workers.runner(self, sources, run)?)),
+        }
+    }
+}
+
+/// The folder of the logs of workers of this machine.
+pub fn log_folder(destination: &str) -> PathBuf {
+    let place = Location::parse(destination).and_then(|it| RunStore::folder(&it)).ok();
+    let local = place.as_ref().and_then(Location::is_local_path).map(PathBuf::from);
+    local.unwrap_or_else(|| std::env::temp_dir().join("levain-logs")).join("logs")
+}
