@@ -4,8 +4,10 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use levain::batch::launch::STAY_VARIABLE;
 use levain::batch::{INDEX_VARIABLE, RunStore, WorkEnd, WorkerSettings};
 use levain::chunks::ByteSize;
+use levain::dataflow::cancel::CancelToken;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, MemoryLimit, WriteJob};
 use levain::objects::{Location, StoreOptions};
@@ -45,6 +47,9 @@ fn exit_code(error: &Error) -> u8 {
 }
 
 fn work(signals: &Watched) -> Result<WorkEnd> {
+    if std::env::var(STAY_VARIABLE).is_ok() {
+        stay_with_input(signals.token());
+    }
     let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
     let run = RunStore::open(&root, &StoreOptions::default())?.run_record()?;
     let job = WriteJob::from_value(run.job)?;
@@ -64,6 +69,15 @@ fn work(signals: &Watched) -> Result<WorkEnd> {
         bake = bake.with_memory(MemoryLimit::of(ByteSize(u64::from(mebibytes) << 20)));
     }
     job.work(&bake, &root, &settings)
+}
+
+/// Stops the worker when the process is gone that has started it, and holds its input.
+fn stay_with_input(stop: CancelToken) {
+    std::thread::spawn(move || {
+        // An input that cannot be read is as good as one that has ended.
+        drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+        stop.cancel();
+    });
 }
 
 /// The bake that the driver was asked for.

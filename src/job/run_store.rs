@@ -7,13 +7,17 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::bake::{BakePlan, ValidationReport};
+use array::WrittenUnit;
 use bytes::Bytes;
+use chunks::{DoneUnits, Written};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 use serde::{Deserialize, Serialize};
 
 /// The version of the run store's form.
 const VERSION: u32 = 1;
+/// The units that were there when the run began, if workers are to know.
+const DONE_UNITS: &str = "done-units.json";
 /// Characters of the name of a run.
 const RUN_NAME_LENGTH: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -59,6 +63,7 @@ pub(crate) struct End<'a> {
 /// A run that was, and that had a plan.
 #[derive(Debug, Clone)]
 pub(crate) struct PastRun {
+    location: Location,
     objects: Objects,
     plan: Bytes,
     /// How it ended; nothing for a run whose end nobody knows, be it that its result cannot be
@@ -72,7 +77,12 @@ impl PastRun {
         let Some(plan) = objects.try_get("plan.json")? else { return Ok(None) };
         let result = objects.try_get("result.json")?;
         let result = result.and_then(|body| serde_json::from_slice(&body).ok());
-        Ok(Some(Self { objects, plan, result }))
+        Ok(Some(Self { location: location.clone(), objects, plan, result }))
+    }
+
+    /// Where it lies.
+    pub(crate) fn location(&self) -> &Location {
+        &self.location
     }
 
     /// Its records.
@@ -129,6 +139,38 @@ impl RunStore {
                 .at("run", &self.location)
                 .mend("give the workers the binary that the driver runs")
         })
+    }
+
+    /// Says which units were there when the run began, for whoever builds its pipeline again.
+    pub(crate) fn put_done(&self, done: &DoneUnits) -> Result<()> {
+        let units = done.iter().flat_map(|(array, units)| {
+            units.iter().map(|(index, unit)| Written {
+                array: array.clone(),
+                index: index.clone(),
+                encoded_bytes: unit.encoded_bytes,
+                crc32c: unit.crc32c,
+            })
+        });
+        self.put(DONE_UNITS, &units.collect::<Vec<_>>())
+    }
+
+    /// The units that were there when the run began.
+    ///
+    /// # Errors
+    /// A list that cannot be read.
+    pub(crate) fn done(&self) -> Result<DoneUnits> {
+        let mut done = DoneUnits::default();
+        let Some(body) = self.objects.try_get(DONE_UNITS)? else { return Ok(done) };
+        let units: Vec<Written> = serde_json::from_slice(&body).map_err(|why| {
+            let message = format!("the list of units of the run cannot be read: {why}");
+            Error::new(ErrorCode::METADATA_BROKEN, ErrorKind::Corrupt, message)
+                .at("run", &self.location)
+        })?;
+        for unit in units {
+            let written = WrittenUnit { encoded_bytes: unit.encoded_bytes, crc32c: unit.crc32c };
+            done.entry(unit.array).or_default().insert(unit.index, written);
+        }
+        Ok(done)
     }
 
     /// All runs of this destination that had a plan, oldest first: others have written nothing.

@@ -6,10 +6,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::bake::BakePlan;
 use batch::launch::Launcher;
-use batch::{BatchOptions, BatchRunner, WorkEnd, WorkerSettings, work};
+use batch::{BatchOptions, BatchRunner, WorkEnd, WorkerSettings, dispel, work};
 use chunks::DoneUnits;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use dataflow::runner::Runner;
@@ -18,11 +19,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::job::bake::Bake;
-use crate::job::run_store::RunStore;
+use crate::job::resume::Resumption;
+use crate::job::run_store::{PastRun, RunStore};
 use crate::job::write::ScannedBake;
 
 /// The folder within a run in which driver and workers meet.
 const MEETING_PLACE: &str = "work";
+/// How long workers may take to go home that nobody drives any more.
+const DISPEL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Workers that are started elsewhere, and what they are told.
 #[derive(Debug, Clone)]
@@ -126,7 +130,7 @@ impl WriteJob {
         let plan: BakePlan = run.plan()?;
         let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;
         let scanned = ScannedBake::new(bake.clone(), sources, plan);
-        let ((_, pipeline), _) = scanned.pipeline(scanned.open()?, DoneUnits::default(), &run);
+        let ((_, pipeline), _) = scanned.pipeline(scanned.open()?, run.done()?, &run);
         let meeting_place = batch::RunStore::open(root, &bake.store)?;
         // Any batch runner compiles in the same way, whoever starts its workers.
         let compiler = BatchRunner::new(root, &StoreOptions::default(), BatchOptions::default());
@@ -154,6 +158,31 @@ impl Bake {
     pub fn with_place(mut self, place: usize) -> Self {
         self.place = place;
         self
+    }
+
+    /// The run that is gone on with as it is, and the units that were there when it began: one of
+    /// workers that has no end yet, whose driver is gone.
+    pub(super) fn take_up(
+        &self,
+        found: Option<&Resumption>,
+    ) -> Result<Option<(RunStore, DoneUnits)>> {
+        let (Some(Resumption::Continued(past)), Some(_)) = (found, &self.workers) else {
+            return Ok(None);
+        };
+        let meeting_place = past.location().join(MEETING_PLACE);
+        if !batch::RunStore::open(&meeting_place, &self.store)?.is_open()? {
+            return Ok(None);
+        }
+        let run = RunStore::at(past.location(), &self.store)?;
+        let done = run.done()?;
+        Ok(Some((run, done)))
+    }
+
+    /// Sees to it that no worker of an earlier run is at work on the destination.
+    pub(super) fn end_workers(&self, past: &PastRun) -> Result<()> {
+        let meeting_place = past.location().join(MEETING_PLACE);
+        let store = batch::RunStore::open(&meeting_place, &self.store)?;
+        dispel(&store, DISPEL_PATIENCE)
     }
 
     /// What writes a plan that is recorded in `run`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ::bake::{ArrayTotal, BakePlan, References, Referred, ValidationReport, WriteStore};
 use array::Region;
 use chunks::{ByteSize, CopyArrays, DoneUnits};
-use dataflow::error::{Error, ErrorKind, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
 use dataflow::runner::{JobObserver, JobReport};
 use objects::Location;
@@ -17,7 +17,7 @@ use zarr::{ZarrGroup, ZarrSource};
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
 use crate::job::resume::{Resumption, count_of};
-use crate::job::run_store::{End, RunStore};
+use crate::job::run_store::{End, PastRun, RunStore};
 use crate::job::target::{OpenTarget, Target};
 use crate::job::validate::{Look, validation_failure};
 
@@ -135,15 +135,28 @@ impl ScannedBake {
             Some(_) => destination.check_append(&self.sources)?,
         }
         let last = RunStore::newest(&bake.runs()?, &bake.store)?;
-        let is_after_death = last.is_some_and(|last| last.has_remains());
-        let run = RunStore::new(&bake.runs()?, &bake.store)?;
+        let is_after_death = last.as_ref().is_some_and(PastRun::has_remains);
+        let taken_up = bake.take_up(resumption.as_ref())?;
+        let is_taken_up = taken_up.is_some();
+        let (run, done) = match taken_up {
+            Some((run, done)) => (run, done),
+            None => {
+                last.map_or(Ok(()), |last| bake.end_workers(&last))?;
+                (RunStore::new(&bake.runs()?, &bake.store)?, done)
+            }
+        };
         let reused_count = count_of(&done);
+        if bake.workers.is_some() && !is_taken_up {
+            run.put_done(&done)?;
+        }
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
         let runner = bake.write_runner(&self.sources, &run)?;
         let graph = pipeline.compile_for(runner.as_ref())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
         let cleared = match self.plan.append {
+            // Workers may be at work there.
+            _ if is_taken_up => Ok(()),
             None if is_continued => destination.hide().and_then(|()| destination.sweep()),
             Some(_) if is_after_death => destination.sweep(),
             Some(_) => Ok(()),
@@ -223,8 +236,7 @@ impl ScannedBake {
     /// What there is to go on with, where that is asked for, and the units that are there.
     fn resumption(&self, opened: &OpenTarget) -> Result<(Option<Resumption>, DoneUnits)> {
         let bake = &self.bake;
-        // Workers elsewhere know of tasks that are done, and of no units.
-        if !bake.may_resume || bake.workers.is_some() {
+        if !bake.may_resume {
             return Ok((None, DoneUnits::default()));
         }
         let found = Resumption::find(&bake.runs()?, &bake.store, &self.plan)?;
@@ -282,6 +294,10 @@ impl ScannedBake {
     /// Removes what a failed run has written, or hides it where the next one may go on with it,
     /// and says in the run store how it ended.
     fn give_up(&self, destination: &Destination, run: &RunStore, error: Error) -> Error {
+        // The run is in other hands.
+        if error.code() == ErrorCode::LOCKED {
+            return error;
+        }
         // Without a result the run counts as dead, and the next one removes what is left.
         let has_remains = self.plan.append.is_some() || self.bake.may_resume;
         let cleared = match self.plan.append {

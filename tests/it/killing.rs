@@ -20,10 +20,10 @@ use crate::random_recipes::Draw;
 
 const WIDTH: usize = 1024;
 
-const LAYOUT: [&str; 4] = ["--chunks", "time=4,x=128", "--codec", "zstd:19"];
+pub(crate) const LAYOUT: [&str; 4] = ["--chunks", "time=4,x=128", "--codec", "zstd:19"];
 
 /// Values that do not compress, at times from `first` on.
-fn noise(first: i32, count: i32) -> Made {
+pub(crate) fn noise(first: i32, count: i32) -> Made {
     let mut noise = 1u32 + first as u32;
     let mut values = Vec::new();
     for _ in 0..count as usize * WIDTH {

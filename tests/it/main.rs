@@ -42,4 +42,5 @@ mod tables;
 mod tabular;
 mod targets;
 mod tidy;
+mod workers;
 mod zarr;

@@ -25,6 +25,7 @@ mod leader;
 mod runner;
 
 pub use launch::Launcher;
+pub use leader::dispel;
 pub use options::{BatchOptions, INDEX_VARIABLE};
 pub use runner::{BatchRunner, StepFilter};
 pub use store::{LeaderRecord, RunRecord, RunStore, WorkerOptions, probe};

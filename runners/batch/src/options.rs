@@ -50,8 +50,6 @@ pub struct BatchOptions {
     pub describe_ms: u64,
     /// Between two heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
-    /// A driver that has been silent for so long may be replaced, in milliseconds.
-    pub lease_ms: u64,
     /// A worker whose driver has been silent for so long goes home, in milliseconds.
     pub leader_lost_ms: u64,
     /// Workers that do not start for so long are explained, in milliseconds.
@@ -81,7 +79,6 @@ impl Default for BatchOptions {
             look_ms: (500, 5000),
             describe_ms: 5000,
             heartbeat_ms: 10_000,
-            lease_ms: 60_000,
             leader_lost_ms: 3_600_000,
             runnable_warn_ms: 120_000,
             runnable_fail_ms: 900_000,
@@ -98,7 +95,6 @@ impl BatchOptions {
             describe_ms: 200,
             heartbeat_ms: 1000,
             idle_ms: 10_000,
-            lease_ms: 10_000,
             leader_lost_ms: 30_000,
             runnable_warn_ms: 10_000,
             runnable_fail_ms: 60_000,

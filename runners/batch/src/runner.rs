@@ -22,7 +22,9 @@ use crate::exchange::{Exchange, TaskShuffle};
 use crate::launch::Launcher;
 use crate::leader::{Crew, Drive, Launched, Lease, drive};
 use crate::options::BatchOptions;
-use crate::store::{Numbers, ResultRecord, RunRecord, RunStore, WorkerOptions, keys, probe};
+use crate::store::{
+    Numbers, ResultRecord, RunRecord, RunStore, WorkerOptions, keys, probe, silence,
+};
 use crate::worker::{WorkerSettings, work};
 
 /// Partitions of an edge for each task of the stage that reads it.
@@ -239,7 +241,7 @@ impl Runner for BatchRunner {
     ) -> Result<JobReport> {
         let store = RunStore::open(&self.root, &self.store)?;
         probe(&store)?;
-        let lease = Lease::take(&store, &self.host, Duration::from_millis(self.options.lease_ms))?;
+        let lease = Lease::take(&store, &self.host, silence(self.options.heartbeat_ms))?;
         let run = self.begin(&store, graph, options)?;
         let budget = MemoryBudget::new(options.memory_bytes.unwrap_or(u64::MAX), 0);
         let scratch = Scratch::new(options.scratch_folder.clone());

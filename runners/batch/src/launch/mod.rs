@@ -14,7 +14,7 @@ pub use job::{
     Cause, Diagnosis, JobId, JobState, JobStatus, LogLine, Resources, StateCounts, Submission,
     Submitted, WorkerEnd, WorkerId,
 };
-pub use procs::ProcessLauncher;
+pub use procs::{ProcessLauncher, STAY_VARIABLE};
 
 /// Starts workers in some place, and says what becomes of them.
 ///

@@ -15,6 +15,8 @@ use super::{
     Submitted, WorkerEnd, WorkerId,
 };
 
+/// Is set for a worker that is to go home as soon as its standard input ends.
+pub const STAY_VARIABLE: &str = "LEVAIN_STAY_WITH_INPUT";
 /// Exit codes with which a worker asks to be started again.
 const AGAIN: std::ops::RangeInclusive<i32> = 200..=209;
 /// Bytes at the end of a log that are looked at for its last lines.
@@ -72,7 +74,9 @@ impl ProcessLauncher {
             .args(arguments)
             .envs(&submission.environment)
             .env("AWS_BATCH_JOB_ATTEMPT", attempt.to_string())
-            .stdin(Stdio::null())
+            // It ends when this process does, however that ends.
+            .env(STAY_VARIABLE, "1")
+            .stdin(Stdio::piped())
             .stdout(log.try_clone().map_err(cannot)?)
             .stderr(log)
             // A terminal that interrupts the driver leaves it to the driver to stop its workers.

@@ -17,18 +17,24 @@ pub(crate) struct Lease {
 impl Lease {
     /// Takes over a run that nobody drives.
     ///
-    /// Whether the last driver lives is judged by the clock of the store: its heartbeat against an
-    /// object that is written now.
+    /// A driver that has been silent for `silence` is dead: that long is waited for a sign of life, by
+    /// the clock of the store.
     ///
     /// # Errors
     /// E507 if somebody drives it; a store that fails.
     pub(crate) fn take(store: &RunStore, host: &str, silence: Duration) -> Result<Self> {
+        let mut first_beat = None;
         loop {
             let leases = store.list(keys::LEASES)?;
             let epochs = leases.iter().filter_map(|it| Some(keys::task_of(&it.key)?.0));
             let last = epochs.max().unwrap_or(0);
-            if last > 0 && is_living(store, last, silence)? {
-                return Err(driven(store, last)?);
+            if let Some(beat) = last_beat(store, last, silence)? {
+                let is_same = *first_beat.get_or_insert((last, beat)) == (last, beat);
+                if !is_same {
+                    return Err(driven(store, last)?);
+                }
+                crate::pause(silence / 20);
+                continue;
             }
             let lease = Self { store: store.clone(), epoch: last + 1 };
             // Two that find it abandoned race for the next epoch, and one of them looks again.
@@ -69,14 +75,18 @@ impl Lease {
     }
 }
 
-fn is_living(store: &RunStore, epoch: u32, silence: Duration) -> Result<bool> {
+/// When the driver of an epoch has last beaten, if that is not too long ago.
+fn last_beat(store: &RunStore, epoch: u32, silence: Duration) -> Result<Option<i64>> {
+    if epoch == 0 {
+        return Ok(None);
+    }
     let (beat, probe) = (keys::leader_heartbeat(epoch), format!("{}/probe", keys::HEARTBEATS));
     store.put(&probe, &())?;
     let beats = store.list(keys::HEARTBEATS)?;
     store.objects().delete(&probe)?;
     let time = |key: &str| beats.iter().find(|it| it.key == key).map(|it| it.last_modified_ms);
-    let (Some(then), Some(now)) = (time(&beat), time(&probe)) else { return Ok(false) };
-    Ok(now - then <= silence.as_millis() as i64)
+    let (Some(then), Some(now)) = (time(&beat), time(&probe)) else { return Ok(None) };
+    Ok((now - then <= silence.as_millis() as i64).then_some(then))
 }
 
 fn driven(store: &RunStore, epoch: u32) -> Result<Error> {

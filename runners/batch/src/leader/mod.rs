@@ -3,6 +3,7 @@
 //! Its state is what lies in the store: a driver that takes over reads it and goes on. Whatever two
 //! drivers write at once, each key is created once, and commits decide.
 
+mod dispel;
 mod drive;
 mod failures;
 mod lease;
@@ -10,6 +11,7 @@ mod plan;
 mod stage;
 mod workers;
 
+pub use dispel::dispel;
 pub(crate) use drive::{Drive, drive};
 pub(crate) use lease::Lease;
 pub(crate) use workers::{Crew, Launched};

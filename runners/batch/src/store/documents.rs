@@ -1,6 +1,7 @@
 //! The documents of a run store, all JSON with a version number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use dataflow::bundle::{BundleInput, Failure};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -80,6 +81,14 @@ pub struct WorkerOptions {
     pub heartbeat_ms: u64,
     /// A worker whose driver has been silent for so long goes home once it has nothing to do.
     pub leader_lost_ms: u64,
+}
+
+/// Silence of so many heartbeats is that of the dead.
+const SILENT_BEATS: u32 = 6;
+
+/// How long somebody may be silent who lives, where heartbeats have this distance.
+pub(crate) fn silence(heartbeat_ms: u64) -> Duration {
+    Duration::from_millis(heartbeat_ms) * SILENT_BEATS
 }
 
 /// Who drives a run.

@@ -15,7 +15,7 @@ mod run_store;
 pub(crate) use commit::{Commit, Placed};
 pub(crate) use documents::{
     Bundle, Decision, FailureClass, Intent, ResultRecord, StagePlan, StageTask, TaskFailure,
-    WorkerBeat,
+    WorkerBeat, silence,
 };
 pub use documents::{LeaderRecord, RunRecord, WorkerOptions};
 pub(crate) use done::DoneIndex;

@@ -47,6 +47,14 @@ impl RunStore {
         Ok(run)
     }
 
+    /// Whether there is a run that has begun and has no end.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn is_open(&self) -> Result<bool> {
+        Ok(self.has(keys::RUN)? && !self.has(keys::RESULT)?)
+    }
+
     /// Creates a document if there is none, and says whether it is this one.
     pub(crate) fn create<T: Serialize>(&self, key: &str, document: &T) -> Result<bool> {
         self.objects.create(key, encoded(document)?)

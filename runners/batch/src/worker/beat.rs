@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use dataflow::error::Result;
 
-use crate::store::{RunStore, WorkerBeat, keys};
+use crate::store::{RunStore, WorkerBeat, keys, silence};
 
-/// Silences of so many heartbeats are those of the dead.
-const SILENT_BEATS: u64 = 5;
 /// Whoever is silent for so long is dead however short heartbeats are.
 const LEAST_SILENCE_MS: u64 = 3000;
 
@@ -80,7 +78,8 @@ impl Pulse {
         // The clock of the store is the only one that all have in common.
         let now_ms = beats.iter().find(|it| it.key == own).map(|it| it.last_modified_ms);
         let Some(now_ms) = now_ms else { return Ok(()) };
-        let silence_ms = (every.as_millis() as u64 * SILENT_BEATS).max(LEAST_SILENCE_MS);
+        let silence_ms = silence(every.as_millis() as u64).as_millis() as u64;
+        let silence_ms = silence_ms.max(LEAST_SILENCE_MS);
         let is_living = |at_ms: i64| now_ms - at_ms <= silence_ms as i64;
         let mut state = self.state();
         state.living.clear();

@@ -1,0 +1,55 @@
+//! Makes sure that nobody works on a run any more.
+
+use std::time::{Duration, Instant};
+
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+
+use crate::store::{ResultRecord, RunStore, WorkerBeat, keys, silence};
+
+/// Asks the workers of a run that has no end to go home, and waits until none is left.
+///
+/// Whoever writes anew what such a run writes calls this first: a worker that nobody drives goes on
+/// for a while. Cost: a read where there is no such run.
+///
+/// # Errors
+/// E507 for a run that somebody drives, and for workers that stay; a store that fails.
+pub fn dispel(store: &RunStore, patience: Duration) -> Result<()> {
+    if !store.is_open()? {
+        return Ok(());
+    }
+    let run = store.run_record()?;
+    // Whoever can take the lease knows that nobody drives the run.
+    let silence = silence(run.options.heartbeat_ms);
+    super::Lease::take(store, "", silence)?.release()?;
+    store.put(keys::CANCEL, &"another run begins")?;
+    let began = Instant::now();
+    while let Some(worker) = living(store, silence)? {
+        if began.elapsed() > patience {
+            let message = "a worker of an earlier run is still at work";
+            return Err(Error::new(ErrorCode::LOCKED, ErrorKind::Conflict, message)
+                .at("run", store.root())
+                .at("worker", worker)
+                .mend("stop its job, or wait until it has ended"));
+        }
+        crate::pause(Duration::from_millis(200));
+    }
+    let ended_ms = objects::now_ms();
+    let (state, error) = ("CANCELLED".to_owned(), None);
+    store.create(keys::RESULT, &ResultRecord { v: 1, state, error, ended_ms }).map(drop)
+}
+
+/// A worker that lives, by the clock of the store.
+fn living(store: &RunStore, silence: Duration) -> Result<Option<String>> {
+    let probe = format!("{}/probe", keys::HEARTBEATS);
+    store.put(&probe, &())?;
+    let beats = store.list(keys::HEARTBEATS)?;
+    store.objects().delete(&probe)?;
+    let Some(now_ms) = beats.iter().find(|it| it.key == probe).map(|it| it.last_modified_ms) else {
+        return Ok(None);
+    };
+    let is_fresh = |at_ms: i64| now_ms - at_ms <= silence.as_millis() as i64;
+    let fresh =
+        beats.into_iter().filter(|it| it.key.contains("/w-") && is_fresh(it.last_modified_ms));
+    let beats = store.read_all::<WorkerBeat>(fresh.map(|it| it.key))?;
+    Ok(beats.into_iter().find(|(_, beat)| !beat.has_ended).map(|(key, _)| key))
+}

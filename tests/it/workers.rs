@@ -1,0 +1,199 @@
+//! Worker processes: their stores are those of one process byte for byte, whoever is killed, frozen or
+//! followed by another, and none of them stays.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::command::{command, levain};
+use crate::determinism::objects;
+use crate::killing::{LAYOUT, file_count, noise};
+use crate::made::Folder;
+use crate::random_recipes::Draw;
+
+/// Steps of the sources: enough that a run is met at work.
+const STEPS: i32 = 60;
+
+/// A bake of one source by worker processes, beside that of one process.
+struct Bench {
+    folder: Folder,
+    source: String,
+    workers: &'static str,
+    want: std::collections::BTreeMap<String, Vec<u8>>,
+}
+
+impl Bench {
+    fn new(workers: &'static str) -> Self {
+        let folder = Folder::new();
+        let source = folder.put("a.nc", &noise(0, STEPS));
+        let out = folder.text("want.zarr");
+        levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat()).check_done();
+        let want = objects(&folder.path("want.zarr"));
+        Self { folder, source, workers, want }
+    }
+
+    fn command(&self) -> Command {
+        let out = self.folder.text("out.zarr");
+        let own = ["--runner", "procs", "--workers", self.workers, "--threads", self.workers];
+        let rest = ["--mem", "2GiB", "--resume", "--progress", "none"];
+        let command_line = [&["bake", &self.source, &out], &LAYOUT[..], &own[..], &rest[..]].concat();
+        command(&command_line)
+    }
+
+    fn start(&self) -> Child {
+        let mut command = self.command();
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        command.spawn().expect("the command can be started")
+    }
+
+    fn runs(&self) -> PathBuf {
+        self.folder.path("out.zarr.levain")
+    }
+
+    /// Waits until so many files lie in the run store, or the command has ended.
+    fn wait_for_files(&self, child: &mut Child, count: usize) -> bool {
+        while file_count(&self.runs()) < count {
+            if child.try_wait().expect("a child").is_some() {
+                return false;
+            }
+            std::thread::park_timeout(Duration::from_micros(200));
+        }
+        true
+    }
+
+    #[track_caller]
+    fn check_finished(&self, child: Child) {
+        let ran = crate::command::ran(child.wait_with_output().expect("a child"));
+        ran.check_done();
+        self.check();
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        let got = objects(&self.folder.path("out.zarr"));
+        assert!(got == self.want, "other bytes than those of one process");
+        let left = workers_of(&self.runs());
+        assert!(left.is_empty(), "workers are left: {left:?}");
+        for run in std::fs::read_dir(self.runs()).expect("a folder").flatten() {
+            let work = run.path().join("work");
+            assert_eq!(file_count(&work.join("d")), 0, "records are left");
+        }
+    }
+}
+
+/// The processes that work on a run below this folder.
+fn workers_of(runs: &Path) -> Vec<u32> {
+    let uri = format!("LEVAIN_RUN_URI={}", runs.display());
+    let uri_of_url = format!("LEVAIN_RUN_URI=file://{}", runs.display());
+    let processes = std::fs::read_dir("/proc").expect("a folder").flatten();
+    let is_ours = |pid: &u32| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let mut variables = environment.split(|byte| *byte == 0);
+        variables.any(|it| it.starts_with(uri.as_bytes()) || it.starts_with(uri_of_url.as_bytes()))
+    };
+    let pids = processes.filter_map(|it| it.file_name().to_string_lossy().parse().ok());
+    pids.filter(is_ours).collect()
+}
+
+/// Sends a signal; false if the process has gone.
+fn signal(pid: u32, name: &str) -> bool {
+    let sent = Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
+    sent.expect("`kill` can be started").success()
+}
+
+#[test]
+fn worker_processes_write_the_bytes_of_one_process() {
+    let bench = Bench::new("3");
+    bench.check_finished(bench.start());
+    let folder = &bench.folder;
+    for (name, chunks, mem) in
+        [("pencils", "time=60,x=16", "2GiB"), ("packed", "time=60,x=1", "450MiB")]
+    {
+        let source = folder.text("want.zarr");
+        let stores = ["direct", "procs"].map(|runner| {
+            let out = folder.text(&format!("{name}-{runner}.zarr"));
+            let own = ["--chunks", chunks, "--runner", runner, "--workers", "2", "--mem", mem];
+            levain(&[&["rechunk", &source, &out, "--progress", "none"], &own[..]].concat())
+                .check_done();
+            objects(Path::new(&out))
+        });
+        assert!(stores[0] == stores[1], "{name}: other bytes than those of one process");
+    }
+}
+
+#[test]
+fn workers_that_are_killed_are_followed_by_others() {
+    let bench = Bench::new("4");
+    let mut draw = Draw::new(3);
+    let mut child = bench.start();
+    let (mut files, mut killed) = (20, 0);
+    while killed < 8 && bench.wait_for_files(&mut child, files) {
+        let workers = workers_of(&bench.runs());
+        if let Some(&worker) = workers.get(draw.below(workers.len().max(1))) {
+            killed += u32::from(signal(worker, "KILL"));
+        }
+        files += 4;
+    }
+    assert!(killed >= 5, "only {killed} workers were met at work");
+    bench.check_finished(child);
+}
+
+#[test]
+fn a_driver_that_is_killed_is_followed_by_another() {
+    let bench = Bench::new("2");
+    let mut draw = Draw::new(4);
+    let mut killed = 0;
+    for point in 0..5 {
+        let mut child = bench.start();
+        let already = file_count(&bench.runs());
+        if bench.wait_for_files(&mut child, already + 5 + draw.below(15)) {
+            child.kill().expect("it runs");
+            killed += 1;
+        }
+        child.wait().expect("a child");
+        let store = bench.folder.path("out.zarr/zarr.json");
+        assert!(point > 2 || !store.exists(), "readers see a store that is not finished");
+    }
+    assert!(killed >= 3, "only {killed} drivers were met at work");
+    let ran = crate::command::ran(bench.command().output().expect("it can be started"));
+    ran.check_done();
+    bench.check();
+}
+
+#[test]
+fn of_two_drivers_at_once_one_is_refused() {
+    let bench = Bench::new("2");
+    let mut first = bench.start();
+    assert!(bench.wait_for_files(&mut first, 12), "the run is met at work");
+    let second = crate::command::ran(bench.command().output().expect("it can be started"));
+    second.check_refused("E507", 8, &["another process drives this run"]);
+    bench.check_finished(first);
+}
+
+#[test]
+fn a_worker_that_is_frozen_and_goes_on_later_changes_nothing() {
+    let bench = Bench::new("2");
+    let mut child = bench.start();
+    assert!(bench.wait_for_files(&mut child, 25), "the run is met at work");
+    let workers = workers_of(&bench.runs());
+    let frozen = *workers.first().expect("a worker is at work");
+    assert!(signal(frozen, "STOP"));
+    // Others do what it has begun, once it has been silent for long enough.
+    let all_done = bench.folder.path("out.zarr/zarr.json");
+    while !all_done.exists() && child.try_wait().expect("a child").is_none() {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    signal(frozen, "CONT");
+    bench.check_finished(child);
+}
+
+#[test]
+fn secrets_in_arguments_are_not_handed_to_workers() {
+    let folder = Folder::new();
+    let out = folder.text("out.zarr");
+    let source = "https://data.example.org/a.nc?token=geheim";
+    let ran = levain(&["bake", source, &out, "--runner", "procs"]);
+    ran.check_refused("E601", 5, &["an argument holds a secret", "--bearer"]);
+    assert!(!ran.stderr.contains("geheim"), "{}", ran.stderr);
+    assert!(!folder.path("out.zarr.levain").exists());
+}
