@@ -10,6 +10,7 @@
 
 mod random;
 
+pub mod aws;
 pub mod launch;
 
 mod store;
