@@ -15,7 +15,7 @@ use object_store::client::{
 use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 
-use crate::credentials::{CredentialFacts, Provider};
+use crate::credentials::{CredentialFacts, Provider, Surroundings};
 use crate::pending::Pending;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,6 +72,12 @@ impl AwsAccess {
     /// That of a profile, or of the standard chain.
     pub fn of(profile: Option<&str>) -> Self {
         Self(Provider::of(profile))
+    }
+
+    /// That of the standard chain where these variables, and no others, are set: for programs that
+    /// have their own, and for tests.
+    pub fn of_variables(variables: &[(&str, &str)]) -> Self {
+        Self(Provider::in_surroundings(Surroundings::of(variables)))
     }
 
     /// The region that the variables or the profile name.

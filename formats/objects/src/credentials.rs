@@ -12,6 +12,7 @@ mod process;
 mod profile;
 mod provider;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -43,10 +44,9 @@ impl Surroundings {
     }
 
     /// These variables alone.
-    #[cfg(test)]
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {
-        let pairs = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
-        let variables: std::collections::BTreeMap<String, String> = pairs.collect();
+        let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let variables: BTreeMap<String, String> = pairs.collect();
         Self(Arc::new(move |name| variables.get(name).cloned()))
     }
 

@@ -72,6 +72,11 @@ impl Provider {
         Arc::clone(known.entry(name).or_insert_with(new))
     }
 
+    /// The chain in these surroundings; nobody else shares it.
+    pub(crate) fn in_surroundings(surroundings: Surroundings) -> Arc<Self> {
+        Arc::new(Self::new(surroundings, None, ASK_EVERY))
+    }
+
     pub(super) fn new(
         surroundings: Surroundings,
         profile: Option<&str>,

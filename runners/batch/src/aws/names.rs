@@ -170,7 +170,10 @@ pub fn job_name(parts: &[&str]) -> String {
     let head: String = head.chars().take(room).collect();
     let name = if head.is_empty() { tail } else { format!("{head}-{tail}") };
     // The first sign is a letter or a digit.
-    if name.starts_with('_') { format!("j{}", &name[1..]) } else { name }
+    match name.strip_prefix('_') {
+        Some(rest) => format!("j{rest}"),
+        None => name,
+    }
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub struct BatchSettings {
     /// what is registered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job_definition: Option<String>,
+    /// Whether a definition that is missing is registered without being asked for by a command.
+    pub register_job_definition: bool,
     /// The image of the workers, for definitions that are registered here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
@@ -112,6 +114,7 @@ impl Default for BatchSettings {
         Self {
             queue: Vec::new(),
             job_definition: None,
+            register_job_definition: false,
             image: None,
             platform: Platform::Ec2,
             job_role: None,
