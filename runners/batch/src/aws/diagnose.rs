@@ -135,14 +135,13 @@ fn queue_is_closed(evidence: &Evidence) -> Option<Finding> {
 
 fn environments_are_closed(evidence: &Evidence) -> Option<Finding> {
     let environments = &evidence.environments;
-    let closed = |it: &ComputeEnvironment| environment_fault(it);
     let faults: Vec<Finding> = environments.iter().filter_map(closed).collect();
     (!environments.is_empty() && faults.len() == environments.len())
         .then(|| faults.into_iter().next())?
 }
 
 /// What keeps a compute environment from running anything.
-pub(super) fn environment_fault(environment: &ComputeEnvironment) -> Option<Finding> {
+fn closed(environment: &ComputeEnvironment) -> Option<Finding> {
     let name = &environment.compute_environment_name;
     let resources = &environment.compute_resources;
     if environment.status == "INVALID" {
@@ -175,34 +174,44 @@ fn asked(job: &JobDetail) -> (f64, u64) {
 
 fn no_room_ever(evidence: &Evidence) -> Option<Finding> {
     let (vcpus, memory_mib) = asked(&evidence.job);
+    let open = evidence.environments.iter().filter(|it| closed(it).is_none());
     let mut finding = None;
-    for environment in evidence.environments.iter().filter(|it| environment_fault(it).is_none()) {
-        let (name, resources) =
-            (&environment.compute_environment_name, &environment.compute_resources);
-        let most = resources.max_vcpus.unwrap_or(i64::MAX);
-        if vcpus > most as f64 {
-            let what = format!("the job asks for {vcpus} vCPUs, and {name} may have {most} in all");
-            finding = Some((what, "raise maxvCpus, or lower batch.vcpus".to_owned(), false));
-            continue;
-        }
-        let largest = largest(&resources.instance_types)?;
-        if vcpus <= largest.vcpus && memory_mib <= largest.usable_mib() {
-            return None;
-        }
-        let what = format!(
-            "no instance type of environment {name} fits {vcpus} vCPU + {memory_mib} MiB (largest: {} {} MiB, ~{} usable)",
-            largest.name,
-            largest.memory_mib,
-            largest.usable_mib(),
-        );
-        let gib = largest.usable_mib() / 1024;
-        finding = Some((
-            what,
-            format!("ask for at most {gib} GiB (--mem {gib}GiB), or add a larger type"),
-            false,
-        ));
+    for environment in open {
+        finding = Some(too_small(environment, vcpus, memory_mib)?);
     }
     finding
+}
+
+/// Why a compute environment could never run a job of this size.
+fn too_small(environment: &ComputeEnvironment, vcpus: f64, memory_mib: u64) -> Option<Finding> {
+    let (name, resources) = (&environment.compute_environment_name, &environment.compute_resources);
+    let most = resources.max_vcpus.unwrap_or(i64::MAX);
+    if vcpus > most as f64 {
+        let what = format!("the job asks for {vcpus} vCPUs, and {name} may have {most} in all");
+        return Some((what, "raise maxvCpus, or lower batch.vcpus".to_owned(), false));
+    }
+    let largest = largest(&resources.instance_types)?;
+    if vcpus <= largest.vcpus && memory_mib <= largest.usable_mib() {
+        return None;
+    }
+    let what = format!(
+        "no instance type of environment {name} fits {vcpus} vCPU + {memory_mib} MiB (largest: {} {} MiB, ~{} usable)",
+        largest.name,
+        largest.memory_mib,
+        largest.usable_mib(),
+    );
+    let gib = largest.usable_mib() / 1024;
+    Some((what, format!("ask for at most {gib} GiB (--mem {gib}GiB), or add a larger type"), false))
+}
+
+/// What keeps a compute environment from ever running a job of this size: what is wrong, how to mend
+/// it, and whether waiting helps.
+pub fn environment_fault(
+    environment: &ComputeEnvironment,
+    vcpus: f64,
+    memory_mib: u64,
+) -> Option<(String, String, bool)> {
+    closed(environment).or_else(|| too_small(environment, vcpus, memory_mib))
 }
 
 fn aws_says(evidence: &Evidence, even_undetermined: bool) -> Option<Finding> {
@@ -243,7 +252,7 @@ fn others_are_first(evidence: &Evidence) -> Option<Finding> {
 
 fn all_is_taken(evidence: &Evidence) -> Option<Finding> {
     let open: Vec<&ComputeEnvironment> =
-        evidence.environments.iter().filter(|it| environment_fault(it).is_none()).collect();
+        evidence.environments.iter().filter(|it| closed(it).is_none()).collect();
     let is_full = |it: &&ComputeEnvironment| {
         let resources = &it.compute_resources;
         let (wanted, most) = (resources.desired_vcpus, resources.max_vcpus);

@@ -27,16 +27,18 @@ mod refusal;
 mod definition;
 mod diagnose;
 mod launcher;
+mod policy;
 
 pub use api::{BatchApi, Listing, Read};
 pub use caller::CallOptions;
 pub use definition::{DEFINITION_TAG, DefinitionRequest, Ensured, whole_name};
-pub use diagnose::diagnose;
+pub use diagnose::{diagnose, environment_fault};
 pub use end::End;
 pub use fargate::{check_fargate, fitting_classes};
 pub use launcher::{ARRAY_LIMIT, AwsLauncher, RUN_TAG, launcher_of_run, run_tags};
 pub use logs::{DEFAULT_LOG_GROUP, LogPlace, log_json};
 pub use names::{check_image, check_name, check_role, check_tags, job_name};
+pub use policy::{Grantee, PolicyScope, policy};
 pub use settings::{BatchSettings, Platform};
 pub use shapes::{
     ArrayProperties, AttemptDetail, Cluster, ComputeEnvironment, ComputeResources, ContainerDetail,
