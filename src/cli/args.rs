@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::batch::{BatchCommand, ImageCommand};
+use crate::cli::doctor::DoctorArgs;
 use crate::cli::fetch::FetchArgs;
+use crate::cli::infra::InfraCommand;
 use crate::cli::workers::WorkerArgs;
 
 /// Bakes many array files into one well-chunked Zarr store.
@@ -52,6 +55,17 @@ pub(crate) enum Command {
     /// Works on a run that a driver has begun; started by launchers
     #[command(hide = true)]
     Worker,
+    /// Looks at jobs of AWS Batch, ends them, reads their logs, keeps their definitions
+    #[command(subcommand)]
+    Batch(BatchCommand),
+    /// Checks credentials, the store, the queue and permissions before they are needed
+    Doctor(DoctorArgs),
+    /// Prints what an AWS account must have: policies, and a small template
+    #[command(subcommand)]
+    Infra(InfraCommand),
+    /// Prints how the image of workers is made
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Shows which runners there are, and what of the model each offers
     #[cfg(feature = "conformance")]
     Runners(RunnersArgs),

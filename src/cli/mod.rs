@@ -2,9 +2,12 @@
 
 mod args;
 mod bake;
+mod batch;
 mod demo;
+mod doctor;
 mod exit;
 mod fetch;
+mod infra;
 mod inspect;
 mod out;
 mod progress;
@@ -38,6 +41,12 @@ pub(crate) fn main() -> ExitCode {
         Command::Bake(args) => bake::bake(args, &out, &signals),
         Command::Rechunk(args) => bake::rechunk(args, &out, &signals),
         Command::Plan(args) => bake::plan(args, &out, &signals),
+        Command::Batch(command) => batch::batch(command, out, &signals),
+        Command::Image(command) => batch::image(command, out).map(|()| Finished::Whole),
+        Command::Infra(command) => infra::infra(command, out).map(|()| Finished::Whole),
+        Command::Doctor(args) => {
+            return exit::verified(doctor::doctor(args, out, &signals), out, &signals);
+        }
         Command::Inspect(args) => inspect::inspect(args, &out).map(|()| Finished::Whole),
         #[cfg(feature = "conformance")]
         Command::Runners(args) => {

@@ -20,6 +20,24 @@ impl Watched {
         self.cancel.clone()
     }
 
+    /// Waits, unless a signal asks for the end.
+    ///
+    /// # Errors
+    /// A signal came.
+    #[expect(clippy::disallowed_methods, reason = "the command itself computes nothing")]
+    pub(crate) fn wait(
+        &self,
+        duration: std::time::Duration,
+    ) -> levain::dataflow::error::Result<()> {
+        let began = std::time::Instant::now();
+        while began.elapsed() < duration {
+            self.cancel.check()?;
+            let left = duration.saturating_sub(began.elapsed());
+            std::thread::sleep(left.min(std::time::Duration::from_millis(50)));
+        }
+        self.cancel.check()
+    }
+
     /// The signal that came, if any did.
     pub(crate) fn last(&self) -> Option<u8> {
         match self.last.load(Ordering::Relaxed) {

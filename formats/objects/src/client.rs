@@ -19,11 +19,11 @@ use object_store::{ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::authorise::Authoriser;
-use crate::credentials::{Explained, Profile};
+use crate::credentials::{Explained, Provider};
 use crate::failure::failed;
 use crate::location::{Location, Scheme};
 use crate::options::StoreOptions;
-use crate::polite::Connector;
+use crate::polite::{Connector, Renewal};
 
 /// Attempts and seconds for credentials that the machine may or may not offer: elsewhere nobody
 /// answers, and the user should hear so soon.
@@ -90,7 +90,6 @@ type Built = object_store::Result<Arc<dyn ObjectStore>>;
 
 fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
     let mut builder = AmazonS3Builder::from_env()
-        .with_http_connector(Connector::of_cloud(options.host_limits))
         .with_bucket_name(location.authority())
         .with_client_options(client_options(options)?)
         .with_retry(retry(options));
@@ -101,56 +100,58 @@ fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
     if let Some(region) = &options.region {
         builder = builder.with_region(region);
     }
-    if options.is_anonymous {
-        builder = builder.with_skip_signature(true);
-    } else {
-        builder = with_profile(builder)?;
+    let provider = Provider::of(options.profile.as_deref());
+    if !options.is_anonymous {
+        builder = with_profile(builder, &provider);
     }
     let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
     if endpoint.starts_with("http://") {
         builder = builder.with_allow_http(true);
     }
+    let connector = Connector::of_cloud(options.host_limits);
     if options.is_anonymous {
+        let builder = builder.with_http_connector(connector).with_skip_signature(true);
         return Ok(builder.build().map(shared));
     }
-    let is_known = KNOWN_CREDENTIALS.iter().any(|key| builder.get_config_value(key).is_some());
-    let lookup = builder.clone();
-    let lookup = if is_known { lookup } else { lookup.with_retry(machine_retry()) };
-    Ok(lookup.build().and_then(|store| {
-        let credentials = Arc::new(Explained(Arc::clone(store.credentials())));
-        builder.with_credentials(credentials).build().map(shared)
-    }))
+    if has_own_credentials(options)? {
+        builder = builder.with_http_connector(connector);
+        let lookup = builder.clone().with_retry(machine_retry());
+        return Ok(lookup.build().and_then(|store| {
+            let credentials = Arc::new(Explained(Arc::clone(store.credentials())));
+            builder.with_credentials(credentials).build().map(shared)
+        }));
+    }
+    let grace = Duration::from_millis(options.credential_grace_ms);
+    let renewal = Renewal { provider: Arc::clone(&provider), grace };
+    let builder = builder.with_http_connector(connector.with_renewal(renewal));
+    Ok(builder.with_credentials(provider).build().map(shared))
 }
 
-/// Where S3 credentials can be named; with none of these set, the machine itself is asked.
-const KNOWN_CREDENTIALS: [AmazonS3ConfigKey; 4] = [
+/// Settings that name S3 credentials by themselves: then nobody else is asked.
+const CREDENTIAL_SETTINGS: [AmazonS3ConfigKey; 5] = [
     AmazonS3ConfigKey::AccessKeyId,
     AmazonS3ConfigKey::WebIdentityTokenFile,
     AmazonS3ConfigKey::ContainerCredentialsRelativeUri,
     AmazonS3ConfigKey::ContainerCredentialsFullUri,
+    AmazonS3ConfigKey::MetadataEndpoint,
 ];
 
-/// Adds keys, region and endpoint of the profile in `~/.aws` where nothing else names them.
-fn with_profile(mut builder: AmazonS3Builder) -> Result<AmazonS3Builder> {
+fn has_own_credentials(options: &StoreOptions) -> Result<bool> {
+    let own = set_all(AmazonS3Builder::new(), options, AmazonS3Builder::with_config)?;
+    Ok(CREDENTIAL_SETTINGS.iter().any(|key| own.get_config_value(key).is_some()))
+}
+
+/// Adds region and endpoint of the profile where nothing else names them.
+fn with_profile(mut builder: AmazonS3Builder, provider: &Provider) -> AmazonS3Builder {
     use AmazonS3ConfigKey as Key;
-    let lacks = |builder: &AmazonS3Builder, key: Key| builder.get_config_value(&key).is_none();
-    if !(lacks(&builder, Key::AccessKeyId) && lacks(&builder, Key::WebIdentityTokenFile)) {
-        return Ok(builder);
-    }
-    let Profile { key_id, secret, token, region, endpoint } = Profile::load()?;
-    let values = [
-        (Key::AccessKeyId, key_id),
-        (Key::SecretAccessKey, secret),
-        (Key::Token, token),
-        (Key::Region, region),
-        (Key::Endpoint, endpoint),
-    ];
-    for (key, value) in values {
-        if let Some(value) = value.filter(|_| lacks(&builder, key)) {
+    let profile = provider.profile();
+    for (key, name) in [(Key::Region, "region"), (Key::Endpoint, "endpoint_url")] {
+        if let Some(value) = profile.get(name).filter(|_| builder.get_config_value(&key).is_none())
+        {
             builder = builder.with_config(key, value);
         }
     }
-    Ok(builder)
+    builder
 }
 
 fn build_google(location: &Location, options: &StoreOptions) -> Result<Built> {

@@ -12,12 +12,13 @@ use object_store::client::{HttpError, HttpErrorKind};
 use crate::polite::Rejected;
 
 /// Codes of S3 and Azure that say that the credentials are wrong, not the permissions.
-const CREDENTIAL_CODES: [&str; 8] = [
+const CREDENTIAL_CODES: [&str; 9] = [
     "AuthenticationFailed",
     "ExpiredToken",
     "InvalidAccessKeyId",
     "InvalidAuthenticationInfo",
     "InvalidToken",
+    "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "TokenRefreshRequired",
     "ExpiredTokenException",
@@ -37,6 +38,9 @@ struct Cause {
 
 /// The error of an `action` (`read`, `write`, `list`, `delete`, `open`) on an object.
 pub(crate) fn failed(action: &str, object: impl Display, error: &object_store::Error) -> Error {
+    if let Some(own) = own_error(error) {
+        return own.clone().context(format!("cannot {action}")).at("object", object);
+    }
     let cause = cause_of(error);
     let message = format!("cannot {action}: {}", cause.reason);
     let failed = Error::new(cause.code, cause.kind, message).at("object", object);
@@ -44,6 +48,18 @@ pub(crate) fn failed(action: &str, object: impl Display, error: &object_store::E
         Some(mend) => failed.mend(mend),
         None => failed,
     }
+}
+
+/// An error of the house that went through `object_store`: that of the chain of credentials.
+fn own_error(error: &object_store::Error) -> Option<&Error> {
+    let mut link: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = link {
+        if let Some(own) = current.downcast_ref::<Error>() {
+            return Some(own);
+        }
+        link = current.source();
+    }
+    None
 }
 
 /// The error of an operation of the file system itself.
@@ -74,7 +90,7 @@ fn cause_of(error: &object_store::Error) -> Cause {
     let status = status_of(error);
     let service_code = service_code_of(error);
     if service_code.as_deref().is_some_and(|code| CREDENTIAL_CODES.contains(&code)) {
-        return credentials(format!("the store answered {}", service_code.unwrap_or_default()));
+        return refused(&service_code.unwrap_or_default());
     }
     match error {
         Store::NotFound { .. } => not_found(),
@@ -117,6 +133,27 @@ fn credentials(reason: String) -> Cause {
         reason,
         mend: Some(CREDENTIALS_MEND),
     }
+}
+
+/// Credentials that the store does not take, each with its own way out.
+fn refused(service_code: &str) -> Cause {
+    let mend = match service_code {
+        "InvalidAccessKeyId" => {
+            "the store does not know this access key: correct or renew it where it is read from \
+             (`levain doctor` names the place), and look whether it is for this endpoint"
+        }
+        "SignatureDoesNotMatch" => {
+            "the secret does not belong to the access key: copy both again, without spaces, to where \
+             they are read from (`levain doctor` names the place)"
+        }
+        "RequestTimeTooSkewed" => "set the clock of this machine: it is wrong by many minutes",
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => {
+            "the credentials have ended: log in again (`aws sso login`), or write new keys to where \
+             they are read from (`levain doctor` names the place)"
+        }
+        _ => CREDENTIALS_MEND,
+    };
+    Cause { mend: Some(mend), ..credentials(format!("the store answered {service_code}")) }
 }
 
 fn answered(status: u16, service_code: Option<&str>) -> Cause {
@@ -214,7 +251,7 @@ fn cause_of_io(error: &std::io::Error) -> Cause {
 }
 
 /// The text of the last error in the chain; those before it repeat it, with URLs and bodies.
-fn innermost(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn innermost(error: &(dyn StdError + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
         last = source;

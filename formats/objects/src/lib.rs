@@ -28,6 +28,8 @@ mod writer;
 mod authorise;
 mod polite;
 
+mod aws;
+
 mod client;
 mod credentials;
 mod failure;
@@ -36,7 +38,9 @@ mod hex;
 #[cfg(test)]
 mod loopback;
 
+pub use aws::{AwsAccess, AwsAnswer, AwsFailure, AwsRequest};
 pub use cache::{CacheKeeps, CacheOptions, cache_name, slug};
+pub use credentials::CredentialFacts;
 pub use expand::expand;
 pub use faults::{Fault, Faults};
 pub use file::ObjectFile;

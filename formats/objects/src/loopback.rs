@@ -1,7 +1,7 @@
 //! A server on loopback for tests: it answers as a test says, and counts what it sees.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +15,8 @@ pub(crate) struct Seen {
     /// Path and query.
     pub(crate) target: String,
     headers: BTreeMap<String, String>,
+    /// What was sent, as text.
+    pub(crate) body: String,
 }
 
 /// What is answered.
@@ -95,7 +97,8 @@ impl Loopback {
         mut stream: TcpStream,
         answer: &(impl Fn(&Self, &Seen) -> Answer + ?Sized),
     ) -> std::io::Result<()> {
-        let lines = BufReader::new(stream.try_clone()?).lines();
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let lines = reader.by_ref().lines();
         let head: Vec<String> =
             lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
         let mut words = head.first().map_or("", String::as_str).split(' ');
@@ -104,13 +107,18 @@ impl Loopback {
             let (name, value) = line.split_once(':')?;
             Some((name.to_ascii_lowercase(), value.trim().to_owned()))
         });
+        let headers: BTreeMap<String, String> = headers.collect();
+        let length = headers.get("content-length").and_then(|it| it.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
         let seen = {
             let mut counts = self.counts();
             let seen = Seen {
                 place: counts.seen.len(),
                 method: method.to_owned(),
                 target: target.to_owned(),
-                headers: headers.collect(),
+                headers,
+                body: String::from_utf8_lossy(&body).into_owned(),
             };
             counts.seen.push(seen.clone());
             counts.in_flight += 1;

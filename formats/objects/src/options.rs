@@ -10,8 +10,10 @@ use crate::secrets::HostSecret;
 
 /// Limits, retries and settings of a store.
 ///
-/// Credentials come from the standard chains: the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`),
-/// for S3 also the profile `AWS_PROFILE` or `default` of `~/.aws`, then the identity of the machine.
+/// Credentials come from the standard chains. Those of S3: the variables `AWS_*`, a web identity, the
+/// profile `AWS_PROFILE` or `default` of `~/.aws` (keys, `credential_process`, and through the command
+/// `aws` SSO and roles), the container, the machine; they are read again when files change and when
+/// they have ended. Google's and Azure's: their variables, then the identity of the machine.
 /// What is set here holds over the environment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoreOptions {
@@ -33,6 +35,11 @@ pub struct StoreOptions {
     pub endpoint: Option<String>,
     /// Region of the bucket (S3).
     pub region: Option<String>,
+    /// The profile of `~/.aws` whose credentials are used, whatever the environment says.
+    pub profile: Option<String>,
+    /// Milliseconds that requests to S3 wait for new credentials when theirs have ended; the chain
+    /// is asked again at once in any case.
+    pub credential_grace_ms: u64,
     /// Whether requests go unsigned.
     pub is_anonymous: bool,
     /// Whether a service may be reached without TLS.
@@ -56,6 +63,8 @@ impl Default for StoreOptions {
             request_timeout_ms: 120_000,
             endpoint: None,
             region: None,
+            profile: None,
+            credential_grace_ms: 0,
             is_anonymous: false,
             allow_http: false,
             settings: BTreeMap::new(),
@@ -123,6 +132,20 @@ impl StoreOptions {
         self
     }
 
+    /// Takes credentials, region and endpoint from a profile of `~/.aws`.
+    #[must_use]
+    pub fn with_profile(mut self, name: impl Into<String>) -> Self {
+        self.profile = Some(name.into());
+        self
+    }
+
+    /// Sets how long requests to S3 wait for new credentials when theirs have ended.
+    #[must_use]
+    pub fn with_credential_grace_ms(mut self, grace_ms: u64) -> Self {
+        self.credential_grace_ms = grace_ms;
+        self
+    }
+
     /// Sends requests unsigned, as public buckets allow.
     #[must_use]
     pub fn with_anonymous(mut self) -> Self {
@@ -147,7 +170,7 @@ impl StoreOptions {
     /// What tells two clients of one service apart.
     pub(crate) fn client_key(&self) -> String {
         format!(
-            "{} {:?} {:?} {} {} {} {:?} {:?} {} {} {:?}",
+            "{} {:?} {:?} {} {} {} {:?} {:?} {:?} {} {} {} {:?}",
             self.max_in_flight,
             self.host_limits,
             self.secrets,
@@ -156,6 +179,8 @@ impl StoreOptions {
             self.request_timeout_ms,
             self.endpoint,
             self.region,
+            self.profile,
+            self.credential_grace_ms,
             self.is_anonymous,
             self.allow_http,
             self.settings
@@ -174,6 +199,7 @@ impl fmt::Debug for StoreOptions {
             .field("retry_count", &self.retry_count)
             .field("endpoint", &self.endpoint.as_deref().map(dataflow::error::redact))
             .field("region", &self.region)
+            .field("profile", &self.profile)
             .field("is_anonymous", &self.is_anonymous)
             .field("settings", &self.settings.keys())
             .finish_non_exhaustive()

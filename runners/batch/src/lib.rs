@@ -10,6 +10,7 @@
 
 mod random;
 
+pub mod aws;
 pub mod launch;
 
 mod store;
@@ -40,3 +41,8 @@ fn pause(duration: std::time::Duration) {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[path = "../../../formats/objects/src/loopback.rs"]
+#[expect(dead_code, reason = "it serves tests of other crates, too")]
+mod loopback;

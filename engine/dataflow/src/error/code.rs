@@ -116,6 +116,14 @@ codes! {
     RUN_LIMIT = 506;
     /// Another process is at work on this run.
     LOCKED = 507;
+    /// The place where workers run cannot be asked, or does not understand what is asked.
+    LAUNCHER_FAILED = 508;
+    /// The place where workers run does not allow what is asked.
+    LAUNCHER_DENIED = 509;
+    /// A job, a queue or a job definition does not exist.
+    UNKNOWN_JOB = 510;
+    /// A job has failed.
+    JOB_FAILED = 511;
 
     /// A setting is not valid.
     CONFIGURATION = 601;

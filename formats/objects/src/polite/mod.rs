@@ -16,10 +16,12 @@ mod retry_after;
 mod gate;
 
 mod redirect;
+mod renew;
 mod service;
 
 pub use limits::HostLimits;
 
+pub(crate) use renew::Renewal;
 pub(crate) use service::{Connector, Rejected};
 
 #[cfg(test)]

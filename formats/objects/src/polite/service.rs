@@ -18,6 +18,7 @@ use crate::authorise::Authoriser;
 use crate::polite::gate::{Gate, Pass};
 use crate::polite::limits::HostLimits;
 use crate::polite::redirect::{MOST_HOPS, redirected};
+use crate::polite::renew::Renewal;
 use crate::polite::retry_after;
 
 /// A signed request is not sent again for longer: its signature ends.
@@ -29,6 +30,8 @@ pub(crate) struct Connector {
     limits: HostLimits,
     /// For web servers: a client that leaves redirects to us, and what it may tell whom.
     web: Option<(reqwest::Client, Authoriser)>,
+    /// For S3: where other credentials come from.
+    renewal: Option<Renewal>,
 }
 
 impl Connector {
@@ -36,7 +39,13 @@ impl Connector {
     pub(crate) fn of_cloud(limits: HostLimits) -> Self {
         let wait_ms = limits.throttle_wait_ms.min(SIGNED_WAIT_MS);
         let limits = limits.of_host(true).with_throttle_wait_ms(wait_ms);
-        Self { limits, web: None }
+        Self { limits, web: None, renewal: None }
+    }
+
+    /// Signs requests anew whose credentials have ended.
+    pub(crate) fn with_renewal(mut self, renewal: Renewal) -> Self {
+        self.renewal = Some(renewal);
+        self
     }
 
     /// For web servers.
@@ -45,7 +54,8 @@ impl Connector {
         client: reqwest::Client,
         authoriser: Authoriser,
     ) -> Self {
-        Self { limits: limits.of_host(false), web: Some((client, authoriser)) }
+        let web = Some((client, authoriser));
+        Self { limits: limits.of_host(false), web, renewal: None }
     }
 }
 
@@ -57,7 +67,8 @@ impl HttpConnector for Connector {
             }
             None => (ReqwestConnector::default().connect(options)?, None),
         };
-        Ok(HttpClient::new(Service { client, limits: self.limits, authoriser }))
+        let (limits, renewal) = (self.limits, self.renewal.clone());
+        Ok(HttpClient::new(Service { client, limits, authoriser, renewal }))
     }
 }
 
@@ -66,12 +77,16 @@ struct Service {
     client: HttpClient,
     limits: HostLimits,
     authoriser: Option<Authoriser>,
+    renewal: Option<Renewal>,
 }
+
+/// How often one request is signed anew.
+const MOST_SIGNATURES: usize = 8;
 
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let Some(authoriser) = &self.authoriser else { return self.patiently(request).await };
+        let Some(authoriser) = &self.authoriser else { return self.renewing(request).await };
         let mut request = request;
         for _ in 0..MOST_HOPS {
             let answer = self.authorised(&request, authoriser).await?;
@@ -85,6 +100,19 @@ impl HttpService for Service {
 }
 
 impl Service {
+    /// Sends a signed request, and again with other credentials if its own have ended.
+    async fn renewing(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let Some(renewal) = &self.renewal else { return self.patiently(request).await };
+        for _ in 1..MOST_SIGNATURES {
+            let answer = self.patiently(request.clone()).await?;
+            match renewal.again(&request, answer).await? {
+                Ok(again) => request = again,
+                Err(answer) => return Ok(answer),
+            }
+        }
+        self.patiently(request).await
+    }
+
     /// Sends a request with what its host may know; once more, if that was out of date.
     async fn authorised(
         &self,

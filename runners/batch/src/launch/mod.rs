@@ -78,4 +78,10 @@ pub trait Launcher: Debug + Send + Sync {
     /// # Errors
     /// A place that cannot be asked.
     fn diagnose(&self, job: &JobId) -> Result<Option<Diagnosis>>;
+
+    /// Goes on to the next of several places (a queue), for what is submitted from now on; its name,
+    /// or nothing where there is no other.
+    fn fall_back(&self) -> Option<String> {
+        None
+    }
 }

@@ -1,0 +1,166 @@
+//! Requests to S3 that are refused because their credentials have ended are signed anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::aws::{AwsAuthorizer, AwsCredential};
+use object_store::client::{HttpError, HttpRequest, HttpResponse, HttpResponseBody};
+
+use crate::credentials::Provider;
+
+/// What S3 says of credentials that were good once.
+const ENDED: [&str; 3] = [
+    "<Code>ExpiredToken</Code>",
+    "<Code>TokenRefreshRequired</Code>",
+    "<Code>ExpiredTokenException</Code>",
+];
+
+/// Who gives new credentials, and how long they are waited for.
+#[derive(Debug, Clone)]
+pub(crate) struct Renewal {
+    pub(crate) provider: Arc<Provider>,
+    pub(crate) grace: Duration,
+}
+
+impl Renewal {
+    /// A refused request with a new signature, if its credentials had ended and there are others;
+    /// otherwise the answer as it was.
+    pub(super) async fn again(
+        &self,
+        request: &HttpRequest,
+        answer: HttpResponse,
+    ) -> Result<Result<HttpRequest, HttpResponse>, HttpError> {
+        let status = answer.status().as_u16();
+        let Some(signed) = Signed::of(request).filter(|_| matches!(status, 400 | 403)) else {
+            return Ok(Err(answer));
+        };
+        let (head, body) = answer.into_parts();
+        let body = body.bytes().await?;
+        let text = String::from_utf8_lossy(&body);
+        let has_ended = ENDED.iter().any(|code| text.contains(code));
+        // The answer to HEAD has no words.
+        let may_have_ended = request.method() == reqwest::Method::HEAD && status == 400;
+        let unchanged = |body: Bytes| {
+            let body = HttpResponseBody::from(body);
+            Ok(Err(HttpResponse::from_parts(head, body)))
+        };
+        if !(has_ended || may_have_ended) {
+            return unchanged(body);
+        }
+        let Ok((current, _)) = self.provider.current().await else { return unchanged(body) };
+        let grace = if has_ended { self.grace } else { Duration::ZERO };
+        let new = if current.key_id == signed.key_id && current.token.as_deref() == signed.token {
+            match self.provider.renewed(&current, grace).await {
+                Ok(new) => new,
+                Err(_) => return unchanged(body),
+            }
+        } else {
+            current
+        };
+        match signed.anew(request, &new) {
+            Some(request) => Ok(Ok(request)),
+            None => unchanged(body),
+        }
+    }
+}
+
+/// How a request is signed.
+struct Signed<'a> {
+    key_id: &'a str,
+    region: &'a str,
+    service: &'a str,
+    token: Option<&'a str>,
+}
+
+impl<'a> Signed<'a> {
+    fn of(request: &'a HttpRequest) -> Option<Self> {
+        let text = |name: &str| request.headers().get(name).and_then(|it| it.to_str().ok());
+        let (_, scope) = text("authorization")?.split_once("Credential=")?;
+        let mut parts = scope.split(',').next()?.split('/');
+        let (key_id, _date) = (parts.next()?, parts.next()?);
+        let (region, service) = (parts.next()?, parts.next()?);
+        Some(Self { key_id, region, service, token: text("x-amz-security-token") })
+    }
+
+    fn anew(&self, request: &HttpRequest, credential: &AwsCredential) -> Option<HttpRequest> {
+        let mut request = request.clone();
+        let hash = request.headers().get("x-amz-content-sha256")?.to_str().ok()?.to_owned();
+        let digest = unhex(&hash);
+        if credential.token.is_none() {
+            request.headers_mut().remove("x-amz-security-token");
+        }
+        let authorizer = AwsAuthorizer::new(credential, self.service, self.region)
+            .with_sign_payload(digest.is_some());
+        authorizer.try_authorize(&mut request, digest.as_deref()).ok()?;
+        Some(request)
+    }
+}
+
+/// The bytes of 64 hexadecimal digits; nothing for anything else, such as `UNSIGNED-PAYLOAD`.
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::loopback::{Answer, Loopback};
+    use crate::pending::Pending;
+    use crate::polite::{Connector, HostLimits};
+    use object_store::ObjectStoreExt;
+    use object_store::aws::AmazonS3Builder;
+
+    const EXPIRED: &[u8] = b"<Error><Code>ExpiredToken</Code></Error>";
+
+    /// E47, E49: a write whose keys have ended is done with those that take their place.
+    #[test]
+    fn a_write_to_s3_waits_for_new_keys() {
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let home = tempfile::tempdir().expect("a folder");
+        let file = home.path().join(".aws/credentials");
+        std::fs::create_dir(home.path().join(".aws")).expect("a folder");
+        let write = |id: &str, token: &str| {
+            let keys = format!("aws_access_key_id={id}\naws_secret_access_key=s\n{token}");
+            std::fs::write(&file, format!("[default]\n{keys}")).expect("written");
+        };
+        write("OLD", "aws_session_token=old\n");
+        let server = Loopback::start(|_, seen| {
+            let is_new = seen.header("authorization").is_some_and(|it| it.contains("=NEW/"));
+            let is_right = is_new && seen.header("x-amz-security-token").is_none();
+            if !is_right {
+                return Answer { body: EXPIRED.to_vec(), ..Answer::status(400) };
+            }
+            Answer::status(200).with("ETag", "\"e\"")
+        });
+        let home_text = home.path().to_str().expect("UTF-8");
+        let provider = Arc::new(Provider::in_home(home_text, Duration::from_millis(5)));
+        let put = |grace: Duration| {
+            let renewal = Renewal { provider: Arc::clone(&provider), grace };
+            let connector = Connector::of_cloud(HostLimits::default()).with_renewal(renewal);
+            let store = AmazonS3Builder::new()
+                .with_bucket_name("b")
+                .with_endpoint(server.url(""))
+                .with_allow_http(true)
+                .with_http_connector(connector)
+                .with_credentials(Arc::clone(&provider) as _)
+                .build()
+                .expect("a store");
+            let put = async move { Ok(store.put(&"k".into(), "bytes".into()).await.map(drop)) };
+            Pending::start(put)
+        };
+        let refused = put(Duration::ZERO).wait().expect("done").expect_err("no other keys");
+        assert!(refused.to_string().contains("ExpiredToken"), "{refused}");
+        let waiting = put(Duration::from_secs(60));
+        while provider.pause().is_none() {
+            std::thread::yield_now();
+        }
+        write("NEW", "");
+        waiting.wait().expect("done").expect("written with the new keys");
+        let last = server.seen().pop().expect("requests");
+        assert_eq!((last.method.as_str(), last.body.as_str()), ("PUT", "bytes"));
+    }
+}

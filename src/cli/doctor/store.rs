@@ -1,0 +1,109 @@
+//! The store: whether it can be reached, written, read, listed and cleared, and whether it keeps its
+//! one promise.
+
+use levain::batch::aws::BatchSettings;
+use levain::batch::{RunStore, probe};
+use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use levain::objects::{Location, Objects, StoreOptions, now_ms};
+
+use super::checks::Checks;
+
+/// Clocks may differ by so much before signatures are refused; a third of it is told.
+const SKEW_WARNING_MS: i64 = 5 * 60 * 1000;
+
+/// The options of a store of runs, by the settings.
+pub(super) fn options(settings: &BatchSettings) -> StoreOptions {
+    let mut options = StoreOptions::default().with_retry_count(2);
+    if let Some(profile) = &settings.profile {
+        options = options.with_profile(profile);
+    }
+    options
+}
+
+/// Checks a store; whether all is well.
+pub(super) fn check(url: &str, settings: &BatchSettings, checks: &mut Checks) -> bool {
+    let opened = Location::parse(url).and_then(|root| {
+        let root = root.join(&format!("doctor-{:x}", now_ms()));
+        Ok((Objects::open(&root, &options(settings))?, root))
+    });
+    let (objects, root) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            checks.failure("store", error);
+            return false;
+        }
+    };
+    match steps(&objects, &root, settings) {
+        Ok(skew_ms) => {
+            let seconds = skew_ms as f64 / 1000.0;
+            checks.well(
+                "store",
+                &format!("{url} write/read/list/create-once/delete, clock skew {seconds:.1} s"),
+            );
+            if skew_ms.abs() > SKEW_WARNING_MS {
+                let text = format!(
+                    "the clock of this machine differs from that of the store by {seconds:.0} s"
+                );
+                checks.warning(
+                    "clock",
+                    &text,
+                    "set the clock (ntp): at 15 minutes every request is refused",
+                );
+            }
+            true
+        }
+        Err(error) => {
+            checks.failure("store", error);
+            false
+        }
+    }
+}
+
+/// Does with one small object all that runs do; how far the clocks are apart, in milliseconds.
+fn steps(objects: &Objects, root: &Location, settings: &BatchSettings) -> Result<i64> {
+    let doing = |what: &str, action: &str| {
+        let what = what.to_owned();
+        let action = action.to_owned();
+        move |error: Error| explained(error, &what, &action)
+    };
+    let began = now_ms();
+    let put = objects.put("hello", "hello".into()).wait();
+    put.map_err(doing("an object cannot be written", "s3:PutObject"))?;
+    let ended = now_ms();
+    let read = objects.get("hello").map_err(doing("an object cannot be read", "s3:GetObject"))?;
+    if read != "hello" {
+        let message = "an object is read that was not written";
+        return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message)
+            .mend("another server than S3? its caches must not answer for old objects"));
+    }
+    let listed = objects.list("").map_err(doing("a prefix cannot be listed", "s3:ListBucket"))?;
+    let found = listed.iter().find(|it| it.key.ends_with("hello"));
+    let Some(found) = found else {
+        let message = "an object that was written is not listed";
+        return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message)
+            .mend("runs need a store that lists what was written, as S3 does"));
+    };
+    probe(&RunStore::open(root, &options(settings))?)?;
+    let deleted = objects.delete_all("").map(drop);
+    deleted.map_err(doing("an object cannot be deleted", "s3:DeleteObject"))?;
+    let middle = began + (ended - began) / 2;
+    // The store tells whole seconds.
+    let skew_ms = found.last_modified_ms - middle;
+    Ok(if skew_ms.abs() < 1500 { 0 } else { skew_ms })
+}
+
+/// The same error, with what was tried and the permission that it needs.
+fn explained(error: Error, what: &str, action: &str) -> Error {
+    let is_denied = error.code() == ErrorCode::STORE_DENIED;
+    let error = error.context(what);
+    if !is_denied {
+        return error;
+    }
+    let denied = Error::new(error.code(), error.kind(), error.message());
+    let places: Vec<(String, String)> =
+        error.places().map(|(role, place)| (role.to_owned(), place.to_owned())).collect();
+    let denied = places.iter().fold(denied, |denied, (role, place)| denied.at(role, place));
+    denied.mend(format!(
+        "allow {action}: `levain infra policy --for driver` prints all that is needed"
+    ))
+}
