@@ -229,7 +229,7 @@ fn job(
         .with_options(options)
         .with_overwrite(layout.overwrite)
         .with_cancel(signals.token());
-    with_workers(with_run(bake, run)?, run, destination)
+    with_workers(with_run(bake, run)?, run, destination, signals)
 }
 
 /// Sets memory and threads as they were asked for.

@@ -5,13 +5,18 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use levain::batch::BatchOptions;
+use levain::batch::aws::{AwsLauncher, BatchSettings};
 use levain::batch::launch::ProcessLauncher;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, MemoryLimit, Workers, log_folder};
 
 use crate::cli::args::RunArgs;
+use crate::cli::batch::{PlaceArgs, SizeArgs, open};
+use crate::cli::signals::Watched;
 
+/// What a worker may use of the memory of its container: the rest is the kernel's and the agent's.
+const USABLE_PERCENT: u64 = 93;
 /// What the driver keeps of the memory for itself.
 const DRIVER_BYTES: u64 = 64 << 20;
 
@@ -22,26 +27,78 @@ pub(crate) enum RunnerName {
     Direct,
     /// Processes of this machine
     Procs,
+    /// Workers of AWS Batch, which meet in the store beside the destination
+    Batch,
 }
 
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Args)]
 #[command(next_help_heading = "Workers")]
 pub(crate) struct WorkerArgs {
-    /// Where it runs: threads of this process, or processes of this machine
+    /// Where it runs: threads of this process, processes of this machine, or AWS Batch
     #[arg(long, value_enum, default_value_t = RunnerName::Direct, env = "LEVAIN_RUNNER")]
     pub(crate) runner: RunnerName,
 
-    /// The most workers at once, which share memory and threads [default: all cores]
+    /// The most workers at once. Processes of this machine share --mem and --threads; on AWS Batch
+    /// each has them [default: all cores, or 16]
     #[arg(long, value_name = "N", env = "LEVAIN_WORKERS")]
     pub(crate) workers: Option<NonZeroU32>,
+
+    /// What the image runs as a worker of AWS Batch
+    #[arg(long, value_name = "COMMAND", default_value = "levain worker")]
+    pub(crate) worker_command: String,
+
+    /// Between two looks of driver and workers at the run store, while something changes
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 500, hide = true)]
+    pub(crate) look_ms: u64,
+
+    #[command(flatten)]
+    pub(crate) place: PlaceArgs,
+
+    #[command(flatten)]
+    pub(crate) size: SizeArgs,
 }
 
 /// Writes a bake with the workers that were asked for.
-pub(crate) fn with_workers(bake: Bake, run: &RunArgs, destination: &str) -> Result<Bake> {
+pub(crate) fn with_workers(
+    bake: Bake,
+    run: &RunArgs,
+    destination: &str,
+    signals: &Watched,
+) -> Result<Bake> {
     match run.workers.runner {
         RunnerName::Direct => Ok(bake),
         RunnerName::Procs => with_processes(bake, run, destination),
+        RunnerName::Batch => with_batch(bake, run, signals),
     }
+}
+
+fn with_batch(bake: Bake, run: &RunArgs, signals: &Watched) -> Result<Bake> {
+    let args = &run.workers;
+    let mut settings = args.size.over(args.place.over(BatchSettings::default()))?;
+    if let Some(mem) = &run.mem {
+        settings.memory_ladder = vec![mem.parse()?];
+    }
+    settings.workers = args.workers.map_or(settings.workers, NonZeroU32::get);
+    let cores = NonZeroUsize::new(settings.vcpus as usize).unwrap_or(NonZeroUsize::MIN);
+    let threads = run.threads.unwrap_or(cores);
+    let mut options = BatchOptions::default();
+    options.max_workers = NonZeroU32::new(settings.workers).unwrap_or(NonZeroU32::MIN);
+    options.memory_ladder_mib = settings.memory_ladder.iter().map(|rung| rung.0).collect();
+    options.usable_percent = USABLE_PERCENT;
+    options.vcpus = settings.vcpus;
+    options.gpus = settings.gpus;
+    options.attempts = NonZeroU32::new(settings.attempts).unwrap_or(NonZeroU32::MIN);
+    options.timeout_s = Some(settings.timeout.0);
+    options.idle_ms = settings.idle.0 * 1000;
+    options.runnable_warn_ms = settings.runnable_warn.0 * 1000;
+    options.runnable_fail_ms = settings.runnable_fail.0 * 1000;
+    options.with_look_ms(args.look_ms);
+    options.command = args.worker_command.split_whitespace().map(str::to_owned).collect();
+    let memory_mib = options.usable_mib(0);
+    let launcher = AwsLauncher::new(open(&settings, signals)?, settings)?;
+    let workers = Workers::new(Arc::new(launcher), options, std::env::args().skip(1).collect())?;
+    let limit = MemoryLimit::of(ByteSize(memory_mib << 20));
+    Ok(bake.with_threads(threads).with_memory(limit).with_workers(workers.elsewhere()))
 }
 
 fn with_processes(bake: Bake, run: &RunArgs, destination: &str) -> Result<Bake> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bake::BakePlan;
+use batch::aws::RUN_TAG;
 use batch::launch::Launcher;
 use batch::{BatchOptions, BatchRunner, WorkEnd, WorkerSettings, dispel, work};
 use chunks::DoneUnits;
@@ -36,6 +37,7 @@ pub struct Workers {
     arguments: Vec<String>,
     binary: Option<String>,
     host: String,
+    is_elsewhere: bool,
 }
 
 /// What a worker needs to build the pipeline of a write again; the plan lies in the run.
@@ -66,7 +68,15 @@ impl Workers {
                 .at("argument", secret)
                 .mend("name where the secret is read from: --bearer HOST=env:NAME, or a recipe"));
         }
-        Ok(Self { launcher, options, arguments, binary: None, host: String::new() })
+        let (binary, host, is_elsewhere) = (None, String::new(), false);
+        Ok(Self { launcher, options, arguments, binary, host, is_elsewhere })
+    }
+
+    /// Says that the workers see no files of this machine.
+    #[must_use]
+    pub fn elsewhere(mut self) -> Self {
+        self.is_elsewhere = true;
+        self
     }
 
     /// Says which binary the driver is, so that workers of another one are refused, and where it is.
@@ -88,6 +98,10 @@ impl Workers {
         sources: &[Location],
         run: &RunStore,
     ) -> Result<BatchRunner> {
+        if self.is_elsewhere {
+            let places = sources.iter().chain([&bake.destination]);
+            check_reachable(places)?;
+        }
         let root = run.location().join(MEETING_PLACE);
         let sources = sources.iter().map(ToString::to_string).collect();
         let job = WriteJob {
@@ -100,7 +114,9 @@ impl Workers {
             .map_err(|why| Error::internal(format!("a job has no JSON: {why}")))?;
         let mut options = self.options.clone();
         options.threads = bake.threads;
-        options.name = format!("levain-{}", run.location().file_name());
+        let name = run.location().file_name();
+        options.name = format!("levain-{name}");
+        options.tags.insert(RUN_TAG.to_owned(), name.to_owned());
         let runner = BatchRunner::new(&root, &bake.store, options);
         let launcher = Arc::clone(&self.launcher);
         let runner = runner.with_launcher(launcher, job, self.binary.clone());
@@ -196,6 +212,17 @@ impl Bake {
             Some(workers) => Ok(Box::new(workers.runner(self, sources, run)?)),
         }
     }
+}
+
+/// Refuses files of this machine.
+fn check_reachable<'a>(places: impl IntoIterator<Item = &'a Location>) -> Result<()> {
+    let Some(local) = places.into_iter().find(|it| it.is_local_path().is_some()) else {
+        return Ok(());
+    };
+    let message = "the workers see no files of this machine";
+    Err(Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
+        .at("file", local)
+        .mend("put sources and destination into an object store, or use --runner procs"))
 }
 
 /// The folder of the logs of workers of this machine.

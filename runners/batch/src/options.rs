@@ -25,6 +25,8 @@ pub struct BatchOptions {
     /// Memory of a worker, in MiB, rung by rung: a task whose worker has provably run out of memory
     /// gets the next one.
     pub memory_ladder_mib: Vec<u64>,
+    /// What a worker may use of that, in percent.
+    pub usable_percent: u64,
     /// Virtual cores of a worker.
     pub vcpus: f64,
     /// GPUs of a worker.
@@ -67,6 +69,7 @@ impl Default for BatchOptions {
             max_workers: NonZeroU32::new(16).expect("not zero"),
             threads: NonZeroUsize::MIN,
             memory_ladder_mib: vec![2048],
+            usable_percent: 100,
             vcpus: 1.0,
             gpus: 0,
             attempts: NonZeroU32::new(5).expect("not zero"),
@@ -91,7 +94,7 @@ impl BatchOptions {
     /// Those of workers on this machine, over a store that answers at once.
     pub fn nearby() -> Self {
         Self {
-            look_ms: (5, 100),
+            look_ms: (2, 20),
             describe_ms: 200,
             heartbeat_ms: 1000,
             idle_ms: 10_000,
@@ -102,6 +105,24 @@ impl BatchOptions {
         }
     }
 
+    /// Lets driver and workers look at the run store at this distance while something changes, and
+    /// ask and beat in proportion.
+    pub fn with_look_ms(&mut self, look_ms: u64) {
+        self.look_ms = (look_ms, 10 * look_ms);
+        self.describe_ms = 10 * look_ms;
+        self.heartbeat_ms = 20 * look_ms;
+    }
+
+    /// What a worker of a rung may use, in MiB.
+    pub fn usable_mib(&self, rung: u32) -> u64 {
+        self.memory_mib(rung) * self.usable_percent / 100
+    }
+
+    fn memory_mib(&self, rung: u32) -> u64 {
+        let ladder = &self.memory_ladder_mib;
+        ladder.get(rung as usize).or(ladder.last()).copied().unwrap_or(2048)
+    }
+
     /// The request for so many workers of a rung.
     pub(crate) fn submission(
         &self,
@@ -110,14 +131,13 @@ impl BatchOptions {
         workers: NonZeroU32,
         rung: u32,
     ) -> Submission {
-        let ladder = &self.memory_ladder_mib;
-        let memory_mib = ladder.get(rung as usize).or(ladder.last()).copied().unwrap_or(2048);
+        let memory_mib = self.memory_mib(rung);
         let own = [
             ("LEVAIN_RUN_URI", store.root().to_string()),
             ("LEVAIN_JOB", name.to_owned()),
             ("LEVAIN_SLOTS", workers.to_string()),
             ("LEVAIN_RUNG", rung.to_string()),
-            ("LEVAIN_MEM_MIB", memory_mib.to_string()),
+            ("LEVAIN_MEM_MIB", self.usable_mib(rung).to_string()),
             ("LEVAIN_THREADS", self.threads.to_string()),
             ("LEVAIN_INDEX_VARIABLE", INDEX_VARIABLE.to_owned()),
         ];

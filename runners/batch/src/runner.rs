@@ -184,10 +184,11 @@ impl BatchRunner {
                 .mend("begin a new run"));
         }
         if let Some(ended) = store.read::<ResultRecord>(keys::RESULT)? {
-            let message = format!("the run is over: {}", ended.state);
-            return Err(Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::AlreadyExists, message)
+            let message =
+                format!("another process has brought the run to its end: {}", ended.state);
+            return Err(Error::new(ErrorCode::LOCKED, ErrorKind::AlreadyExists, message)
                 .at("run", store.root())
-                .mend("begin a new run"));
+                .mend("run the command again: it sees what there is now"));
         }
         // Whoever cancelled it has had his way; this is somebody else's wish.
         store.objects().delete(keys::CANCEL)?;

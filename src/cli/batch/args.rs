@@ -36,7 +36,12 @@ pub(crate) struct PlaceArgs {
     pub(crate) job_definition: Option<String>,
 
     /// The region [default: that of the environment or of the profile]
-    #[arg(long, value_name = "NAME", env = "LEVAIN_BATCH__REGION")]
+    #[arg(
+        long = "aws-region",
+        id = "aws_region",
+        value_name = "NAME",
+        env = "LEVAIN_BATCH__REGION"
+    )]
     pub(crate) region: Option<String>,
 
     /// The profile of ~/.aws with the credentials [default: the standard chain]
@@ -44,7 +49,12 @@ pub(crate) struct PlaceArgs {
     pub(crate) aws_profile: Option<String>,
 
     /// URL of the services, where they are not those of AWS
-    #[arg(long, value_name = "URL", env = "LEVAIN_BATCH__ENDPOINT")]
+    #[arg(
+        long = "aws-endpoint",
+        id = "aws_endpoint",
+        value_name = "URL",
+        env = "LEVAIN_BATCH__ENDPOINT"
+    )]
     pub(crate) endpoint: Option<String>,
 
     /// The log group [default: that of the job definition, or /aws/batch/job]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use dataflow::error::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
@@ -24,6 +25,8 @@ use crate::launch::{
 
 /// The tag that says to which run a job belongs.
 pub const RUN_TAG: &str = "levain:run";
+/// Batch tells of a job within a moment; see `spec/batch.md` 1.11.
+const TOLD_AFTER: Duration = Duration::from_secs(10);
 /// Workers of one array.
 pub const ARRAY_LIMIT: u32 = 10_000;
 
@@ -182,6 +185,10 @@ pub(super) fn retry_strategy(attempts: u32) -> Value {
 impl Launcher for AwsLauncher {
     fn name(&self) -> &'static str {
         "aws-batch"
+    }
+
+    fn lag(&self) -> Duration {
+        TOLD_AFTER
     }
 
     fn submit(&self, submission: &Submission) -> Result<Submitted> {

@@ -7,6 +7,7 @@ mod job;
 mod procs;
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use dataflow::error::Result;
 
@@ -26,6 +27,10 @@ pub use procs::{ProcessLauncher, STAY_VARIABLE};
 pub trait Launcher: Debug + Send + Sync {
     /// The name under which users choose it.
     fn name(&self) -> &'static str;
+
+    /// How long the place may take to tell of a job that is there: one that it has not told of for
+    /// longer is not there, or not any more.
+    fn lag(&self) -> Duration;
 
     /// Submits one job of so many workers.
     ///

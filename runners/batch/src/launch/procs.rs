@@ -7,6 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
@@ -156,6 +157,10 @@ impl Job {
 impl Launcher for ProcessLauncher {
     fn name(&self) -> &'static str {
         "procs"
+    }
+
+    fn lag(&self) -> Duration {
+        Duration::ZERO
     }
 
     fn submit(&self, submission: &Submission) -> Result<Submitted> {

@@ -16,11 +16,10 @@ use crate::store::{Intent, RunStore, WorkerBeat, keys};
 
 /// Workers are only added by at least this part of those that are there.
 const FEW: u64 = 4;
+/// A job that was not told of for so many times the lag of its place is not there.
+const LAGS: u32 = 2;
 /// Submissions that may end one after the other without a single task done.
 const VAIN_LIMIT: u32 = 3;
-/// How long a submission whose answer was lost may take to be told of; it is asked for twice.
-const LOST_ANSWER_WAIT: Duration = Duration::from_secs(10);
-
 /// Who works on the run.
 pub(crate) enum Crew<'a> {
     /// Threads of this process; each says how it ended.
@@ -79,8 +78,8 @@ struct Sent {
     workers: u32,
     rung: u32,
     sent: Instant,
-    /// How often it was looked for, if its answer was lost.
-    searched: u32,
+    /// When it was last told of, or sent.
+    told: Instant,
     status: Option<JobStatus>,
     failed_seen: BTreeSet<u32>,
 }
@@ -98,6 +97,8 @@ pub(crate) struct Launched<'a> {
     launcher: Arc<dyn Launcher>,
     options: &'a BatchOptions,
     sent: Vec<Sent>,
+    /// The number of the next submission.
+    number: usize,
     describe: Now,
     /// Submissions that have ended since the last progress.
     vain: u32,
@@ -128,14 +129,25 @@ impl<'a> Launched<'a> {
                 workers: intent.workers,
                 rung: intent.rung,
                 sent: Instant::now(),
-                searched: 0,
+                told: Instant::now(),
                 status: None,
                 failed_seen: BTreeSet::new(),
             });
         }
         let describe = Now::every(Duration::from_millis(options.describe_ms));
-        let (vain, last_end, has_warned) = (0, None, false);
-        Ok(Self { store, lease, launcher, options, sent, describe, vain, last_end, has_warned })
+        let (number, vain, last_end, has_warned) = (sent.len(), 0, None, false);
+        Ok(Self {
+            store,
+            lease,
+            launcher,
+            options,
+            sent,
+            number,
+            describe,
+            vain,
+            last_end,
+            has_warned,
+        })
     }
 
     fn top_rung(&self) -> u32 {
@@ -183,6 +195,7 @@ impl<'a> Launched<'a> {
             let (has_ended, failed) = (status.state.has_ended(), status.workers.failed);
             let id = status.id.clone();
             self.sent[at].status = Some(status);
+            self.sent[at].told = Instant::now();
             if failed > failed_before {
                 for end in self.launcher.failed_workers(&id)? {
                     if self.sent[at].failed_seen.insert(end.worker.index) {
@@ -194,8 +207,31 @@ impl<'a> Launched<'a> {
                 self.vain += 1;
             }
         }
+        self.forget_lost();
         self.check_start()?;
         Ok(hungry)
+    }
+
+    /// Forgets jobs that the launcher does not tell of: what they had to do is submitted again.
+    fn forget_lost(&mut self) {
+        let (launcher, lag) = (&self.launcher, self.launcher.lag() * LAGS);
+        self.sent.retain_mut(|sent| {
+            if sent.has_ended() || sent.told.elapsed() <= lag {
+                return true;
+            }
+            match launcher.find(&sent.name) {
+                Ok(found) if found.is_empty() => false,
+                Ok(_) => {
+                    sent.told = Instant::now();
+                    true
+                }
+                // Where nothing may be asked, the workers are believed to be there.
+                Err(error) => {
+                    tracing::warn!(name = %sent.name, %error, "nobody tells what became of a job");
+                    true
+                }
+            }
+        });
     }
 
     /// Notes how a worker has ended; the tasks that it was at, if memory was what ended it.
@@ -224,29 +260,15 @@ impl<'a> Launched<'a> {
         Ok(tasks.map(|(stage, task)| (StageId(stage), task)).collect())
     }
 
-    /// Looks for submissions whose answer was lost; one that is not there after all is made again
-    /// when there is demand.
+    /// Looks for submissions whose answer was lost.
     fn find_lost(&mut self) -> Result<()> {
-        let mut at = 0;
-        while at < self.sent.len() {
-            let sent = &mut self.sent[at];
-            let wait = LOST_ANSWER_WAIT * sent.searched;
-            if sent.id.is_some() || sent.sent.elapsed() < wait {
-                at += 1;
-                continue;
-            }
+        for sent in self.sent.iter_mut().filter(|sent| sent.id.is_none()) {
             let found = self.launcher.find(&sent.name)?;
-            sent.searched += 1;
-            if let Some((first, others)) = found.split_first() {
-                sent.id = Some(first.clone());
-                if !others.is_empty() {
-                    self.launcher.stop(others, "submitted twice")?;
-                }
-            } else if sent.searched > 2 {
-                self.sent.remove(at);
-                continue;
+            let Some((first, others)) = found.split_first() else { continue };
+            sent.id = Some(first.clone());
+            if !others.is_empty() {
+                self.launcher.stop(others, "submitted twice")?;
             }
-            at += 1;
         }
         Ok(())
     }
@@ -272,7 +294,8 @@ impl<'a> Launched<'a> {
     }
 
     fn submit(&mut self, workers: NonZeroU32, rung: u32) -> Result<()> {
-        let number = self.sent.len();
+        let number = self.number;
+        self.number += 1;
         let name = format!("{}-{}-{number:04}", self.options.name, self.lease.epoch);
         let key = format!("{}/{:06}.{number:04}.intent", keys::SUBMISSIONS, self.lease.epoch);
         let intent = Intent { v: 1, name: name.clone(), workers: workers.get(), rung };
@@ -292,7 +315,7 @@ impl<'a> Launched<'a> {
             workers: workers.get(),
             rung,
             sent: Instant::now(),
-            searched: 0,
+            told: Instant::now(),
             status: None,
             failed_seen: BTreeSet::new(),
         });
