@@ -27,7 +27,7 @@ const SIGNAL_EXIT: u8 = 202;
 /// Works until there is nothing left to do; the exit code tells the launcher what to do next.
 pub(crate) fn worker(out: Out, signals: &Watched) -> ExitCode {
     let code = match work(signals) {
-        Ok(WorkEnd::Over | WorkEnd::Idle) => 0,
+        Ok(WorkEnd::Over | WorkEnd::Idle | WorkEnd::Retired) => 0,
         Ok(WorkEnd::Stopped) => SIGNAL_EXIT,
         Err(error) => {
             out.report(&error);

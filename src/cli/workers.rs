@@ -1,6 +1,6 @@
 //! Who writes: this process, processes of this machine, or workers of AWS Batch.
 
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -89,6 +89,7 @@ fn with_batch(bake: Bake, run: &RunArgs, signals: &Watched) -> Result<Bake> {
     options.gpus = settings.gpus;
     options.attempts = NonZeroU32::new(settings.attempts).unwrap_or(NonZeroU32::MIN);
     options.timeout_s = Some(settings.timeout.0);
+    options.tasks_max = NonZeroU64::new(u64::from(settings.tasks_max));
     options.idle_ms = settings.idle.0 * 1000;
     options.runnable_warn_ms = settings.runnable_warn.0 * 1000;
     options.runnable_fail_ms = settings.runnable_fail.0 * 1000;

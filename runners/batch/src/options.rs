@@ -1,7 +1,7 @@
 //! How many workers, how large, and how patient the driver is.
 
 use std::collections::BTreeMap;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use crate::launch::{Resources, Submission};
@@ -43,6 +43,8 @@ pub struct BatchOptions {
     pub tags: BTreeMap<String, String>,
     /// The most tasks of a stage, for each thread of each worker.
     pub tasks_per_thread: NonZeroUsize,
+    /// After so many tasks a worker goes home, and another one is started if there is more to do.
+    pub tasks_max: Option<NonZeroU64>,
     /// A worker that has found nothing to do for so long goes home, in milliseconds.
     pub idle_ms: u64,
     /// Between two looks at the run store, in milliseconds: the least, and the most where nothing
@@ -78,6 +80,7 @@ impl Default for BatchOptions {
             environment: BTreeMap::new(),
             tags: BTreeMap::new(),
             tasks_per_thread: NonZeroUsize::new(8).expect("not zero"),
+            tasks_max: None,
             idle_ms: 60_000,
             look_ms: (500, 5000),
             describe_ms: 5000,

@@ -144,6 +144,7 @@ impl BatchRunner {
             keyed_partition_count: asked.unwrap_or(keyed),
             bundle_elements: options.bundle_elements.map(usize::from),
             on_error: options.on_error,
+            tasks_max: batch.tasks_max,
             idle_ms: batch.idle_ms,
             look_ms: batch.look_ms,
             heartbeat_ms: batch.heartbeat_ms,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dataflow::bundle::{Failure, Failures};
 use dataflow::cancel::CancelToken;
@@ -15,11 +15,16 @@ use dataflow::shuffle::EdgeId;
 
 use super::lease::{Lease, Now};
 use super::plan::plan_stage;
+use super::speculate::slow_tasks;
 use super::stage::{News, OpenStage};
 use super::workers::Crew;
 use crate::exchange::Exchange;
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 
+/// The longest pause while the store or the launcher cannot be asked.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at how long tasks take.
+const STRAGGLER_CHECK: Duration = Duration::from_secs(10);
 /// Between two looks at who holds the lease.
 const LEASE_CHECK: Duration = Duration::from_secs(2);
 
@@ -57,6 +62,7 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
         quarantined: Failures::default(),
         failed: Failures::default(),
         hungry: Vec::new(),
+        straggling: Now::every(STRAGGLER_CHECK),
         is_ending: false,
     };
     let run = state.run(crew);
@@ -70,6 +76,16 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
         return Err(Error::internal("the run ended before all stages had run"));
     }
     Ok((metrics, quarantined))
+}
+
+/// What a look at everything has come to.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    /// Something has happened.
+    News,
+    Nothing,
+    /// There is nothing left to wait for.
+    Over,
 }
 
 struct State<'a> {
@@ -86,6 +102,8 @@ struct State<'a> {
     failed: Failures,
     /// Tasks that ran out of memory.
     hungry: Vec<(StageId, u32)>,
+    /// When it is looked for tasks that take too long.
+    straggling: Now,
     /// Nothing is begun any more.
     is_ending: bool,
 }
@@ -93,33 +111,77 @@ struct State<'a> {
 impl State<'_> {
     fn run(&mut self, crew: &mut Crew<'_>) -> Result<()> {
         self.take_up()?;
-        self.open_stages()?;
         let (least, most) = self.plan.look;
-        let (mut pause, mut lease, began) =
-            (least, Now::every(LEASE_CHECK), std::time::Instant::now());
+        let (mut pause, mut lease, began) = (least, Now::every(LEASE_CHECK), Instant::now());
         loop {
             self.plan.cancel.check()?;
             if self.plan.max_wall.is_some_and(|limit| began.elapsed() > limit) {
                 return Err(over_time(began.elapsed()));
             }
-            if lease.is() {
-                self.plan.lease.check()?;
-            }
-            let has_changed = self.look()?;
-            if self.open.is_empty() {
-                return Ok(());
-            }
-            if self.is_ending
-                && matches!(self.plan.on_error, OnError::Stop | OnError::Quarantine { .. })
-            {
-                return Ok(());
-            }
-            let mut hungry = crew.tend(&self.demand(), has_changed)?;
-            hungry.append(&mut self.hungry);
-            self.feed(&hungry, crew.top_rung())?;
-            pause = if has_changed { least } else { (pause * 2).min(most) };
+            pause = match self.turn(&mut lease, crew) {
+                Ok(Turn::Over) => return Ok(()),
+                Ok(Turn::News) => least,
+                Ok(Turn::Nothing) => (pause * 2).min(most),
+                // Workers go on meanwhile; what was seen and not told yet is kept.
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "the run cannot be watched now");
+                    (pause * 2).clamp(most, PATIENCE)
+                }
+                Err(error) => return Err(error),
+            };
             crew.wait(pause)?;
         }
+    }
+
+    /// Looks at everything once, and does what follows.
+    fn turn(&mut self, lease: &mut Now, crew: &mut Crew<'_>) -> Result<Turn> {
+        if lease.is() {
+            self.plan.lease.check()?;
+            if self.plan.store.has(keys::CANCEL)? {
+                let message = "the run was cancelled";
+                return Err(Error::new(ErrorCode::CANCELLED, ErrorKind::Cancelled, message)
+                    .at("run", self.plan.store.root())
+                    .mend("what is done is kept: the same command with --resume goes on"));
+            }
+        }
+        let has_changed = self.look()?;
+        self.open_stages()?;
+        let is_stopped = self.is_ending
+            && matches!(self.plan.on_error, OnError::Stop | OnError::Quarantine { .. });
+        if self.open.is_empty() || is_stopped {
+            return Ok(Turn::Over);
+        }
+        self.hungry.extend(crew.tend(&self.demand(), has_changed)?);
+        self.feed(crew.top_rung())?;
+        if self.straggling.is() {
+            self.speculate()?;
+        }
+        Ok(if has_changed { Turn::News } else { Turn::Nothing })
+    }
+
+    /// Lets the idle begin what takes much longer than the rest.
+    fn speculate(&mut self) -> Result<()> {
+        let store = self.plan.store;
+        for stage in self.open.values_mut() {
+            if slow_tasks(stage, |_| Some(i64::MAX)).is_empty() {
+                continue;
+            }
+            let claims = store.list(&keys::claims(stage.id))?;
+            let now_ms = store.objects().facts(&self.plan.lease.heartbeat_key())?.last_modified_ms;
+            let mut first_ms: BTreeMap<u32, i64> = BTreeMap::new();
+            for (task, at_ms) in claims
+                .iter()
+                .filter_map(|it| Some((keys::task_of(&it.key)?.0, it.last_modified_ms)))
+            {
+                let first = first_ms.entry(task).or_insert(at_ms);
+                *first = at_ms.min(*first);
+            }
+            let speculate = slow_tasks(stage, |task| Some(now_ms - first_ms.get(&task)?));
+            if !speculate.is_empty() {
+                stage.decide(store, &Decision { v: 1, speculate, ..Decision::default() })?;
+            }
+        }
+        Ok(())
     }
 
     /// Learns what a driver before this one has finished.
@@ -180,9 +242,6 @@ impl State<'_> {
                 self.close(id)?;
             }
         }
-        if has_changed {
-            self.open_stages()?;
-        }
         Ok(has_changed)
     }
 
@@ -237,12 +296,14 @@ impl State<'_> {
 
     /// Ends a stage of which nothing is open any more.
     fn close(&mut self, id: StageId) -> Result<()> {
-        let Some(stage) = self.open.remove(&id) else { return Ok(()) };
+        let Some(stage) = self.open.get(&id) else { return Ok(()) };
         if !stage.is_complete() {
+            self.open.remove(&id);
             self.broken.insert(id);
             return Ok(());
         }
         stage.finish(self.plan.store)?;
+        self.open.remove(&id);
         self.finished.insert(id);
         self.plan.observer.observe(&JobEvent::StageFinished { stage: id });
         self.release()
@@ -264,11 +325,12 @@ impl State<'_> {
             .map(|it| it.id)
             .collect();
         for stage in idle {
-            self.released.insert(stage);
-            let Some(&edge) = graph.stage(stage).outputs.first() else { continue };
-            for key in self.plan.exchange.index(edge)?.objects() {
-                self.plan.store.objects().delete(key)?;
+            if let Some(&edge) = graph.stage(stage).outputs.first() {
+                for key in self.plan.exchange.index(edge)?.objects() {
+                    self.plan.store.objects().delete(key)?;
+                }
             }
+            self.released.insert(stage);
         }
         Ok(())
     }
@@ -285,8 +347,8 @@ impl State<'_> {
     }
 
     /// Gives tasks that ran out of memory the next rung of the ladder.
-    fn feed(&mut self, hungry: &[(StageId, u32)], top_rung: u32) -> Result<()> {
-        for &(id, task) in hungry {
+    fn feed(&mut self, top_rung: u32) -> Result<()> {
+        while let Some((id, task)) = self.hungry.pop() {
             let Some(stage) = self.open.get_mut(&id) else { continue };
             let Some((_, rung)) = stage.open_tasks().find(|it| it.0 == task) else { continue };
             if rung >= top_rung {

@@ -65,6 +65,11 @@ impl Lease {
         }
     }
 
+    /// The object that this driver keeps writing anew: the clock of the store.
+    pub(crate) fn heartbeat_key(&self) -> String {
+        keys::leader_heartbeat(self.epoch)
+    }
+
     /// Gives the run back: another driver need not wait.
     pub(crate) fn release(&self) -> Result<()> {
         self.store.objects().delete(&keys::leader_heartbeat(self.epoch))

@@ -8,6 +8,7 @@ mod drive;
 mod failures;
 mod lease;
 mod plan;
+mod speculate;
 mod stage;
 mod workers;
 

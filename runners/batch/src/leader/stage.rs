@@ -21,6 +21,8 @@ pub(crate) struct OpenStage {
     /// Every decision so far.
     decided: Decision,
     decision_count: u32,
+    /// What was seen and not told yet, because looking failed half way.
+    news: News,
 }
 
 /// What has happened since the last look.
@@ -57,6 +59,7 @@ impl OpenStage {
             seen_failures: BTreeSet::new(),
             decided: Decision::default(),
             decision_count: extensions.len() as u32,
+            news: News::default(),
         };
         for (_, decision) in store.read_all::<Decision>(extensions)? {
             stage.note(&decision);
@@ -71,7 +74,6 @@ impl OpenStage {
     /// # Errors
     /// A store that fails.
     pub(crate) fn look(&mut self, store: &RunStore) -> Result<News> {
-        let mut news = News::default();
         let commits = store.list(&keys::commits(self.id))?;
         let is_new = |key: &String| {
             keys::task_of(key).is_some_and(|(task, _)| !self.winners.contains_key(&task))
@@ -79,7 +81,7 @@ impl OpenStage {
         let new: Vec<String> = commits.into_iter().map(|it| it.key).filter(is_new).collect();
         for (key, commit) in store.read_all::<Commit>(new)? {
             if let Some((task, _)) = keys::task_of(&key) {
-                news.committed.push(commit.clone());
+                self.news.committed.push(commit.clone());
                 self.winners.insert(task, commit);
             }
         }
@@ -89,16 +91,16 @@ impl OpenStage {
             if let Some((task, attempt)) = keys::task_of(&key).filter(|it| self.is_open(it.0)) {
                 match self.attempts.entry(task).or_default().judge(attempt.to_owned(), failed) {
                     Verdict::Again => {}
-                    Verdict::MoreMemory => news.hungry.push(task),
+                    Verdict::MoreMemory => self.news.hungry.push(task),
                     Verdict::Failed(failure) => {
                         self.decided.given_up.insert(task);
-                        news.failed.push(*failure);
+                        self.news.failed.push(*failure);
                     }
                 }
             }
             self.seen_failures.insert(key);
         }
-        Ok(news)
+        Ok(std::mem::take(&mut self.news))
     }
 
     /// The tasks that are neither committed nor given up, and the rung that each needs.
@@ -121,6 +123,16 @@ impl OpenStage {
     /// Whether all tasks are committed.
     pub(crate) fn is_complete(&self) -> bool {
         self.winners.len() == self.plan.tasks.len()
+    }
+
+    /// How long each task took that is committed, in milliseconds.
+    pub(crate) fn wall_times_ms(&self) -> Vec<u64> {
+        self.winners.values().map(|commit| commit.wall_ms).collect()
+    }
+
+    /// The tasks that the idle may run though somebody has begun them.
+    pub(crate) fn speculated(&self) -> &BTreeSet<u32> {
+        &self.decided.speculate
     }
 
     /// Tells workers what was decided.

@@ -103,6 +103,8 @@ pub(crate) struct Launched<'a> {
     /// Submissions that have ended since the last progress.
     vain: u32,
     last_end: Option<WorkerEnd>,
+    /// Tasks that ran out of memory and are not told of yet.
+    hungry: Vec<(StageId, u32)>,
     has_warned: bool,
 }
 
@@ -146,6 +148,7 @@ impl<'a> Launched<'a> {
             describe,
             vain,
             last_end,
+            hungry: Vec::new(),
             has_warned,
         })
     }
@@ -162,15 +165,17 @@ impl<'a> Launched<'a> {
         if has_progress {
             self.vain = 0;
         }
-        let hungry = if self.describe.is() { self.look()? } else { Vec::new() };
+        if self.describe.is() {
+            self.look()?;
+        }
         for (&rung, &tasks) in demand.iter().rev() {
             self.staff(rung, tasks)?;
         }
-        Ok(hungry)
+        Ok(std::mem::take(&mut self.hungry))
     }
 
     /// Asks the launcher what has become of the workers.
-    fn look(&mut self) -> Result<Vec<(StageId, u32)>> {
+    fn look(&mut self) -> Result<()> {
         self.find_lost()?;
         let is_live = |sent: &&Sent| !sent.has_ended();
         let ids: Vec<JobId> =
@@ -181,35 +186,35 @@ impl<'a> Launched<'a> {
             // The workers go on without us; so do we without knowing.
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "the launcher cannot be asked now");
-                return Ok(Vec::new());
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
-        let mut hungry = Vec::new();
         for status in told {
             let Some(at) = self.sent.iter().position(|it| it.id.as_ref() == Some(&status.id))
             else {
                 continue;
             };
-            let failed_before = self.sent[at].failed_seen.len() as u32;
-            let (has_ended, failed) = (status.state.has_ended(), status.workers.failed);
-            let id = status.id.clone();
-            self.sent[at].status = Some(status);
-            self.sent[at].told = Instant::now();
-            if failed > failed_before {
-                for end in self.launcher.failed_workers(&id)? {
-                    if self.sent[at].failed_seen.insert(end.worker.index) {
-                        hungry.extend(self.note_end(at, end)?);
+            let has_ended = status.state.has_ended();
+            // What fails here is asked again: the status is noted last.
+            if status.workers.failed > self.sent[at].failed_seen.len() as u32 {
+                for end in self.launcher.failed_workers(&status.id)? {
+                    let index = end.worker.index;
+                    if !self.sent[at].failed_seen.contains(&index) {
+                        let tasks = self.note_end(at, end)?;
+                        self.hungry.extend(tasks);
+                        self.sent[at].failed_seen.insert(index);
                     }
                 }
             }
+            self.sent[at].status = Some(status);
+            self.sent[at].told = Instant::now();
             if has_ended {
                 self.vain += 1;
             }
         }
         self.forget_lost();
-        self.check_start()?;
-        Ok(hungry)
+        self.check_start()
     }
 
     /// Forgets jobs that the launcher does not tell of: what they had to do is submitted again.

@@ -1,6 +1,7 @@
 //! The documents of a run store, all JSON with a version number.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use dataflow::bundle::{BundleInput, Failure};
@@ -74,6 +75,8 @@ pub struct WorkerOptions {
     pub on_error: OnError,
     /// A worker that has found nothing to do for so long goes home, in milliseconds.
     pub idle_ms: u64,
+    /// After so many tasks a worker goes home, and another one is started if there is more to do.
+    pub tasks_max: Option<NonZeroU64>,
     /// Between two looks at the store, in milliseconds; the least and, where nothing changes, the
     /// most.
     pub look_ms: (u64, u64),

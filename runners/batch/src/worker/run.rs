@@ -28,6 +28,8 @@ pub enum WorkEnd {
     Over,
     /// Nothing was left to do for long enough.
     Idle,
+    /// It has done as many tasks as a worker may.
+    Retired,
     /// It was asked to stop.
     Stopped,
 }
@@ -119,6 +121,7 @@ struct Shift<'a> {
     pulse: &'a Pulse,
     board: Board,
     running: Vec<(StageId, u32)>,
+    begun_count: u64,
     /// Since when there has been nothing to do.
     idle_since: Instant,
     look: Duration,
@@ -140,6 +143,7 @@ impl<'a> Shift<'a> {
             pulse,
             board: Board::default(),
             running: Vec::new(),
+            begun_count: 0,
             idle_since: now,
             look,
             next_look: now,
@@ -185,10 +189,18 @@ impl<'a> Shift<'a> {
             return Some(WorkEnd::Over);
         }
         let options = &self.run.options;
+        if self.running.is_empty() && self.has_done_its_part() {
+            return Some(WorkEnd::Retired);
+        }
         let is_idle = self.running.is_empty() && !self.settings.is_local;
         let idle = self.idle_since.elapsed().as_millis() as u64;
         let is_abandoned = self.pulse.leader_silence().as_millis() as u64 > options.leader_lost_ms;
         (is_idle && (idle > options.idle_ms || is_abandoned)).then_some(WorkEnd::Idle)
+    }
+
+    /// Whether the worker has done as many tasks as one may.
+    fn has_done_its_part(&self) -> bool {
+        self.run.options.tasks_max.is_some_and(|most| self.begun_count >= most.get())
     }
 
     /// Looks at the store when it is time; more seldom while nothing changes.
@@ -218,7 +230,8 @@ impl<'a> Shift<'a> {
     where
         'a: 'scope,
     {
-        while self.running.len() < self.settings.threads.get() + TASKS_AHEAD {
+        let slots = self.settings.threads.get() + TASKS_AHEAD;
+        while self.running.len() < slots && !self.has_done_its_part() {
             let living = self.pulse.living();
             let picker = Picker {
                 index: self.settings.index,
@@ -236,6 +249,7 @@ impl<'a> Shift<'a> {
             };
             let bundles = self.board.bundles(stage, task);
             self.running.push((stage, task));
+            self.begun_count += 1;
             self.note_tasks();
             let (bench, sender) = (self.bench, sender.clone());
             scope.spawn(move || {
