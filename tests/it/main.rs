@@ -8,6 +8,7 @@ mod asks_of_validation;
 mod bad_input;
 mod bake;
 mod baking;
+mod batch;
 mod cli;
 mod coders;
 mod command;
@@ -42,5 +43,5 @@ mod tables;
 mod tabular;
 mod targets;
 mod tidy;
-mod workers;
+
 mod zarr;

@@ -49,6 +49,8 @@ pub struct ObjectWriter {
 }
 
 impl ObjectWriter {
+    /// The bytes of a part of a long object.
+    pub const PART_BYTES: u64 = PART_BYTES as u64;
     /// The most memory that a writer takes.
     pub const WORKING_BYTES: u64 = ((PARTS_IN_FLIGHT + 1) * PART_BYTES) as u64;
 

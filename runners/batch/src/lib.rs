@@ -29,7 +29,9 @@ pub use launch::Launcher;
 pub use leader::dispel;
 pub use options::{BatchOptions, INDEX_VARIABLE};
 pub use runner::{BatchRunner, StepFilter};
-pub use store::{LeaderRecord, RunRecord, RunStore, WorkerOptions, probe};
+pub use store::{
+    LeaderRecord, Requests, RequestsRecord, RunRecord, RunStore, WorkerOptions, probe,
+};
 pub use worker::{WorkEnd, WorkerSettings, work};
 
 /// Waits on a thread that has nothing else to do: that of the driver.

@@ -23,7 +23,8 @@ use crate::launch::Launcher;
 use crate::leader::{Crew, Drive, Launched, Lease, drive};
 use crate::options::BatchOptions;
 use crate::store::{
-    Numbers, ResultRecord, RunRecord, RunStore, WorkerOptions, keys, probe, silence,
+    Numbers, Requests, RequestsRecord, ResultRecord, RunRecord, RunStore, WorkerBeat,
+    WorkerOptions, keys, probe, silence,
 };
 use crate::worker::{WorkerSettings, work};
 
@@ -192,7 +193,7 @@ impl BatchRunner {
                 .mend("run the command again: it sees what there is now"));
         }
         // Whoever cancelled it has had his way; this is somebody else's wish.
-        store.objects().delete(keys::CANCEL)?;
+        store.delete(keys::CANCEL)?;
         Ok(there)
     }
 
@@ -212,6 +213,17 @@ impl BatchRunner {
         )?;
         Ok(())
     }
+}
+
+/// Keeps what the run has asked of the store: the driver, and all workers together.
+fn note_requests(store: &RunStore) -> Result<()> {
+    let beats = store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
+    let beats = store.read_all::<WorkerBeat>(beats.filter(|key| key.contains("/w-")))?;
+    let mut workers = Requests::default();
+    beats.iter().for_each(|(_, beat)| workers += beat.requests);
+    let worker_count = beats.len();
+    let driver = store.requests();
+    store.put(keys::REQUESTS, &RequestsRecord { v: 1, driver, workers, worker_count })
 }
 
 /// Whether an error says nothing about the pipeline: another attempt may come to an end.
@@ -266,6 +278,7 @@ impl Runner for BatchRunner {
             max_wall: self.options.max_wall,
         };
         let outcome = self.run_crew(&plan, &lease, options);
+        note_requests(&store)?;
         let (mut metrics, failures) = outcome?;
         let after = store.list(keys::AFTER)?.into_iter().map(|it| it.key);
         for (_, numbers) in store.read_all::<Numbers>(after)? {
@@ -275,7 +288,9 @@ impl Runner for BatchRunner {
         let outputs = InProcessShuffle::new(budget.clone(), scratch);
         let setting = setting.with_store(Arc::new(TaskShuffle::new(&exchange, outputs)));
         let results = Results::gather(graph, &setting)?;
-        store.objects().delete_all(keys::RECORDS)?;
+        for folder in [keys::RECORDS, keys::PAYLOADS, keys::CLAIMS, keys::HEARTBEATS] {
+            store.delete_all(folder)?;
+        }
         let report = JobReport::new(metrics, shuffle.counts(), budget.peak_bytes(), results);
         Ok(report.with_failures(failures))
     }
@@ -298,8 +313,9 @@ impl BatchRunner {
             let (sender, ended) = unbounded();
             let start = |settings: WorkerSettings| {
                 let (sender, graph): (Sender<_>, _) = (sender.clone(), plan.graph);
+                let store = store.apart();
                 scope.spawn(move || {
-                    let end = work(store, graph, &settings).map(drop);
+                    let end = work(&store, graph, &settings).map(drop);
                     // Nobody listens once the run is over.
                     drop(sender.send(end));
                 });

@@ -112,7 +112,7 @@ impl Exchange {
                 let Some(part) = parts.pop_front() else { break };
                 let key = index.object(part.task);
                 let key = key.ok_or_else(|| Error::internal("a segment of no object"))?;
-                let request = self.store.objects().fetch(key, vec![part.range.clone()]);
+                let request = self.store.fetch(key, vec![part.range.clone()]);
                 flying.push_back((part, request));
             }
             let Some((part, request)) = flying.pop_front() else { continue };

@@ -21,11 +21,11 @@ impl StorePayloads {
 
 impl BlobStore for StorePayloads {
     fn put(&self, key: &str, parts: &[Bytes]) -> Result<()> {
-        self.0.objects().put_pieces(&keys::payload(key), parts.to_vec()).wait()
+        self.0.put_pieces(&keys::payload(key), parts.to_vec())
     }
 
     fn fetch(&self, key: &str, ranges: &[Range<u64>]) -> Result<Box<dyn FetchedBlobs>> {
-        Ok(Box::new(Fetching(self.0.objects().fetch(&keys::payload(key), ranges.to_vec()))))
+        Ok(Box::new(Fetching(self.0.fetch(&keys::payload(key), ranges.to_vec()))))
     }
 }
 

@@ -18,9 +18,9 @@ const PIECE_BYTES: u64 = 4 << 20;
 /// A store or a disk that fails; no object is there then, or a whole one that no commit names.
 pub(crate) fn upload(store: &RunStore, key: &str, exported: &Exported) -> Result<()> {
     if exported.bytes() <= PIECE_BYTES {
-        return store.objects().put(key, exported.read(0..exported.bytes())?).wait();
+        return store.put_pieces(key, vec![exported.read(0..exported.bytes())?]);
     }
-    let mut writer = store.objects().writer(key)?;
+    let mut writer = store.writer(key, exported.bytes())?;
     let mut at = 0;
     while at < exported.bytes() {
         let end = exported.bytes().min(at + PIECE_BYTES);

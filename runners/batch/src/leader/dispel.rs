@@ -43,7 +43,7 @@ fn living(store: &RunStore, silence: Duration) -> Result<Option<String>> {
     let probe = format!("{}/probe", keys::HEARTBEATS);
     store.put(&probe, &())?;
     let beats = store.list(keys::HEARTBEATS)?;
-    store.objects().delete(&probe)?;
+    store.delete(&probe)?;
     let Some(now_ms) = beats.iter().find(|it| it.key == probe).map(|it| it.last_modified_ms) else {
         return Ok(None);
     };

@@ -167,7 +167,7 @@ impl State<'_> {
                 continue;
             }
             let claims = store.list(&keys::claims(stage.id))?;
-            let now_ms = store.objects().facts(&self.plan.lease.heartbeat_key())?.last_modified_ms;
+            let now_ms = store.written_ms(&self.plan.lease.heartbeat_key())?;
             let mut first_ms: BTreeMap<u32, i64> = BTreeMap::new();
             for (task, at_ms) in claims
                 .iter()
@@ -327,7 +327,7 @@ impl State<'_> {
         for stage in idle {
             if let Some(&edge) = graph.stage(stage).outputs.first() {
                 for key in self.plan.exchange.index(edge)?.objects() {
-                    self.plan.store.objects().delete(key)?;
+                    self.plan.store.delete(key)?;
                 }
             }
             self.released.insert(stage);

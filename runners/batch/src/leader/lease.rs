@@ -72,7 +72,7 @@ impl Lease {
 
     /// Gives the run back: another driver need not wait.
     pub(crate) fn release(&self) -> Result<()> {
-        self.store.objects().delete(&keys::leader_heartbeat(self.epoch))
+        self.store.delete(&keys::leader_heartbeat(self.epoch))
     }
 
     fn beat(&self) -> Result<()> {
@@ -88,7 +88,7 @@ fn last_beat(store: &RunStore, epoch: u32, silence: Duration) -> Result<Option<i
     let (beat, probe) = (keys::leader_heartbeat(epoch), format!("{}/probe", keys::HEARTBEATS));
     store.put(&probe, &())?;
     let beats = store.list(keys::HEARTBEATS)?;
-    store.objects().delete(&probe)?;
+    store.delete(&probe)?;
     let time = |key: &str| beats.iter().find(|it| it.key == key).map(|it| it.last_modified_ms);
     let (Some(then), Some(now)) = (time(&beat), time(&probe)) else { return Ok(None) };
     Ok((now - then <= silence.as_millis() as i64).then_some(then))

@@ -174,6 +174,6 @@ impl OpenStage {
         }
         let index = DoneIndex::encoded(tasks, Numbers::of(&metrics), failures, read_count)?;
         // One that is there says the same: both were made of the same commits.
-        store.objects().create(&keys::done(self.id), index).map(drop)
+        store.create_bytes(&keys::done(self.id), index).map(drop)
     }
 }

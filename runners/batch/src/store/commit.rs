@@ -109,7 +109,7 @@ impl Commit {
         let text = text.map_err(|why| Error::internal(format!("an index has no form: {why}")))?;
         if text.len() > INLINE_INDEX_BYTES {
             let index_key = format!("{key}.index");
-            store.objects().put(&index_key, Bytes::from(text)).wait()?;
+            store.put_pieces(&index_key, vec![Bytes::from(text)])?;
             self.index_key = Some(index_key);
         } else {
             self.index = index;

@@ -11,7 +11,7 @@ use dataflow::shuffle::EdgeId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::store::RunStore;
+use crate::store::{Requests, RunStore};
 
 /// The version of the form of a run store.
 pub(crate) const VERSION: u32 = 1;
@@ -199,6 +199,9 @@ pub(crate) struct WorkerBeat {
     pub(crate) tasks: Vec<(u32, u32)>,
     pub(crate) done_count: u64,
     pub(crate) started_ms: i64,
+    /// What it has asked of the store.
+    #[serde(default)]
+    pub(crate) requests: Requests,
     /// Whether it has gone home.
     pub(crate) has_ended: bool,
 }
@@ -211,6 +214,20 @@ pub(crate) struct Intent {
     pub(crate) name: String,
     pub(crate) workers: u32,
     pub(crate) rung: u32,
+}
+
+/// What a run has asked of its store.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RequestsRecord {
+    /// The version of the form.
+    pub v: u32,
+    /// The driver.
+    pub driver: Requests,
+    /// All workers together.
+    pub workers: Requests,
+    /// How many there were, each start counted.
+    pub worker_count: usize,
 }
 
 /// How a run ended.

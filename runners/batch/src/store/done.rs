@@ -15,7 +15,6 @@ use dataflow::bundle::Failures;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::plan::StageId;
 use dataflow::shuffle::EdgeId;
-use objects::Edge;
 use serde::{Deserialize, Serialize};
 
 use crate::store::numbers::Numbers;
@@ -109,7 +108,7 @@ impl DoneIndex {
                 .mend("begin a new run")
         };
         let damaged = |why: &str| damaged(store, &key, why);
-        let first = store.objects().edge(&key, Edge::First(FIRST_READ_BYTES)).wait()?;
+        let first = store.first(&key, FIRST_READ_BYTES)?;
         let first = first.ok_or_else(missing)?;
         let head = first.bytes.strip_prefix(MAGIC.as_slice());
         let head = head.and_then(|rest| rest.first_chunk::<LENGTH_BYTES>());
@@ -121,7 +120,7 @@ impl DoneIndex {
             first.bytes.slice(start..entries_at)
         } else {
             let range = start as u64..entries_at as u64;
-            let mut read = store.objects().fetch(&key, vec![range]).wait()?;
+            let mut read = store.fetch(&key, vec![range]).wait()?;
             read.pop().ok_or_else(|| damaged("its header is cut short"))?
         };
         let header = serde_json::from_slice(&text).map_err(|why| damaged(&why.to_string()))?;
@@ -192,7 +191,7 @@ impl DoneIndex {
             Some(_) => return Err(damaged(store, &self.key, "it is cut short")),
             None => {
                 let wanted = ranges.iter().map(|(_, range)| range.clone()).collect();
-                store.objects().fetch(&self.key, wanted).wait()?
+                store.fetch(&self.key, wanted).wait()?
             }
         };
         let columns = ranges.into_iter().zip(read);

@@ -17,6 +17,7 @@
 //! x/<hh>/<key>                  payloads that go around the shuffle
 //! cancel                        everybody stops
 //! result.json                   how it ended; create-once
+//! requests.json                 what was asked of the store, by driver and workers
 //! ```
 //!
 //! Keys are immutable but for heartbeats. What is read is only what a commit or a done index names.
@@ -28,6 +29,8 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) const RUN: &str = "run.json";
 /// Everybody stops.
 pub(crate) const CANCEL: &str = "cancel";
+/// What was asked of the store.
+pub(crate) const REQUESTS: &str = "requests.json";
 /// How it ended.
 pub(crate) const RESULT: &str = "result.json";
 /// Who drives the run.
@@ -44,6 +47,8 @@ pub(crate) const SUBMISSIONS: &str = "b";
 pub(crate) const AFTER: &str = "n";
 /// Records of tasks.
 pub(crate) const RECORDS: &str = "d";
+/// Attempts that have begun.
+pub(crate) const CLAIMS: &str = "k";
 /// Payloads.
 pub(crate) const PAYLOADS: &str = "x";
 
@@ -74,12 +79,12 @@ pub(crate) fn extension(stage: StageId, number: u32) -> String {
 
 /// The claims of a stage.
 pub(crate) fn claims(stage: StageId) -> String {
-    format!("k/{stage}")
+    format!("{CLAIMS}/{stage}")
 }
 
 /// The claim of an attempt.
 pub(crate) fn claim(stage: StageId, task: u32, attempt: &str) -> String {
-    format!("k/{stage}/{task:05}.{attempt}")
+    format!("{CLAIMS}/{stage}/{task:05}.{attempt}")
 }
 
 /// The commits of a stage.

@@ -10,6 +10,7 @@ mod documents;
 mod done;
 mod numbers;
 mod probe;
+mod requests;
 mod run_store;
 
 pub(crate) use commit::{Commit, Placed};
@@ -17,8 +18,9 @@ pub(crate) use documents::{
     Bundle, Decision, FailureClass, Intent, ResultRecord, StagePlan, StageTask, TaskFailure,
     WorkerBeat, silence,
 };
-pub use documents::{LeaderRecord, RunRecord, WorkerOptions};
+pub use documents::{LeaderRecord, RequestsRecord, RunRecord, WorkerOptions};
 pub(crate) use done::DoneIndex;
 pub(crate) use numbers::Numbers;
 pub use probe::probe;
+pub use requests::Requests;
 pub use run_store::RunStore;

@@ -2,7 +2,6 @@
 
 use std::thread;
 
-use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::random;
@@ -20,19 +19,19 @@ const WRITERS: usize = 8;
 /// E401 for a store that cannot create once; what it fails with otherwise.
 pub fn probe(store: &RunStore) -> Result<()> {
     let key = format!("probe/{}", random::hex());
-    let create = |writer: usize| store.objects().create(&key, Bytes::from(format!("{writer}")));
+    let create = |writer: usize| store.create(&key, &writer);
     let answers: Vec<Result<bool>> = thread::scope(|scope| {
         let writers = (0..WRITERS).map(|writer| scope.spawn(move || create(writer)));
         let writers: Vec<_> = writers.collect();
         let broken = || Err(Error::internal("a thread of the probe panicked"));
         writers.into_iter().map(|writer| writer.join().unwrap_or_else(|_| broken())).collect()
     });
-    let kept = store.objects().get(&key)?;
-    store.objects().delete(&key)?;
+    let kept: Option<usize> = store.read(&key)?;
+    store.delete(&key)?;
     let answers = answers.into_iter().collect::<Result<Vec<_>>>()?;
     let winners: Vec<usize> = (0..WRITERS).filter(|&writer| answers[writer]).collect();
     if let [winner] = winners[..]
-        && kept == format!("{winner}")
+        && kept == Some(winner)
     {
         return Ok(());
     }

@@ -1,17 +1,24 @@
 //! The objects of one run, read and written as documents.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use objects::{Location, ObjectFacts, Objects, StoreOptions};
+use objects::{
+    Edge, EdgeBytes, Location, ObjectFacts, ObjectWriter, Objects, Pending, StoreOptions,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::store::requests::{Requests, Tally};
 use crate::store::{RunRecord, keys};
 
 /// The objects of one run; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RunStore {
     objects: Objects,
+    tally: Arc<Tally>,
 }
 
 impl RunStore {
@@ -20,12 +27,18 @@ impl RunStore {
     /// # Errors
     /// Settings of a store that make no sense.
     pub fn open(root: &Location, options: &StoreOptions) -> Result<Self> {
-        Ok(Self { objects: Objects::open(root, options)? })
+        Ok(Self { objects: Objects::open(root, options)?, tally: Arc::default() })
     }
 
-    /// The objects.
-    pub fn objects(&self) -> &Objects {
-        &self.objects
+    /// A handle of the same run that counts its requests by itself.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self { objects: self.objects.clone(), tally: Arc::default() }
+    }
+
+    /// What was asked of the store through this handle and its clones.
+    pub fn requests(&self) -> Requests {
+        self.tally.so_far()
     }
 
     /// Where they lie.
@@ -57,17 +70,66 @@ impl RunStore {
 
     /// Creates a document if there is none, and says whether it is this one.
     pub(crate) fn create<T: Serialize>(&self, key: &str, document: &T) -> Result<bool> {
-        self.objects.create(key, encoded(document)?)
+        self.create_bytes(key, encoded(document)?)
+    }
+
+    /// The same, of bytes.
+    pub(crate) fn create_bytes(&self, key: &str, bytes: Bytes) -> Result<bool> {
+        self.tally.put(bytes.len() as u64);
+        self.objects.create(key, bytes)
     }
 
     /// Writes a document in place of the one that may be there.
     pub(crate) fn put<T: Serialize>(&self, key: &str, document: &T) -> Result<()> {
-        self.objects.put(key, encoded(document)?).wait()
+        self.put_pieces(key, vec![encoded(document)?])
+    }
+
+    /// Writes pieces, one after the other, as one object.
+    pub(crate) fn put_pieces(&self, key: &str, pieces: Vec<Bytes>) -> Result<()> {
+        self.tally.put(pieces.iter().map(|piece| piece.len() as u64).sum());
+        self.objects.put_pieces(key, pieces).wait()
+    }
+
+    /// Begins to write a long object, of which so many parts of so many bytes in all will be sent.
+    pub(crate) fn writer(&self, key: &str, bytes: u64) -> Result<ObjectWriter> {
+        // Two requests more begin and end it.
+        let parts = bytes.div_ceil(ObjectWriter::PART_BYTES) + 1;
+        (0..parts).for_each(|_| self.tally.put(0));
+        self.tally.put(bytes);
+        self.objects.writer(key)
+    }
+
+    /// Starts to read ranges of an object.
+    pub(crate) fn fetch(&self, key: &str, ranges: Vec<Range<u64>>) -> Pending<Vec<Bytes>> {
+        ranges.iter().for_each(|range| self.tally.get(range.end - range.start));
+        self.objects.fetch(key, ranges)
+    }
+
+    /// Reads the beginning of an object; `None` if it does not exist.
+    pub(crate) fn first(&self, key: &str, bytes: u64) -> Result<Option<EdgeBytes>> {
+        let read = self.objects.edge(key, Edge::First(bytes)).wait()?;
+        self.tally.get(read.as_ref().map_or(0, |read| read.bytes.len() as u64));
+        Ok(read)
+    }
+
+    /// Deletes an object; one that does not exist is no error.
+    pub(crate) fn delete(&self, key: &str) -> Result<()> {
+        self.tally.delete();
+        self.objects.delete(key)
+    }
+
+    /// Deletes all objects below a folder.
+    pub(crate) fn delete_all(&self, folder: &str) -> Result<()> {
+        self.tally.list();
+        self.tally.delete();
+        self.objects.delete_all(folder).map(drop)
     }
 
     /// Reads a document; `None` if there is none.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        self.objects.try_get(key)?.map(|bytes| self.decoded(key, &bytes)).transpose()
+        let read = self.objects.try_get(key)?;
+        self.tally.get(read.as_ref().map_or(0, |bytes| bytes.len() as u64));
+        read.map(|bytes| self.decoded(key, &bytes)).transpose()
     }
 
     /// Reads documents that are there, many at once; what has gone meanwhile is left out.
@@ -78,17 +140,33 @@ impl RunStore {
         let keys: Vec<String> = keys.into_iter().collect();
         let reads = keys.iter().map(|key| (key.clone(), None)).collect();
         let found = self.objects.fetch_many(reads).wait()?;
+        found.iter().for_each(|read| self.tally.get(read.as_ref().map_or(0, |it| it.len() as u64)));
         let found = keys.into_iter().zip(found).filter_map(|(key, bytes)| Some((key, bytes?)));
         found.map(|(key, bytes)| Ok((key.clone(), self.decoded(&key, &bytes)?))).collect()
     }
 
     /// Lists what lies below a folder.
     pub(crate) fn list(&self, folder: &str) -> Result<Vec<ObjectFacts>> {
+        self.tally.list();
         self.objects.list(folder)
+    }
+
+    /// The names of the objects at the root.
+    pub(crate) fn list_root(&self) -> Result<Vec<String>> {
+        self.tally.list();
+        let (_, objects) = self.objects.list_folder("")?;
+        Ok(objects.into_iter().map(|facts| facts.key).collect())
+    }
+
+    /// When an object was last written, in milliseconds since 1970, by the clock of the store.
+    pub(crate) fn written_ms(&self, key: &str) -> Result<i64> {
+        self.tally.get(0);
+        Ok(self.objects.facts(key)?.last_modified_ms)
     }
 
     /// Whether there is such an object.
     pub(crate) fn has(&self, key: &str) -> Result<bool> {
+        self.tally.get(0);
         match self.objects.facts(key) {
             Ok(_) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),

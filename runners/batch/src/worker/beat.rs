@@ -67,7 +67,8 @@ impl Pulse {
     }
 
     fn say(&self, store: &RunStore) -> Result<()> {
-        let beat = self.state().beat.clone();
+        let mut beat = self.state().beat.clone();
+        beat.requests = store.requests();
         store.put(&keys::worker_heartbeat(&self.name), &beat)
     }
 

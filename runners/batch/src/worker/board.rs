@@ -45,8 +45,8 @@ impl Board {
     /// # Errors
     /// A store that fails.
     pub(super) fn look(&mut self, store: &RunStore, is_local: bool) -> Result<bool> {
-        let (_, objects) = store.objects().list_folder("")?;
-        self.is_over = objects.iter().any(|it| it.key == keys::CANCEL || it.key == keys::RESULT);
+        let root = store.list_root()?;
+        self.is_over = root.iter().any(|key| key == keys::CANCEL || key == keys::RESULT);
         let mut has_changed = self.is_over;
         let plans = store.list(keys::PLANS)?;
         let new = plans.into_iter().map(|facts| facts.key).filter(|key| !self.seen.contains(key));

@@ -77,8 +77,10 @@ impl Bench {
         let left = workers_of(&self.runs());
         assert!(left.is_empty(), "workers are left: {left:?}");
         for run in std::fs::read_dir(self.runs()).expect("a folder").flatten() {
-            let work = run.path().join("work");
-            assert_eq!(file_count(&work.join("d")), 0, "records are left");
+            for kept_while_it_runs in ["d", "x", "k", "hb"] {
+                let left = file_count(&run.path().join("work").join(kept_while_it_runs));
+                assert_eq!(left, 0, "something is left in `{kept_while_it_runs}`");
+            }
         }
     }
 }

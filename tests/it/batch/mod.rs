@@ -1,0 +1,5 @@
+//! The batch runner as its users meet it: workers that are processes, stores that are servers.
+
+mod conformance;
+mod processes;
+mod rebuilt;

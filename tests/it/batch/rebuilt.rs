@@ -1,0 +1,131 @@
+//! Cases of the conformance suite with workers that are processes: each builds the pipelines of its case
+//! again, works on the one whose fingerprint is that of the run, and runs those before it by itself.
+
+use std::collections::BTreeMap;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use levain::batch::launch::{Launcher, ProcessLauncher};
+use levain::batch::{BatchOptions, BatchRunner, RunStore, WorkerSettings, work};
+use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, StageGraph};
+use levain::dataflow::testing::conformance::cases;
+use levain::objects::{Location, StoreOptions};
+use levain::prelude::*;
+use serde_json::Value;
+
+/// Names the case of a worker.
+const CASE: &str = "LEVAIN_TEST_CASE";
+/// Where the test of the workers stands.
+const WORKER_TEST: &str = "batch::rebuilt::a_worker_of_a_case_builds_it_again";
+
+/// Gives every pipeline of a case a run of its own, with two worker processes.
+#[derive(Debug)]
+pub(super) struct Rebuilt {
+    pub(super) case: &'static str,
+    pub(super) place: String,
+    pub(super) store: StoreOptions,
+    pub(super) launcher: Arc<dyn Launcher>,
+    pub(super) count: AtomicUsize,
+}
+
+impl Rebuilt {
+    pub(super) fn new(case: &'static str, place: String, logs: PathBuf) -> Self {
+        let launcher = Arc::new(ProcessLauncher::new(logs));
+        let (store, count) = (StoreOptions::default(), AtomicUsize::new(0));
+        Self { case, place, store, launcher, count }
+    }
+}
+
+impl Runner for Rebuilt {
+    fn name(&self) -> &'static str {
+        "batch"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
+    }
+
+    fn compile_options(&self) -> CompileOptions {
+        CompileOptions { fuse: true, lift: true }
+    }
+
+    fn run(
+        &self,
+        graph: &StageGraph,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let root = Location::parse(&format!("{}/{}-{number}", self.place, self.case))?;
+        let mut batch = BatchOptions::nearby();
+        batch.max_workers = NonZeroU32::new(2).expect("not zero");
+        batch.threads = NonZeroUsize::new(2).expect("not zero");
+        let binary = std::env::current_exe().map_err(levain::dataflow::error::Error::from)?;
+        let words = [&*binary.to_string_lossy(), WORKER_TEST, "--exact", "--nocapture"];
+        batch.command = words.map(str::to_owned).to_vec();
+        batch.environment = BTreeMap::from([(CASE.to_owned(), self.case.to_owned())]);
+        let runner = BatchRunner::new(&root, &self.store, batch);
+        let runner = runner.with_launcher(Arc::clone(&self.launcher), Value::Null, None);
+        runner.run(graph, options, observer)
+    }
+}
+
+/// Is a worker of the run of this fingerprint, and runs all else itself.
+struct Within {
+    store: RunStore,
+    fingerprint: String,
+    settings: WorkerSettings,
+}
+
+impl Runner for Within {
+    fn name(&self) -> &'static str {
+        "batch"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
+    }
+
+    fn compile_options(&self) -> CompileOptions {
+        CompileOptions { fuse: true, lift: true }
+    }
+
+    #[expect(clippy::exit, reason = "the case of a worker ends where its work does")]
+    fn run(
+        &self,
+        graph: &StageGraph,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport> {
+        if graph.fingerprint().to_string() != self.fingerprint {
+            return DirectRunner::new().run(graph, options, observer);
+        }
+        match work(&self.store, graph, &self.settings) {
+            Ok(_) => std::process::exit(0),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// The worker: no test unless a driver has started it.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a worker is told by its environment what to do")]
+fn a_worker_of_a_case_builds_it_again() {
+    let told = |name: &str| std::env::var(name).ok();
+    let number = |name: &str| told(name).and_then(|text| text.parse().ok());
+    let (Some(id), Some(root)) = (told(CASE), told("LEVAIN_RUN_URI")) else { return };
+    let root = Location::parse(&root).expect("a location");
+    let store = RunStore::open(&root, &StoreOptions::default()).expect("a store");
+    let run = store.run_record().expect("a run");
+    let settings = WorkerSettings {
+        index: number(levain::batch::INDEX_VARIABLE).unwrap_or(0),
+        attempt: number("AWS_BATCH_JOB_ATTEMPT").unwrap_or(1),
+        slots: number("LEVAIN_SLOTS").unwrap_or(1),
+        ..WorkerSettings::new(told("LEVAIN_JOB").expect("a job"), NonZeroUsize::MIN)
+    };
+    let within = Within { store, fingerprint: run.fingerprint, settings };
+    let case = cases().find(|case| case.id == id).expect("a case");
+    case.check(&within).expect("a worker does not see the end of its case");
+}
