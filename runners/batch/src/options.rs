@@ -45,6 +45,8 @@ pub struct BatchOptions {
     pub tasks_per_thread: NonZeroUsize,
     /// After so many tasks a worker goes home, and another one is started if there is more to do.
     pub tasks_max: Option<NonZeroU64>,
+    /// Records of a stage that take more requests to read are merged first.
+    pub merge_above: u64,
     /// A worker that has found nothing to do for so long goes home, in milliseconds.
     pub idle_ms: u64,
     /// Between two looks at the run store, in milliseconds: the least, and the most where nothing
@@ -81,6 +83,7 @@ impl Default for BatchOptions {
             tags: BTreeMap::new(),
             tasks_per_thread: NonZeroUsize::new(8).expect("not zero"),
             tasks_max: None,
+            merge_above: 500_000,
             idle_ms: 60_000,
             look_ms: (500, 5000),
             describe_ms: 5000,

@@ -275,6 +275,7 @@ impl Runner for BatchRunner {
                 Duration::from_millis(self.options.look_ms.0),
                 Duration::from_millis(self.options.look_ms.1),
             ),
+            merge_above: self.options.merge_above,
             max_wall: self.options.max_wall,
         };
         let outcome = self.run_crew(&plan, &lease, options);

@@ -16,12 +16,14 @@ use crate::{BatchOptions, BatchRunner};
 struct Afresh {
     place: String,
     workers: u32,
+    merge_above: u64,
     count: AtomicUsize,
 }
 
 impl Afresh {
     fn new(place: impl Into<String>, workers: u32) -> Self {
-        Self { place: place.into(), workers, count: AtomicUsize::new(0) }
+        let (count, merge_above) = (AtomicUsize::new(0), BatchOptions::default().merge_above);
+        Self { place: place.into(), workers, merge_above, count }
     }
 
     fn next(&self) -> Result<BatchRunner> {
@@ -31,6 +33,7 @@ impl Afresh {
         options.max_workers = NonZeroU32::new(self.workers).expect("not zero");
         options.threads = NonZeroUsize::new(2).expect("not zero");
         options.look_ms = (1, 20);
+        options.merge_above = self.merge_above;
         Ok(BatchRunner::new(&root, &StoreOptions::default(), options))
     }
 }
@@ -75,6 +78,13 @@ fn check(runner: &Afresh) {
 #[test]
 fn the_conformance_suite_holds_on_three_workers_over_memory() {
     check(&Afresh::new("memory://batch-conformance", 3));
+}
+
+#[test]
+fn the_conformance_suite_holds_where_every_shuffle_has_two_levels() {
+    let mut runner = Afresh::new("memory://batch-two-levels", 2);
+    runner.merge_above = 0;
+    check(&runner);
 }
 
 #[test]

@@ -4,11 +4,13 @@
 //! are exported after: no request is made on a thread that computes.
 
 mod fetch;
+mod merge;
 mod payloads;
 mod task_shuffle;
 mod upload;
 
 pub(crate) use fetch::Exchange;
+pub(crate) use merge::gather;
 pub(crate) use payloads::StorePayloads;
 pub(crate) use task_shuffle::TaskShuffle;
 pub(crate) use upload::upload;

@@ -14,6 +14,7 @@ use dataflow::runner::{BundleReport, JobEvent, JobObserver};
 use dataflow::shuffle::EdgeId;
 
 use super::lease::{Lease, Now};
+use super::merging::{merge_of, merged_by, plan_merge};
 use super::plan::plan_stage;
 use super::speculate::slow_tasks;
 use super::stage::{News, OpenStage};
@@ -41,6 +42,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) local: &'a BTreeSet<StageId>,
     /// The most tasks of a stage.
     pub(crate) task_limit: usize,
+    /// What takes more requests to read is merged first.
+    pub(crate) merge_above: u64,
     /// Between two looks at the store: the least, and the most where nothing changes.
     pub(crate) look: (Duration, Duration),
     /// After so long the run is stopped.
@@ -55,6 +58,7 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
     let mut state = State {
         plan,
         open: BTreeMap::new(),
+        merging: BTreeMap::new(),
         finished: BTreeSet::new(),
         broken: BTreeSet::new(),
         released: BTreeSet::new(),
@@ -91,6 +95,8 @@ enum Turn {
 struct State<'a> {
     plan: &'a Drive<'a>,
     open: BTreeMap<StageId, OpenStage>,
+    /// Stages that are complete while what they have left is merged, by the number of the merge.
+    merging: BTreeMap<StageId, OpenStage>,
     finished: BTreeSet<StageId>,
     /// Stages that cannot begin, or that have tasks that failed.
     broken: BTreeSet<StageId>,
@@ -202,6 +208,7 @@ impl State<'_> {
         for stage in plan.graph.stages() {
             let id = stage.id;
             let is_known = self.open.contains_key(&id)
+                || self.open.contains_key(&merge_of(id))
                 || self.finished.contains(&id)
                 || self.broken.contains(&id);
             let is_ready = stage.after.iter().all(|before| self.finished.contains(before));
@@ -246,6 +253,9 @@ impl State<'_> {
     }
 
     fn commit(&mut self, stage: StageId, commit: Commit) -> Result<()> {
+        if merged_by(stage).is_some() {
+            return Ok(());
+        }
         let metrics = commit.numbers.metrics()?;
         self.metrics.merge(&metrics);
         for failure in commit.failures.kept().iter().cloned() {
@@ -299,11 +309,35 @@ impl State<'_> {
         let Some(stage) = self.open.get(&id) else { return Ok(()) };
         if !stage.is_complete() {
             self.open.remove(&id);
-            self.broken.insert(id);
+            self.merging.remove(&id);
+            self.broken.insert(merged_by(id).unwrap_or(id));
             return Ok(());
         }
-        stage.finish(self.plan.store)?;
+        let store = self.plan.store;
+        if let Some(merged) = merged_by(id) {
+            let Some(original) = self.merging.get(&id) else { return Ok(()) };
+            original.finish(store, Some(stage))?;
+            for commit in original.winners().values() {
+                commit.key.iter().try_for_each(|key| store.delete(key))?;
+            }
+            self.open.remove(&id);
+            self.merging.remove(&id);
+            return self.finish(merged);
+        }
+        if let Some(merge) = plan_merge(stage, store, self.plan.merge_above)? {
+            let merge = OpenStage::open(store, merge_of(id), merge)?;
+            if let Some(original) = self.open.remove(&id) {
+                self.merging.insert(merge.id, original);
+            }
+            self.open.insert(merge.id, merge);
+            return Ok(());
+        }
+        stage.finish(store, None)?;
         self.open.remove(&id);
+        self.finish(id)
+    }
+
+    fn finish(&mut self, id: StageId) -> Result<()> {
         self.finished.insert(id);
         self.plan.observer.observe(&JobEvent::StageFinished { stage: id });
         self.release()

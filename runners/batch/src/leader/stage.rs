@@ -125,6 +125,11 @@ impl OpenStage {
         self.winners.len() == self.plan.tasks.len()
     }
 
+    /// The commits, by task.
+    pub(crate) fn winners(&self) -> &BTreeMap<u32, Commit> {
+        &self.winners
+    }
+
     /// How long each task took that is committed, in milliseconds.
     pub(crate) fn wall_times_ms(&self) -> Vec<u64> {
         self.winners.values().map(|commit| commit.wall_ms).collect()
@@ -158,18 +163,20 @@ impl OpenStage {
         self.decided.given_up.extend(&decision.given_up);
     }
 
-    /// Writes what the stage has left, as one index.
+    /// Writes what the stage has left, as one index: where it lies now, merged or not.
     ///
     /// # Errors
     /// A store that fails.
-    pub(crate) fn finish(&self, store: &RunStore) -> Result<()> {
+    pub(crate) fn finish(&self, store: &RunStore, merged: Option<&Self>) -> Result<()> {
         let (mut metrics, mut failures, mut read_count) =
             (Metrics::default(), Failures::default(), 0);
-        let mut tasks = Vec::new();
-        for (&task, commit) in &self.winners {
+        for commit in self.winners.values() {
             metrics.merge(&commit.numbers.clone().metrics()?);
             failures.merge(commit.failures.clone());
             read_count += commit.read_count;
+        }
+        let mut tasks = Vec::new();
+        for (&task, commit) in &merged.unwrap_or(self).winners {
             tasks.push((task, commit.key.clone(), commit.segments(store)?));
         }
         let index = DoneIndex::encoded(tasks, Numbers::of(&metrics), failures, read_count)?;

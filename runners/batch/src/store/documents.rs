@@ -140,15 +140,19 @@ pub(crate) enum Bundle {
     Impulse,
     /// An edge, and a partition of it.
     Partition(u32, usize),
+    /// What the tasks of these numbers have left, to be merged.
+    Merge(u32, u32),
 }
 
 impl Bundle {
-    pub(crate) fn input(self) -> BundleInput {
+    /// The input, if this is a bundle of a pipeline.
+    pub(crate) fn input(self) -> Option<BundleInput> {
         match self {
-            Self::Impulse => BundleInput::Impulse,
+            Self::Impulse => Some(BundleInput::Impulse),
             Self::Partition(edge, partition) => {
-                BundleInput::Partition { edge: EdgeId(edge), partition }
+                Some(BundleInput::Partition { edge: EdgeId(edge), partition })
             }
+            Self::Merge(..) => None,
         }
     }
 }

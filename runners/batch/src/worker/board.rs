@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dataflow::bundle::BundleInput;
 use dataflow::error::Result;
 use dataflow::plan::{StageGraph, StageId};
 
-use crate::store::{Decision, RunStore, StagePlan, keys};
+use crate::leader::merged_by;
+use crate::store::{Bundle, Decision, RunStore, StagePlan, keys};
+
+/// What a merge takes besides what grows with it: a request, and the blocks of the runs that it reads.
+const MERGE_BYTES: u64 = 8 << 20;
 
 /// The stages that were planned, as this worker has seen them.
 #[derive(Debug, Default)]
@@ -108,15 +111,19 @@ impl Board {
     }
 
     /// The bundles of a task.
-    pub(super) fn bundles(&self, stage: StageId, task: u32) -> Vec<BundleInput> {
+    pub(super) fn bundles(&self, stage: StageId, task: u32) -> Vec<Bundle> {
         let planned = self.stages.get(&stage).and_then(|open| open.plan.tasks.get(task as usize));
-        planned.map(|task| task.bundles.iter().map(|it| it.input()).collect()).unwrap_or_default()
+        planned.map(|task| task.bundles.clone()).unwrap_or_default()
     }
 
     /// The bytes that the hungriest of the tasks declares that a worker of this rung may begin.
     pub(super) fn largest_need(&self, graph: &StageGraph, rung: u32) -> u64 {
         let open = self.stages.iter().filter(|(_, open)| open.open_tasks(rung).next().is_some());
-        open.map(|(&stage, _)| graph.stage(stage).working_bytes).max().unwrap_or(0)
+        let need = |stage: StageId| match merged_by(stage) {
+            Some(_) => MERGE_BYTES,
+            None => graph.stage(stage).working_bytes,
+        };
+        open.map(|(&stage, _)| need(stage)).max().unwrap_or(0)
     }
 
     /// Puts a task back that has come to no end here; it may be begun again, by whomever.

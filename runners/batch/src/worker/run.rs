@@ -71,6 +71,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         pool: &pool,
         worker: &name,
         rung: settings.rung,
+        partition_count: options.partition_count.max(options.keyed_partition_count),
         preparing: Mutex::default(),
         uploading: Mutex::default(),
     };

@@ -11,8 +11,9 @@ use dataflow::runner::BundleReport;
 use dataflow::shuffle::{InProcessShuffle, Scratch};
 use rayon::ThreadPool;
 
-use crate::exchange::{Exchange, TaskShuffle, upload};
-use crate::store::{Commit, FailureClass, Numbers, RunStore, TaskFailure, keys};
+use crate::exchange::{Exchange, TaskShuffle, gather, upload};
+use crate::leader::merged_by;
+use crate::store::{Bundle, Commit, FailureClass, Numbers, RunStore, TaskFailure, keys};
 
 /// What all tasks of a worker share.
 pub(super) struct Bench<'a> {
@@ -25,6 +26,8 @@ pub(super) struct Bench<'a> {
     /// The name of the worker, under which it attempts tasks.
     pub(super) worker: &'a str,
     pub(super) rung: u32,
+    /// The most partitions of an edge.
+    pub(super) partition_count: usize,
     /// Is held while side inputs are read: once is enough.
     pub(super) preparing: Mutex<()>,
     /// Is held while a long object is written: its parts take memory that is set aside once.
@@ -49,12 +52,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// A store that fails: the attempt has no end then, and somebody will begin another.
-    pub(super) fn attempt(
-        &self,
-        stage: StageId,
-        task: u32,
-        bundles: &[BundleInput],
-    ) -> Result<TaskEnd> {
+    pub(super) fn attempt(&self, stage: StageId, task: u32, bundles: &[Bundle]) -> Result<TaskEnd> {
         self.store.put(&keys::claim(stage, task, self.worker), &())?;
         if self.store.has(&keys::commit(stage, task))? {
             return Ok(TaskEnd::Superseded);
@@ -79,13 +77,21 @@ impl Bench<'_> {
     }
 
     /// Runs the bundles of a task and commits them; false if another attempt has done so.
-    fn run(&self, stage: StageId, task: u32, bundles: &[BundleInput]) -> Result<bool, Failure> {
+    fn run(&self, stage: StageId, task: u32, bundles: &[Bundle]) -> Result<bool, Failure> {
         let (began, mut commit) =
             (Instant::now(), Commit::new(self.worker, self.worker, self.rung));
         let once = |error: Error| Failure::new(error, 1);
         let budget = self.setting.budget();
         let outputs =
             InProcessShuffle::starting_at(task as usize, budget.clone(), self.scratch.clone());
+        if let (Some(merged), [Bundle::Merge(from, to)]) = (merged_by(stage), bundles) {
+            let (store, count) = (self.store, self.partition_count);
+            gather(store, self.graph, merged, *from..*to, &outputs, count).map_err(once)?;
+            self.leave(&mut commit, (merged, stage), task, &outputs).map_err(once)?;
+            commit.wall_ms = began.elapsed().as_millis() as u64;
+            return self.store.create(&keys::commit(stage, task), &commit).map_err(once);
+        }
+        let bundles: Vec<BundleInput> = bundles.iter().filter_map(|it| it.input()).collect();
         let shuffle = Arc::new(TaskShuffle::new(self.exchange, outputs));
         let fetched: Arc<TaskShuffle> = Arc::clone(&shuffle);
         let setting = self.setting.clone().with_store(fetched);
@@ -97,7 +103,7 @@ impl Bench<'_> {
             let _one = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
             processor.prepare().map_err(once)?;
         }
-        shuffle.fetch(bundles).map_err(once)?;
+        shuffle.fetch(&bundles).map_err(once)?;
         let attempt = || bundles.iter().map(|&it| attempts(&processor, it)).collect();
         let done: Result<Vec<Done>, Box<Failure>> = self.pool.install(attempt);
         let (mut metrics, mut committed) = (Metrics::default(), Vec::new());
@@ -108,7 +114,7 @@ impl Bench<'_> {
             commit.failures.merge(report.failures);
         }
         commit.count(&metrics);
-        self.leave(&mut commit, stage, task, &shuffle).map_err(once)?;
+        self.leave(&mut commit, (stage, stage), task, shuffle.outputs()).map_err(once)?;
         commit.wall_ms = began.elapsed().as_millis() as u64;
         commit.peak_bytes = budget.peak_bytes();
         let is_ours = self.store.create(&keys::commit(stage, task), &commit).map_err(once)?;
@@ -122,15 +128,16 @@ impl Bench<'_> {
         Ok(is_ours)
     }
 
-    /// Writes what the task leaves for others.
+    /// Writes what the task leaves for others on the edges of a stage, under the number of the stage that
+    /// it is a task of.
     fn leave(
         &self,
         commit: &mut Commit,
-        stage: StageId,
+        (written, stage): (StageId, StageId),
         task: u32,
-        shuffle: &TaskShuffle,
+        outputs: &InProcessShuffle,
     ) -> Result<()> {
-        let exported = shuffle.outputs().export(&self.graph.stage(stage).outputs)?;
+        let exported = outputs.export(&self.graph.stage(written).outputs)?;
         if exported.segments().is_empty() {
             return Ok(());
         }
