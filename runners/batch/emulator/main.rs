@@ -14,6 +14,7 @@ mod control;
 mod definitions;
 mod describe;
 mod group;
+mod identity;
 mod instance;
 mod job;
 mod jobs;

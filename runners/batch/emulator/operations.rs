@@ -35,6 +35,8 @@ pub(crate) enum Called {
     Operation(Operation),
     /// The path names an ARN besides.
     Tags(fn(&mut World, &str, Ask<'_>) -> Answer, String),
+    /// A query of STS, as it was sent.
+    Query(Vec<u8>),
 }
 
 /// The operation that a request is for, and its name as it is counted.

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::rules::Kind;
 use crate::schedule::Scheduler;
 use crate::world::World;
-use crate::{control, instance};
+use crate::{control, identity, instance};
 
 /// The longest body that is read.
 const BODY_BYTES: usize = 4 << 20;
@@ -113,8 +113,8 @@ impl Service {
                     headers.extend(kind.map(|kind| ("x-amzn-ErrorType", kind)));
                     send(&mut stream, status, &headers, body.to_string().as_bytes())?;
                 }
-                Reply::Text { status, body } => {
-                    send(&mut stream, status, &[("content-type", "text/plain")], body.as_bytes())?;
+                Reply::Text { status, kind, body } => {
+                    send(&mut stream, status, &[("content-type", kind)], body.as_bytes())?;
                 }
             }
             if head.closes() {
@@ -127,53 +127,42 @@ impl Service {
     fn reply(&self, head: &Head, body: &[u8]) -> Reply {
         let (method, target) = head.request();
         let path = target.split('?').next().unwrap_or(target);
-        let refused = |refusal: Refusal| {
-            let body = serde_json::json!({"message": refusal.message, "__type": refusal.kind});
-            Reply::Json { status: refusal.status, kind: Some(refusal.kind), body }
-        };
         if path.starts_with("/_emu/imds/") {
             let text = instance::answer(&self.world(), path);
             let status = if text.is_some() { 200 } else { 404 };
-            return Reply::Text { status, body: text.unwrap_or_default() };
+            return Reply::Text { status, kind: "text/plain", body: text.unwrap_or_default() };
         }
-        let fields = match parse(body) {
+        let is_query = identity::is_query(head);
+        let fields = match if is_query { Ok(Map::new()) } else { parse(body) } {
             Ok(fields) => fields,
-            Err(refusal) => return refused(refusal),
+            Err(refusal) => return refused(&refusal, is_query),
         };
         let ask = Ask(&fields);
         if path.starts_with("/_emu/") {
             let answer = control::answer(&mut self.world(), path, ask);
-            return answer.map_or_else(refused, |body| Reply::Json {
-                status: 200,
-                kind: None,
-                body,
-            });
+            return replied(answer, is_query);
         }
-        let aim = head.header("x-amz-target");
-        let (name, operation) = match find(method, target, aim) {
+        let found = if is_query {
+            Ok((identity::NAME.to_owned(), Called::Query(body.to_vec())))
+        } else {
+            find(method, target, head.header("x-amz-target"))
+        };
+        let (name, operation) = match found {
             Ok(found) => found,
             Err(refusal) => {
                 self.world().calls.entry("unknown".to_owned()).or_default().refused += 1;
-                return refused(refusal);
+                return refused(&refusal, is_query);
             }
         };
         let (answer, is_dropped) = self.call(&name, &operation, ask);
         let mut world = self.world();
         let call = world.calls.entry(name).or_default();
-        if is_dropped {
-            call.dropped += 1;
-            return Reply::Nothing;
+        match &answer {
+            _ if is_dropped => call.dropped += 1,
+            Ok(_) => call.answered += 1,
+            Err(_) => call.refused += 1,
         }
-        match answer {
-            Ok(body) => {
-                call.answered += 1;
-                Reply::Json { status: 200, kind: None, body }
-            }
-            Err(refusal) => {
-                call.refused += 1;
-                refused(refusal)
-            }
-        }
+        if is_dropped { Reply::Nothing } else { replied(answer, is_query) }
     }
 
     /// Does an operation as the faults allow; whether the connection is to be closed after it.
@@ -195,12 +184,31 @@ impl Service {
         let answer = match operation {
             Called::Operation(operation) => operation(&mut world, ask),
             Called::Tags(operation, arn) => operation(&mut world, arn, ask),
+            Called::Query(query) => identity::answer(query).map(Value::String),
         };
         let is_dropped = world.rules.on_operation(Kind::DropAfter, name).is_some();
         drop(world);
         self.0.changed.notify_all();
         (answer, is_dropped)
     }
+}
+
+/// An answer as it goes back: of a query in XML, of all else in JSON.
+fn replied(answer: Answer, is_query: bool) -> Reply {
+    match answer {
+        Ok(Value::String(body)) => Reply::Text { status: 200, kind: "text/xml", body },
+        Ok(body) => Reply::Json { status: 200, kind: None, body },
+        Err(refusal) => refused(&refusal, is_query),
+    }
+}
+
+fn refused(refusal: &Refusal, is_query: bool) -> Reply {
+    let Refusal { status, kind, message } = refusal;
+    if is_query {
+        return Reply::Text { status: *status, kind: "text/xml", body: identity::refused(refusal) };
+    }
+    let body = serde_json::json!({"message": message, "__type": kind});
+    Reply::Json { status: *status, kind: Some(kind), body }
 }
 
 /// The error that a rule makes of an operation.

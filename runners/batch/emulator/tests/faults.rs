@@ -211,3 +211,20 @@ fn a_job_that_vanishes_is_not_known_any_more() {
     assert_eq!(emulator.ended(&stays)["status"], "SUCCEEDED");
     assert_eq!(emulator.job(&stays)["status"], "SUCCEEDED");
 }
+
+#[test]
+fn an_identity_is_told_until_the_token_has_expired() {
+    let emulator = Emulator::start(&[]);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let ask = |action: &str| {
+        let body = format!("Action={action}&Version=2011-06-15");
+        let (status, text) = emulator.send("POST", "/", &form, &body).expect("an answer");
+        (status, text.as_str().expect("XML").to_owned())
+    };
+    let (status, text) = ask("GetCallerIdentity");
+    assert!(status == 200 && text.contains("<Account>123456789012</Account>"), "{text}");
+    emulator.faults(&json!([{"kind": "expired", "op": "sts:GetCallerIdentity"}]));
+    let (status, text) = ask("GetCallerIdentity");
+    assert!(status == 403 && text.contains("<Code>ExpiredToken</Code>"), "{text}");
+    assert_eq!(ask("AssumeRole").0, 400);
+}
