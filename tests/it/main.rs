@@ -12,6 +12,7 @@ mod cli;
 mod coders;
 mod command;
 mod conformance;
+mod creating;
 mod determinism;
 mod engine;
 mod equivalence;
@@ -38,6 +39,8 @@ mod recipes;
 mod references;
 mod regions;
 mod resume;
+#[path = "../../formats/objects/src/served.rs"]
+mod served;
 mod tables;
 mod tabular;
 mod targets;
