@@ -13,6 +13,7 @@ mod cli;
 mod coders;
 mod command;
 mod conformance;
+mod creating;
 mod determinism;
 mod engine;
 mod equivalence;
@@ -39,6 +40,8 @@ mod recipes;
 mod references;
 mod regions;
 mod resume;
+#[path = "../../formats/objects/src/served.rs"]
+mod served;
 mod tables;
 mod tabular;
 mod targets;

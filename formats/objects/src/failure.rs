@@ -85,6 +85,18 @@ pub(crate) fn changed(object: impl Display, how: &str) -> Error {
         .mend("run again, from the start, when nobody writes the file")
 }
 
+/// Whether the connection broke while an answer was read.
+pub(crate) fn has_broken_off(error: &object_store::Error) -> bool {
+    let mut link: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = link {
+        if let Some(http) = current.downcast_ref::<HttpError>() {
+            return matches!(http.kind(), HttpErrorKind::Request | HttpErrorKind::Interrupted);
+        }
+        link = current.source();
+    }
+    false
+}
+
 fn cause_of(error: &object_store::Error) -> Cause {
     use object_store::Error as Store;
     let status = status_of(error);

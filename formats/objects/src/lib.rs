@@ -20,6 +20,7 @@ mod pending;
 
 mod cache;
 
+mod listing;
 mod ranges;
 mod requests;
 mod version;
@@ -37,6 +38,8 @@ mod faults;
 mod hex;
 #[cfg(test)]
 mod loopback;
+#[cfg(test)]
+mod served;
 
 pub use aws::{AwsAccess, AwsAnswer, AwsFailure, AwsRequest};
 pub use cache::{CacheKeeps, CacheOptions, cache_name, slug};

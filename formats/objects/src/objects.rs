@@ -8,12 +8,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use futures::future::try_join_all;
-use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
 use crate::client::Client;
-use crate::failure::{failed, io_failed};
+use crate::failure::io_failed;
+use crate::listing;
 use crate::location::{Location, Scheme};
 use crate::options::StoreOptions;
 use crate::pending::Pending;
@@ -229,11 +229,8 @@ impl Objects {
     /// A store that fails, or that cannot list.
     pub fn list(&self, prefix: &str) -> Result<Vec<ObjectFacts>> {
         let (objects, folder) = (self.clone(), self.object(prefix)?);
-        let found = Pending::start(async move {
-            let _permit = folder.client.permit().await;
-            let listed = folder.client.store.list(Some(&folder.path)).try_collect::<Vec<_>>().await;
-            listed.map_err(|error| failed("list", &folder.shown, &error))
-        });
+        let retry_count = self.options.retry_count;
+        let found = Pending::start(async move { listing::list(&folder, retry_count).await });
         let mut facts: Vec<_> =
             found.wait()?.into_iter().map(|meta| objects.facts_below(meta)).collect();
         facts.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -246,11 +243,8 @@ impl Objects {
     /// A store that fails, or that cannot list.
     pub fn list_folder(&self, prefix: &str) -> Result<(Vec<String>, Vec<ObjectFacts>)> {
         let folder = self.object(prefix)?;
-        let found = Pending::start(async move {
-            let _permit = folder.client.permit().await;
-            let listed = folder.client.store.list_with_delimiter(Some(&folder.path)).await;
-            listed.map_err(|error| failed("list", &folder.shown, &error))
-        });
+        let retry_count = self.options.retry_count;
+        let found = Pending::start(async move { listing::list_folder(&folder, retry_count).await });
         let found = found.wait()?;
         let mut folders: Vec<_> =
             found.common_prefixes.iter().map(|path| self.key_of(path)).collect();
@@ -281,13 +275,9 @@ impl Objects {
     pub fn delete_all(&self, prefix: &str) -> Result<u64> {
         self.refuse_read_only()?;
         let folder = self.object(prefix)?;
-        let deleted = Pending::start(async move {
-            let _permit = folder.client.permit().await;
-            let store = &folder.client.store;
-            let found = store.list(Some(&folder.path)).map_ok(|meta| meta.location).boxed();
-            let deleted = store.delete_stream(found).try_fold(0u64, async |n, _| Ok(n + 1)).await;
-            deleted.map_err(|error| failed("delete", &folder.shown, &error))
-        });
+        let retry_count = self.options.retry_count;
+        let deleted =
+            Pending::start(async move { listing::delete_all(&folder, retry_count).await });
         let deleted_count = deleted.wait()?;
         self.sweep(prefix)?;
         Ok(deleted_count)
@@ -412,5 +402,7 @@ fn is_unfinished(name: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+#[cfg(test)]
+mod faulty;
 #[cfg(test)]
 mod tests;

@@ -210,10 +210,13 @@ impl Object {
             };
             let is_contested = matches!(error, StoreError::AlreadyExists { .. });
             let error = failed("write", &self.shown, &error);
+            let is_open = is_contested || error.is_transient();
             match self.get().await {
                 Ok(Some(there)) => return Ok(there == bytes),
-                Ok(None) if is_contested || error.is_transient() => {}
+                Ok(None) if is_open => {}
                 Err(why) if why.is_transient() => {}
+                // Whether it was written is known to nobody: what to mend is the look at it.
+                Err(why) if is_open => return Err(why),
                 Ok(None) | Err(_) => return Err(error),
             }
             if attempt == CREATE_ATTEMPTS {

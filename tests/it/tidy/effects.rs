@@ -6,8 +6,15 @@ use super::tree::{RustFile, Tree, Violation, is_below};
 /// Where waiting for others is the whole point; elsewhere calls block.
 const ASYNC: [&str; 3] = ["formats/objects", "runners/batch", "runners/beam"];
 
-/// Programs: the command, and what shows or measures it.
-const PROGRAMS: [&str; 3] = ["src", "examples", "benches"];
+/// Programs: the command, what shows or measures it, and the servers that tests of runners start.
+const PROGRAMS: [&str; 6] = [
+    "src",
+    "examples",
+    "benches",
+    "runners/batch/emulator",
+    "runners/batch/faults",
+    "runners/batch/loopback",
+];
 
 /// Support for tests tells why a test skips, and is told by the environment where data lies.
 const TEST_SUPPORT: &str = "engine/dataflow/src/testing";

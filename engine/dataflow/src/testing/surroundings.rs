@@ -38,6 +38,49 @@ pub fn s3_endpoint() -> Option<String> {
     variable("LEVAIN_TEST_S3_ENDPOINT", "tests on S3: set LEVAIN_TEST_S3_ENDPOINT to an emulator")
 }
 
+/// The S3 servers that `LEVAIN_TEST_MINISTACK` and `LEVAIN_TEST_MOTO` name: the variable and the
+/// address of each that there is, after saying which tests skip. Each has a bucket `levain-test`.
+///
+/// # Panics
+/// If `LEVAIN_SERVERS_REQUIRED` is set and one of them is missing.
+pub fn s3_servers() -> Vec<(&'static str, String)> {
+    let names = [
+        ("LEVAIN_TEST_MINISTACK", "tests on MiniStack: set LEVAIN_TEST_MINISTACK to its address"),
+        ("LEVAIN_TEST_MOTO", "tests on moto: set LEVAIN_TEST_MOTO to its address"),
+    ];
+    let found = names.into_iter().filter_map(|(name, skipped)| {
+        let address = variable(name, skipped);
+        assert!(address.is_some() || !are_servers_required(), "{name} is not set");
+        Some((name, address?))
+    });
+    found.collect()
+}
+
+/// The program that an example of `runners/batch` is built to, or `None` after saying that tests
+/// skip: `batch-emulator` or `store-faults`.
+///
+/// # Panics
+/// If `LEVAIN_SERVERS_REQUIRED` is set and it is missing.
+pub fn batch_program(name: &str) -> Option<PathBuf> {
+    // Tests lie in `deps`, beside `examples`.
+    let own = std::env::current_exe().ok()?;
+    let path = own.parent()?.parent()?.join("examples").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(!are_servers_required(), "{} is missing", path.display());
+    skip("tests with servers of our own: run `cargo build -p levain-batch --examples` first");
+    None
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests are told by the environment what must be there"
+)]
+fn are_servers_required() -> bool {
+    std::env::var("LEVAIN_SERVERS_REQUIRED").is_ok()
+}
+
 #[expect(clippy::disallowed_methods, reason = "tests are told by the environment what there is")]
 fn variable(name: &str, skipped: &'static str) -> Option<String> {
     let value = std::env::var(name).ok();

@@ -1,0 +1,6 @@
+mod client;
+mod faults;
+mod jobs;
+mod lists;
+mod refusals;
+mod time;
