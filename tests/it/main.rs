@@ -5,6 +5,7 @@ mod asks;
 mod asks_of_chunks;
 mod asks_of_runs;
 mod asks_of_validation;
+mod aws;
 mod bad_input;
 mod bake;
 mod baking;
@@ -27,6 +28,7 @@ mod joining;
 mod keyed_store;
 mod killing;
 #[path = "../../formats/objects/src/loopback.rs"]
+#[expect(dead_code, reason = "tests of other crates look at more of it")]
 mod loopback;
 mod made;
 mod memory;

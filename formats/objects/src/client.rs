@@ -104,8 +104,11 @@ fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
     if !options.is_anonymous {
         builder = with_profile(builder, &provider);
     }
-    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint).unwrap_or_default();
-    if endpoint.starts_with("http://") {
+    // The one of S3 alone holds over the one of all services.
+    let endpoint = builder
+        .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
+        .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
+    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
         builder = builder.with_allow_http(true);
     }
     let connector = Connector::of_cloud(options.host_limits);

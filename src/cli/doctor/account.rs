@@ -212,7 +212,8 @@ fn permissions(api: &BatchApi, settings: &BatchSettings, checks: &mut Checks) {
                 let text = format!("{action} is denied → {effect}");
                 checks.warning("permissions", &text, error.advice().unwrap_or_default());
             }
-            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            // The request itself was refused, and not who sent it: for a queue that is not there.
+            Err(error) if error.code() == ErrorCode::LAUNCHER_FAILED && !error.is_transient() => {}
             Err(error) => checks.failure("permissions", error),
         }
     }

@@ -97,7 +97,7 @@ fn explained(error: Error, what: &str, action: &str) -> Error {
     let is_denied = error.code() == ErrorCode::STORE_DENIED;
     let error = error.context(what);
     if !is_denied {
-        return error;
+        return error.mend("check the URL: the bucket or the folder must be there and writable");
     }
     let denied = Error::new(error.code(), error.kind(), error.message());
     let places: Vec<(String, String)> =

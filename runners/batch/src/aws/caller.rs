@@ -164,7 +164,7 @@ impl Caller {
             if (200..300).contains(&answer.status) {
                 self.allowed().insert(operation.action);
                 let read = match operation.form {
-                    Form::Query => {
+                    Form::Query(_) => {
                         Ok(Value::String(String::from_utf8_lossy(&answer.body).into_owned()))
                     }
                     _ if answer.body.is_empty() => Ok(Value::Null),
@@ -209,12 +209,13 @@ impl Caller {
             Form::Target(target) => {
                 vec![("content-type", json), ("x-amz-target", target.to_owned())]
             }
-            Form::Query => vec![("content-type", "application/x-www-form-urlencoded".to_owned())],
+            Form::Query(_) => {
+                vec![("content-type", "application/x-www-form-urlencoded".to_owned())]
+            }
         };
         let bytes = match operation.form {
-            Form::Query => b"Action=GetCallerIdentity&Version=2011-06-15".to_vec(),
-            _ => serde_json::to_vec(body)
-                .map_err(|why| Error::internal(format!("a request has no JSON: {why}")))?,
+            Form::Query(version) => query(operation, version, body)?,
+            _ => json_of(body)?,
         };
         let named = self.0.endpoint.clone().or_else(|| self.0.access.endpoint(service));
         let region = &self.0.region;
@@ -248,6 +249,28 @@ impl Caller {
     fn was_allowed(&self, operation: &Operation) -> bool {
         self.allowed().contains(operation.action)
     }
+}
+
+fn json_of(body: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(body).map_err(|why| Error::internal(format!("a request has no JSON: {why}")))
+}
+
+/// A query: action, version, and the fields of the request, which are texts without signs that have
+/// a meaning there.
+fn query(operation: &Operation, version: &str, body: &impl Serialize) -> Result<Vec<u8>> {
+    let action = operation.action.rsplit(':').next().unwrap_or_default();
+    let mut text = format!("Action={action}&Version={version}");
+    let fields: Value = serde_json::from_slice(&json_of(body)?).unwrap_or_default();
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        let value = value.as_str().unwrap_or_default();
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.*:".contains(c);
+        if !value.chars().all(is_plain) {
+            return Err(Error::internal(format!("`{value}` stands in no query")));
+        }
+        // The one sign of names that a form writes otherwise.
+        text.push_str(&format!("&{name}={}", value.replace(':', "%3A")));
+    }
+    Ok(text.into_bytes())
 }
 
 fn client(error: Error) -> Failed {

@@ -6,6 +6,7 @@
 use dataflow::error::{ErrorCode, Result};
 
 use crate::aws::api::{BatchApi, Listing};
+use crate::aws::joined::{Joined, joined};
 use crate::aws::machines::largest;
 use crate::aws::shapes::{Cluster, ComputeEnvironment, JobDetail, JobQueue};
 use crate::aws::states::{BatchState, meaning_of};
@@ -21,6 +22,8 @@ pub(super) struct Evidence {
     pub(super) queue: Option<JobQueue>,
     pub(super) environments: Vec<ComputeEnvironment>,
     pub(super) clusters: Vec<Cluster>,
+    /// How many machines were started in each subnet, and how many of them have joined.
+    pub(super) joined: Vec<Joined>,
     /// Jobs of others at the front of the queue.
     pub(super) ahead: usize,
     /// What may not be looked at.
@@ -77,15 +80,22 @@ fn collect(api: &BatchApi, evidence: &mut Evidence) -> Result<()> {
         let found = see(api.clusters(&arns), &mut evidence.denied)?;
         evidence.clusters = found.into_iter().map(|it| it.value).collect();
     }
+    for environment in &evidence.environments {
+        if environment.compute_resources.desired_vcpus.unwrap_or(0) > 0 {
+            let (name, cluster) =
+                (&environment.compute_environment_name, &environment.ecs_cluster_arn);
+            evidence.joined.extend(see(joined(api, name, cluster), &mut evidence.denied)?);
+        }
+    }
     Ok(())
 }
 
-/// What was seen, or nothing where it may not be looked at or is not offered.
+/// What was seen, or nothing where that is refused, whatever for: an explanation is no reason to fail.
 fn see<T: Default>(seen: Result<T>, denied: &mut Vec<String>) -> Result<T> {
     match seen {
         Err(error)
             if error.code() == ErrorCode::LAUNCHER_DENIED
-                || error.kind() == dataflow::error::ErrorKind::Unsupported =>
+                || error.code() == ErrorCode::LAUNCHER_FAILED && !error.is_transient() =>
         {
             denied.push(error.message().to_owned());
             Ok(T::default())
@@ -100,6 +110,7 @@ pub(super) fn judge(evidence: &Evidence) -> Option<Diagnosis> {
         .or_else(|| environments_are_closed(evidence))
         .or_else(|| no_room_ever(evidence))
         .or_else(|| aws_says(evidence, false))
+        .or_else(|| some_subnets_do_not_join(evidence))
         .or_else(|| nobody_joins(evidence))
         .or_else(|| aws_says(evidence, true))
         .or_else(|| others_are_first(evidence))
@@ -243,6 +254,27 @@ fn nobody_joins(evidence: &Evidence) -> Option<Finding> {
     Some((finding, mend, false))
 }
 
+/// Machines of some subnets join, and those of others do not: the subnet it is.
+fn some_subnets_do_not_join(evidence: &Evidence) -> Option<Finding> {
+    let is_closed = |it: &&Joined| it.started > 0 && it.joined == 0;
+    let closed: Vec<&Joined> = evidence.joined.iter().filter(is_closed).collect();
+    let is_open = evidence.joined.iter().any(|it| it.joined > 0);
+    let worst = closed.iter().max_by_key(|it| it.started).filter(|_| is_open)?;
+    let names: Vec<&str> = closed.iter().map(|it| it.subnet.as_str()).collect();
+    let started: u32 = closed.iter().map(|it| it.started).sum();
+    let all: u32 = evidence.joined.iter().map(|it| it.started).sum();
+    let finding = format!(
+        "{started} of {all} machines never joined the cluster, all of them in {}",
+        names.join(", ")
+    );
+    let mend = format!(
+        "compare {} with a subnet whose machines join: its route to the internet or to a NAT, whether it \
+         auto-assigns public IPv4, its network ACL; or take it out of the compute environment",
+        worst.subnet
+    );
+    Some((finding, mend, false))
+}
+
 fn others_are_first(evidence: &Evidence) -> Option<Finding> {
     (evidence.ahead >= MANY_AHEAD).then(|| {
         let finding = format!("{} jobs of others or more are ahead in the queue", evidence.ahead);
@@ -308,6 +340,9 @@ fn seen(evidence: &Evidence) -> Vec<String> {
     for cluster in &evidence.clusters {
         let count = cluster.registered_container_instances_count.unwrap_or(0);
         lines.push(format!("{count} machines have joined the cluster"));
+    }
+    for it in &evidence.joined {
+        lines.push(format!("{}: {} machines started, {} joined", it.subnet, it.started, it.joined));
     }
     if evidence.ahead > 0 {
         lines.push(format!("{} jobs of others are at the front of the queue", evidence.ahead));

@@ -26,6 +26,7 @@ mod refusal;
 
 mod definition;
 mod diagnose;
+mod joined;
 mod launcher;
 mod policy;
 

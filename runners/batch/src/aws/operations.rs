@@ -22,8 +22,8 @@ pub(super) enum Form {
     Rest,
     /// JSON 1.1, with this target.
     Target(&'static str),
-    /// A query; the answer is XML.
-    Query,
+    /// A query, with this version; the answer is XML.
+    Query(&'static str),
 }
 
 macro_rules! rest {
@@ -78,6 +78,30 @@ pub(super) const CALLER_IDENTITY: Operation = Operation {
     service: "sts",
     action: "sts:GetCallerIdentity",
     path: "/",
-    form: Form::Query,
+    form: Form::Query("2011-06-15"),
+    is_repeatable: true,
+};
+
+pub(super) const LIST_INSTANCES: Operation = Operation {
+    service: "ecs",
+    action: "ecs:ListContainerInstances",
+    path: "/",
+    form: Form::Target("AmazonEC2ContainerServiceV20141113.ListContainerInstances"),
+    is_repeatable: true,
+};
+
+pub(super) const DESCRIBE_INSTANCES: Operation = Operation {
+    service: "ecs",
+    action: "ecs:DescribeContainerInstances",
+    path: "/",
+    form: Form::Target("AmazonEC2ContainerServiceV20141113.DescribeContainerInstances"),
+    is_repeatable: true,
+};
+
+pub(super) const DESCRIBE_MACHINES: Operation = Operation {
+    service: "ec2",
+    action: "ec2:DescribeInstances",
+    path: "/",
+    form: Form::Query("2016-11-15"),
     is_repeatable: true,
 };

@@ -132,7 +132,12 @@ fn driver(scope: &PolicyScope) -> Vec<Value> {
         json!({
             "Sid": "Diagnose",
             "Effect": "Allow",
-            "Action": "ecs:DescribeClusters",
+            "Action": [
+                "ec2:DescribeInstances",
+                "ecs:DescribeClusters",
+                "ecs:DescribeContainerInstances",
+                "ecs:ListContainerInstances",
+            ],
             "Resource": "*",
         }),
     ]
@@ -194,6 +199,9 @@ mod tests {
             &of::QUEUE_SNAPSHOT,
             &of::GET_LOG_EVENTS,
             &of::DESCRIBE_CLUSTERS,
+            &of::LIST_INSTANCES,
+            &of::DESCRIBE_INSTANCES,
+            &of::DESCRIBE_MACHINES,
         ];
         for operation in called {
             assert!(allowed.iter().any(|it| it == operation.action), "{}", operation.action);

@@ -125,3 +125,22 @@ fn others_and_full_environments_are_reasons_to_wait() {
     blind.denied = vec!["batch:DescribeComputeEnvironments is denied".to_owned()];
     check(&blind, true, &["not looked at: batch:DescribeComputeEnvironments is denied"]);
 }
+
+/// E41, E44: machines that join in one subnet and not in another point at that one.
+#[test]
+fn the_subnet_whose_machines_do_not_join_is_named() {
+    let wants = json!({"computeResources": {"desiredvCpus": 8}});
+    let mut evidence = evidence("", json!({}), wants);
+    let of = |subnet: &str, started: u32, joined: u32| Joined {
+        subnet: subnet.to_owned(),
+        started,
+        joined,
+    };
+    evidence.joined = vec![of("subnet-1", 4, 4), of("subnet-2", 7, 0), of("subnet-3", 0, 0)];
+    let words = ["7 of 11 machines never joined", "all of them in subnet-2", "compare subnet-2"];
+    check(&evidence, false, &words);
+    check(&evidence, false, &["subnet-2: 7 machines started, 0 joined"]);
+    // Where all join, it is something else.
+    evidence.joined = vec![of("subnet-1", 4, 4), of("subnet-2", 7, 6)];
+    assert!(!judge(&evidence).expect("another reason").finding.contains("joined"));
+}

@@ -1,0 +1,8 @@
+//! The commands for AWS Batch, against its emulator, which runs jobs as processes.
+
+mod definitions;
+mod doctor;
+mod emulator;
+mod hello;
+mod jobs;
+mod printed;
