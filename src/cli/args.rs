@@ -161,8 +161,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) gaps: Option<String>,
 
-    /// What becomes of files of a merge dimension whose elements differ: error, inner, outer (they
-    /// are filled) [default: error]
+    /// What becomes of files of a merge dimension whose elements differ, and of files on other
+    /// grids: error, inner, outer (they are filled) [default: error]
     #[arg(long, value_name = "POLICY")]
     pub(crate) join: Option<String>,
 

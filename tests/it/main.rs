@@ -21,6 +21,7 @@ mod golden;
 mod grib;
 mod grids;
 mod http;
+mod joined_grids;
 mod joining;
 mod keyed_store;
 mod killing;

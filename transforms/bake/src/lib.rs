@@ -33,6 +33,7 @@ mod scan;
 mod schema;
 mod tiling;
 
+mod aligned;
 mod check;
 mod gaps;
 
@@ -66,6 +67,7 @@ mod validate;
 #[cfg(test)]
 mod golden;
 
+pub use aligned::AlignedDim;
 pub use append::{Append, OpenAppend, StoreRegion, StoredTimes};
 pub use attributes::CombineAttributes;
 pub use chunks_to_zarr::ChunksToZarr;

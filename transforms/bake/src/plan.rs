@@ -9,6 +9,7 @@ use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::{ZarrLayout, ZarrSink};
 
+use crate::aligned::{AlignedDim, align, is_aligned};
 use crate::append::Append;
 use crate::check::{Checked, Role, check};
 use crate::files::OpenFiles;
@@ -98,6 +99,9 @@ pub struct BakePlan {
     /// The elements along the concat dimensions of a grid of files, as variables need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<Lane>,
+    /// Dimensions along which no file follows another and of which files have other elements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aligned: Vec<AlignedDim>,
     /// What the store will hold.
     pub template: Dataset,
     /// What becomes of each variable, in the order of the template.
@@ -140,6 +144,10 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
+        let aligned = align(schema, &options)?;
+        let schema = aligned.as_ref().map_or(schema, |it| &it.schema);
+        let (dims, joins) =
+            aligned.as_ref().map(|it| (it.dims.clone(), &it.notes[..])).unwrap_or_default();
         let checked = check(schema, concat.as_deref(), &options)?;
         let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
         let source_of = |name: &str| schema.variables.get(name)?.chunk_shape.1.clone();
@@ -149,6 +157,7 @@ impl BakePlan {
             schema,
             checked: &checked,
             list: checked.list(),
+            dims: &dims,
             template: &template,
             layout: &layout,
             sink: &sink,
@@ -156,7 +165,7 @@ impl BakePlan {
         };
         let variables = checked.roles.iter().map(|(name, role)| decided.variable(name, *role));
         let variables = variables.collect::<Result<_>>()?;
-        let notes = template.notes.iter().chain(&checked.notes).cloned().collect();
+        let notes = joins.iter().chain(&template.notes).chain(&checked.notes).cloned().collect();
         let warnings = warnings_of(schema, notes, &template.dropped);
         let files = schema.files.values().map(SourceFile::of);
         let plan = Self {
@@ -168,6 +177,7 @@ impl BakePlan {
             pieces: checked.pieces,
             filled: checked.filled,
             lanes: checked.grid.map(|grid| grid.lanes).unwrap_or_default(),
+            aligned: dims,
             template: template.dataset,
             variables,
             warnings,
@@ -219,7 +229,8 @@ impl BakePlan {
         let sink = ZarrSink::create(destination, &self.template, &layout, store)?;
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
+        let (options, dims) = (&self.options, &self.aligned);
+        let files = OpenFiles::joined(files, options, dims, store.clone(), open_files_bytes);
         let list = self.list();
         let filled: Arc<[FilledRun]> = self.filled.clone().into();
         let dim_count = 1 + self.files.first().map_or(0, |file| file.further_lengths.len());
@@ -403,6 +414,7 @@ struct Decided<'a> {
     checked: &'a Checked,
     /// The elements along the concat dimension of a list.
     list: Lane,
+    dims: &'a [AlignedDim],
     template: &'a Template,
     layout: &'a ZarrLayout,
     sink: &'a ZarrSink,
@@ -424,7 +436,8 @@ impl Decided<'_> {
         };
         let filled = self.filled(name, variable, recode.as_ref())?;
         let is_turned = variable.dimensions.conflict().is_some();
-        let is_recoded = recode.is_some() || is_turned;
+        let is_joined = is_aligned(self.dims, variable.dimensions.first());
+        let is_recoded = recode.is_some() || is_turned || is_joined;
         let assembly = match role {
             Role::Static(file) => Assembly::One { file },
             Role::Along(axis) => Assembly::Along { axis, recode },
