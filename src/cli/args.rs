@@ -182,7 +182,8 @@ pub(crate) struct BakeArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
 
-    /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
+    /// Leaves out files that cannot be read, and fills chunks that turn out to be damaged while they
+    /// are written: all are named, the rest is baked, and the exit code is 3
     #[arg(long, conflicts_with_all = ["append", "region"])]
     pub(crate) keep_going: bool,
 

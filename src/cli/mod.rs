@@ -39,7 +39,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(args) => inspect::inspect(args, &out).map(|()| Finished::Whole),
         #[cfg(feature = "conformance")]
         Command::Runners(args) => {
-            return exit::verified(runners::runners(*args, out), out, &signals);
+            let failed = runners::runners(*args, out);
+            return exit::verified(failed.map(exit::Verified::of), out, &signals);
         }
         Command::Verify(args) => {
             return exit::verified(verify::verify(args, &out, &signals), out, &signals);

@@ -17,6 +17,7 @@ mod engine;
 mod equivalence;
 mod examples;
 mod fetching;
+mod filling;
 mod golden;
 mod grib;
 mod grids;

@@ -39,6 +39,7 @@ mod gaps;
 
 mod filled;
 mod grid;
+mod identity;
 mod order;
 mod plan;
 mod template;
@@ -58,6 +59,7 @@ mod references;
 
 mod commit;
 mod feeds;
+mod filling;
 mod write;
 
 mod chunks_to_zarr;
@@ -71,9 +73,10 @@ pub use aligned::AlignedDim;
 pub use append::{Append, OpenAppend, StoreRegion, StoredTimes};
 pub use attributes::CombineAttributes;
 pub use chunks_to_zarr::ChunksToZarr;
-pub use commit::{CommitRecord, read_commits};
+pub use commit::{CommitRecord, read_commits, read_filled};
 pub use files::OpenFiles;
 pub use filled::FilledRun;
+pub use filling::{FilledElements, FilledLog};
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, BrokenMessagePolicy, DimOrderPolicy, GapPolicy, JoinPolicy,

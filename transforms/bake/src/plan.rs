@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use array::{AttributeValue, ChunkGrid, Dataset, EncodedFacts, Scalar, SourceFacts, Variable};
+use array::{
+    AttributeValue, ChunkGrid, Dataset, EncodedFacts, GroupPath, Scalar, SourceFacts, Variable,
+};
 use chunks::{CopyPlan, Machine, PlannedCopy};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
@@ -14,6 +16,7 @@ use crate::append::Append;
 use crate::check::{Checked, Role, check};
 use crate::files::OpenFiles;
 use crate::filled::{FilledCoordinate, FilledRun};
+use crate::filling::{FilledLog, Filling};
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::order::Piece;
@@ -199,12 +202,36 @@ impl BakePlan {
         store: &StoreOptions,
         open_files_bytes: u64,
     ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
+        self.open_filling(sources, (destination, store), open_files_bytes, None)
+    }
+
+    /// The same; elements that cannot be read while the store is written become missing values and
+    /// are recorded in `filled`, if it is given.
+    ///
+    /// # Errors
+    /// A destination that cannot be reached.
+    pub fn open_filling(
+        &self,
+        sources: &[Location],
+        (destination, store): (&Location, &StoreOptions),
+        open_files_bytes: u64,
+        filled: Option<&Arc<FilledLog>>,
+    ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
         let open_files_bytes = open_files_bytes / (1 + self.groups.len() as u64);
+        let filling = |path: &GroupPath| {
+            let path = path.clone();
+            move |variable: &Variable| {
+                let name = full_name(&path, &variable.name);
+                filled.map(|log| Filling::new(log, name, variable))
+            }
+        };
+        let root = filling(&GroupPath::default());
         let (mut sink, mut copies) =
-            self.open_group(sources, destination, store, open_files_bytes)?;
+            self.open_group(sources, (destination, store), open_files_bytes, &root)?;
         for GroupPlan { path, plan } in &self.groups {
             let place = destination.join(&path.to_string());
-            let (below, more) = plan.open_group(sources, &place, store, open_files_bytes)?;
+            let (below, more) =
+                plan.open_group(sources, (&place, store), open_files_bytes, &filling(path))?;
             sink = sink.with_group(path.clone(), below);
             copies.extend(more.into_iter().map(|copy| {
                 let name = full_name(path, &copy.name);
@@ -217,9 +244,9 @@ impl BakePlan {
     fn open_group(
         &self,
         sources: &[Location],
-        destination: &Location,
-        store: &StoreOptions,
+        (destination, store): (&Location, &StoreOptions),
         open_files_bytes: u64,
+        filling: &dyn Fn(&Variable) -> Option<Filling>,
     ) -> Result<(ZarrSink, Vec<PlannedCopy>)> {
         let source_of = |name: &str| {
             let variable = self.variables.iter().find(|variable| variable.name == name)?;
@@ -244,7 +271,8 @@ impl BakePlan {
             let target = self.template.expect_variable(&variable.name)?;
             let tiling = variable.assembly.tiling(target.shape.len(), &list, &self.lanes);
             let source = JoinedSource::new(sources.clone(), variable, target, tiling)
-                .with_filled(variable, &filled);
+                .with_filled(variable, &filled)
+                .with_filling(filling(target));
             copies.push(PlannedCopy {
                 name: variable.name.clone(),
                 source: Arc::new(source),
@@ -311,42 +339,6 @@ impl BakePlan {
         self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
     }
 
-    /// Whether another plan writes the same objects: all is the same but how arrays are copied,
-    /// which depends on memory and threads and changes nothing that is written, and when sources
-    /// were scanned.
-    ///
-    /// # Errors
-    /// A plan that has no JSON: a bug of ours.
-    pub fn same_store_as(&self, other: &Self) -> Result<bool> {
-        Ok(self.identity()? == other.identity()?)
-    }
-
-    /// Takes over when another plan of the same store has looked at the sources: what that one has
-    /// written is of these, and so is the rest.
-    pub fn look_as(&mut self, earlier: &Self) {
-        let files = |plan: &Self| -> Vec<i64> {
-            let all = plan.tree().flat_map(|(_, plan)| &plan.files);
-            all.map(|file| file.version.looked_at_ms).collect()
-        };
-        let below = self.groups.iter_mut().flat_map(|group| &mut group.plan.files);
-        for (file, looked_at_ms) in self.files.iter_mut().chain(below).zip(files(earlier)) {
-            file.version.looked_at_ms = looked_at_ms;
-        }
-    }
-
-    /// The plan as JSON, without the copies.
-    fn identity(&self) -> Result<serde_json::Value> {
-        let json = serde_json::to_value(self);
-        let mut json =
-            json.map_err(|why| Error::internal(format!("the plan has no JSON: {why}")))?;
-        without_circumstances(&mut json);
-        let groups = json.get_mut("groups").and_then(serde_json::Value::as_array_mut);
-        for plan in groups.into_iter().flatten().filter_map(|group| group.get_mut("plan")) {
-            without_circumstances(plan);
-        }
-        Ok(json)
-    }
-
     /// Whether there is nothing to write: an append of elements that the store has already.
     pub fn is_nothing(&self) -> bool {
         self.append.as_ref().is_some_and(|it| it.old_length == it.new_length)
@@ -366,25 +358,6 @@ impl BakePlan {
         let variables = self.tree().flat_map(|(_, plan)| &plan.variables);
         variables.map(|variable| variable.copy.costs.target_puts).sum()
     }
-}
-
-/// Leaves what decides on the objects: neither how arrays are copied, nor when a source was scanned.
-fn without_circumstances(plan: &mut serde_json::Value) {
-    let mut each =
-        |list: &str, change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
-            let items = plan.get_mut(list).and_then(serde_json::Value::as_array_mut);
-            items
-                .into_iter()
-                .flatten()
-                .filter_map(serde_json::Value::as_object_mut)
-                .for_each(change);
-        };
-    each("variables", &|variable| drop(variable.remove("copy")));
-    each("files", &|file| {
-        if let Some(version) = file.get_mut("version").and_then(|it| it.as_object_mut()) {
-            version.remove("looked_at_ms");
-        }
-    });
 }
 
 /// A store of nothing is not what anybody wants.

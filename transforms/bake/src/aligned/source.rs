@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use array::{
     ArrayBuffer, ArraySource, Axis, Chunk, ChunkGrid, DType, Dataset, DatasetSource, Fetched,
-    GroupPath, Placement, Region, Scalar, SourceFacts, Variable,
+    GroupPath, Placement, Region, Scalar, SourceFacts,
 };
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::aligned::AlignedDim;
+use crate::recode::missing_of;
 use crate::schema::FilePlace;
 use crate::tiling::{Lane, TiledAxis};
 
@@ -73,7 +74,7 @@ impl DatasetSource for AlignedFile {
             axes[axis] = Axis::regular(variable.shape[axis], longest);
         }
         let has_holes = lanes.iter().any(|(.., lane)| lane.has_holes());
-        let missing = missing(variable, array.facts().dtype).filter(|_| has_holes);
+        let missing = missing_of(variable).filter(|_| has_holes);
         if missing.is_none() && has_holes && coordinate.is_none() {
             return Err(changed(name));
         }
@@ -94,13 +95,6 @@ impl DatasetSource for AlignedFile {
     fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {
         self.source.group(path)
     }
-}
-
-/// What the file itself says for an element that is missing.
-fn missing(variable: &Variable, dtype: DType) -> Option<Scalar> {
-    let mut names = ["_FillValue", "missing_value"].into_iter();
-    let named = names.find_map(|name| variable.attributes.number(name)?.cast(dtype));
-    named.or_else(|| Scalar::from_float(dtype, f64::NAN).filter(|_| dtype.is_float()))
 }
 
 #[cold]
