@@ -239,6 +239,11 @@ pub(crate) struct RechunkArgs {
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
 
+    /// Leaves out variables and groups that cannot be read, and fills chunks that turn out to be
+    /// damaged while they are written: all are named, the rest is written, and the exit code is 3
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+
     /// Goes on where a run with the same arguments has failed or was killed; if this one fails,
     /// what it has written is kept for the next
     #[arg(long)]

@@ -177,7 +177,8 @@ fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
     let mut store = StoreOptions::default();
     args.fetch.set(&mut store)?;
     let bake = job(sources, &args.destination, options, &args.layout, &args.run, signals)?;
-    Ok(bake.with_store(store).with_groups(true).with_resume(args.resume))
+    let bake = bake.with_store(store).with_groups(true).with_resume(args.resume);
+    Ok(bake.with_keep_going(args.keep_going))
 }
 
 /// Sets what is asked for; the rest stays.

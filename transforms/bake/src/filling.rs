@@ -82,9 +82,10 @@ impl Filling {
 }
 
 /// Whether an error is of the bytes of a source, and other bytes may do better. A source that has
-/// changed, a store that does not answer or a lack of memory say nothing of the elements.
+/// changed, a codec that is not known, a store that does not answer or a lack of memory say nothing
+/// of the elements.
 fn is_of_bytes(why: &Error) -> bool {
-    matches!(why.kind(), ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Unsupported)
+    matches!(why.kind(), ErrorKind::Corrupt | ErrorKind::NotFound)
 }
 
 impl Parts {
