@@ -189,8 +189,8 @@ pub(crate) struct BakeArgs {
     #[arg(long, value_name = "POLICY")]
     pub(crate) gaps: Option<String>,
 
-    /// What becomes of files of a merge dimension whose elements differ: error, inner, outer (they
-    /// are filled) [default: error]
+    /// What becomes of files of a merge dimension whose elements differ, and of files on other
+    /// grids: error, inner, outer (they are filled) [default: error]
     #[arg(long, value_name = "POLICY")]
     pub(crate) join: Option<String>,
 
@@ -210,7 +210,8 @@ pub(crate) struct BakeArgs {
     #[command(flatten)]
     pub(crate) run: RunArgs,
 
-    /// Leaves out files that cannot be read: all are named, the rest is baked, and the exit code is 3
+    /// Leaves out files that cannot be read, and fills chunks that turn out to be damaged while they
+    /// are written: all are named, the rest is baked, and the exit code is 3
     #[arg(long, conflicts_with_all = ["append", "region"])]
     pub(crate) keep_going: bool,
 
@@ -265,6 +266,11 @@ pub(crate) struct RechunkArgs {
 
     #[command(flatten)]
     pub(crate) fetch: FetchArgs,
+
+    /// Leaves out variables and groups that cannot be read, and fills chunks that turn out to be
+    /// damaged while they are written: all are named, the rest is written, and the exit code is 3
+    #[arg(long)]
+    pub(crate) keep_going: bool,
 
     /// Goes on where a run with the same arguments has failed or was killed; if this one fails,
     /// what it has written is kept for the next

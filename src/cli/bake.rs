@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use levain::array::GroupPath;
 use levain::bake::{
-    BakeOptions, BakePlan, Checks, Pyramid, Step, VariablePlan, WrittenAs, ZarrVersion,
+    BakeOptions, BakePlan, Checks, FilledElements, Pyramid, Step, VariablePlan, WrittenAs,
+    ZarrVersion,
 };
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -178,7 +179,8 @@ pub(crate) fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake>
     let mut store = StoreOptions::default();
     args.fetch.set(&mut store)?;
     let bake = job(sources, &args.destination, options, &args.layout, &args.run, signals)?;
-    Ok(bake.with_store(store).with_groups(true).with_resume(args.resume))
+    let bake = bake.with_store(store).with_groups(true).with_resume(args.resume);
+    Ok(bake.with_keep_going(args.keep_going))
 }
 
 /// Sets what is asked for; the rest stays.
@@ -270,8 +272,10 @@ fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Resul
             texts.push(validation_text(validation));
             say_findings(validation);
         }
+        report.filled.iter().for_each(|filled| out.report(&filled.report()));
         documents.push(finished_json(&report, seconds));
         unreadable.extend(report.unreadable);
+        unreadable.extend(report.filled.iter().map(FilledElements::report));
     }
     out.result(&texts.join("\n"), &one_or_groups(documents))?;
     Ok(Finished::without(&unreadable))
@@ -319,6 +323,10 @@ pub(crate) fn finished_text(report: &BakeReport, seconds: f64) -> String {
     if report.level_count > 0 {
         text.push_str(&format!("   and {} coarser levels", report.level_count));
     }
+    if !report.filled.is_empty() {
+        let places = count(report.filled.len() as u64);
+        text.push_str(&format!("   {places} pieces hold missing values: see above"));
+    }
     if report.spilled_bytes > 0 {
         text.push_str(&format!("   spilled {}", ByteSize(report.spilled_bytes)));
     }
@@ -362,6 +370,7 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "seconds": seconds,
         "warnings": report.plan.warnings,
         "unreadable": unreadable_json(&report.unreadable),
+        "filled": report.filled,
         "references": report.references.as_ref().map(references::written_json),
         "validation": report.validation,
         "plan": report.plan,

@@ -7,13 +7,32 @@ use levain::dataflow::error::{Error, ErrorKind, Result};
 use crate::cli::out::Out;
 use crate::cli::signals::Watched;
 
+/// What came of verifying.
+#[derive(Debug)]
+pub(crate) enum Verified {
+    /// All is right.
+    Sound,
+    /// All is right, but some elements were filled when they were written, which was allowed.
+    Filled,
+    /// Something is wrong.
+    Failed(Box<Error>),
+}
+
+impl Verified {
+    /// As far as a failure says it.
+    pub(crate) fn of(failure: Option<Error>) -> Self {
+        failure.map_or(Self::Sound, |failure| Self::Failed(Box::new(failure)))
+    }
+}
+
 /// What verifying found wrong is in its result already: only people are told again.
-pub(crate) fn verified(outcome: Result<Option<Error>>, out: Out, signals: &Watched) -> ExitCode {
+pub(crate) fn verified(outcome: Result<Verified>, out: Out, signals: &Watched) -> ExitCode {
     match outcome {
-        Ok(Some(failure)) => {
+        Ok(Verified::Failed(failure)) => {
             out.report(&failure);
             ExitCode::from(exit_code(&failure, signals.last()))
         }
+        Ok(Verified::Filled) => ended(Ok(Finished::Partly), out, signals),
         other => ended(other.map(|_| Finished::Whole), out, signals),
     }
 }

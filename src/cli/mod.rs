@@ -45,12 +45,14 @@ pub(crate) fn main() -> ExitCode {
         Command::Image(command) => batch::image(command, out).map(|()| Finished::Whole),
         Command::Infra(command) => infra::infra(command, out).map(|()| Finished::Whole),
         Command::Doctor(args) => {
-            return exit::verified(doctor::doctor(args, out, &signals), out, &signals);
+            let failed = doctor::doctor(args, out, &signals);
+            return exit::verified(failed.map(exit::Verified::of), out, &signals);
         }
         Command::Inspect(args) => inspect::inspect(args, &out).map(|()| Finished::Whole),
         #[cfg(feature = "conformance")]
         Command::Runners(args) => {
-            return exit::verified(runners::runners(*args, out), out, &signals);
+            let failed = runners::runners(*args, out);
+            return exit::verified(failed.map(exit::Verified::of), out, &signals);
         }
         Command::Worker => return worker::worker(out, &signals),
         Command::Verify(args) => {

@@ -12,6 +12,7 @@ use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
 use crate::cli::args::VerifyArgs;
+use crate::cli::exit::Verified;
 use crate::cli::out::{Out, error_json, say};
 use crate::cli::signals::Watched;
 use crate::cli::table::count;
@@ -20,8 +21,8 @@ use crate::cli::validation::{say_findings, validation_text};
 /// Findings that are printed for people.
 const SHOWN: usize = 20;
 
-/// Checks a store and prints what is wrong; the error with which the command then ends.
-pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<Option<Error>> {
+/// Checks a store and prints what is wrong.
+pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<Verified> {
     let location = Location::parse(&args.store)?;
     let all_cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let threads = args.threads.unwrap_or(all_cores);
@@ -49,8 +50,12 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<
     }
     out.result(&text, &document)?;
     say_damage(&report);
+    report.filled.iter().for_each(|filled| out.report(&filled.report()));
     checked.iter().for_each(say_findings);
-    Ok(failure)
+    Ok(match Verified::of(failure) {
+        Verified::Sound if !report.filled.is_empty() => Verified::Filled,
+        verified => verified,
+    })
 }
 
 /// Says the first units that are not right.
@@ -103,8 +108,12 @@ fn text_of(report: &VerifyReport, seconds: f64) -> String {
         _ => "are there and decode",
     };
     let verdict = if report.finding_count == 0 { "ok" } else { "FAIL" };
+    let filled = match report.filled.len() {
+        0 => String::new(),
+        pieces => format!("   {} pieces hold missing values", count(pieces as u64)),
+    };
     format!(
-        "{verdict}   {} of {} units {what}, {}   {seconds:.1} s   {against}",
+        "{verdict}   {} of {} units {what}, {}   {seconds:.1} s   {against}{filled}",
         count(report.unit_count.saturating_sub(report.finding_count)),
         count(report.unit_count),
         ByteSize(report.read_bytes),
@@ -129,6 +138,7 @@ fn json_of(report: &VerifyReport, failure: Option<&Error>) -> serde_json::Value 
         "compared_with": if report.has_commits { "commits" } else { "metadata" },
         "finding_count": report.finding_count,
         "findings": findings.collect::<Vec<_>>(),
+        "filled": report.filled,
         "error": failure.map(|error| error_json(error, error.code().exit_code())),
     })
 }

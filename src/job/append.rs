@@ -2,8 +2,10 @@
 //! follows, or what is written anew, is planned.
 
 use ::bake::{BakePlan, StoreRegion};
+use array::DatasetSource as _;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::runner::JobObserver;
+use zarr::ZarrSource;
 
 use crate::job::bake::Bake;
 use crate::job::memory::plan_within;
@@ -18,6 +20,7 @@ impl Bake {
         observer: &dyn JobObserver,
     ) -> Result<ScannedBake> {
         self.check_into_store("--append", Some(dimension))?;
+        self.check_no_levels("--append")?;
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;
@@ -39,6 +42,8 @@ impl Bake {
         observer: &dyn JobObserver,
     ) -> Result<ScannedBake> {
         self.check_into_store("--region", region.dimension())?;
+        self.check_no_checks()?;
+        self.check_no_levels("--region")?;
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;
@@ -58,6 +63,43 @@ impl Bake {
         Ok(ScannedBake::new(self.clone(), sources, plan))
     }
 
+    /// Refuses checks of what readers see before it can be checked.
+    fn check_no_checks(&self) -> Result<()> {
+        if self.checks.is_empty() {
+            return Ok(());
+        }
+        let message = "a region is seen while it is written: no check can keep it from readers";
+        let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+        let mend = "leave out --validate, and check the store afterwards: levain verify --validate";
+        Err(error.at("store", &self.destination).mend(mend))
+    }
+
+    /// Refuses a store that is a level of a pyramid, or holds one: the other levels would be of what
+    /// was there before.
+    fn check_no_levels(&self, flag: &str) -> Result<()> {
+        let holders = [Some(self.group.clone()), self.group.parent()];
+        for holder in holders.into_iter().flatten() {
+            let place = match holder.is_root() {
+                true => self.root.clone(),
+                false => self.root.join(&holder.to_string()),
+            };
+            if !ZarrSource::exists(&place, &self.store)? {
+                continue;
+            }
+            let source = ZarrSource::open(&place, &self.store)?;
+            if source.dataset().attributes.get("multiscales").is_none() {
+                continue;
+            }
+            let message = format!("the store is a pyramid, and {flag} writes no coarser levels");
+            let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
+            return Err(error.at("store", place).mend(
+                "bake all files anew with --pyramid and --overwrite; or keep a store without levels \
+                 to which is written, and bake the pyramid of that",
+            ));
+        }
+        Ok(())
+    }
+
     /// Refuses what cannot be asked for where a store is written to along a dimension.
     fn check_into_store(&self, flag: &str, dimension: Option<&str>) -> Result<()> {
         let concat = self.options.concat.as_deref();
@@ -65,9 +107,6 @@ impl Bake {
         let mistake = match other {
             _ if self.append.is_some() && self.region.is_some() => {
                 Some("a store is appended to or written in place, not both".to_owned())
-            }
-            _ if self.region.is_some() && !self.checks.is_empty() => {
-                Some("a region is seen while it is written, and not validated before".to_owned())
             }
             _ if self.pyramid.is_some() => Some("no pyramid is written into a store".to_owned()),
             _ if self.may_overwrite => {
@@ -81,7 +120,7 @@ impl Bake {
         if let Some(mistake) = mistake {
             let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, mistake);
             return Err(error.mend(format!(
-                "leave out --overwrite, --concat, --pyramid and --validate where {flag} is given"
+                "leave out --overwrite, --concat and --pyramid where {flag} is given"
             )));
         }
         if self.options.pattern.as_ref().is_some_and(|it| it.dims().len() > 1) {

@@ -185,7 +185,9 @@ impl Bake {
         self
     }
 
-    /// Leaves out files that cannot be scanned: all are named together, and the rest is baked.
+    /// Leaves out files that cannot be scanned, and fills elements that cannot be read while they are
+    /// written, with the missing value of their variable: all are named together, and the rest is
+    /// baked.
     #[must_use]
     pub fn with_keep_going(mut self, keeps_going: bool) -> Self {
         self.keeps_going = keeps_going;

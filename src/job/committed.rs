@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ::bake::{BakePlan, read_commits};
+use ::bake::{BakePlan, FilledElements, read_commits};
 use array::Region;
 use dataflow::error::Result;
 use objects::{Location, StoreOptions};
@@ -18,6 +18,8 @@ type Units = BTreeMap<(String, Vec<u64>), (u64, u32)>;
 #[derive(Debug, Default)]
 pub(crate) struct Committed {
     units: Units,
+    /// What holds missing values as no file could give it.
+    filled: Vec<FilledElements>,
     /// Of the bake, and of the appends since.
     plans: Vec<BakePlan>,
 }
@@ -43,8 +45,12 @@ impl Committed {
                     let known =
                         units.map(|it| ((it.array, it.index), (it.encoded_bytes, it.crc32c)));
                     committed.units.extend(known);
+                    committed.filled.extend(record.filled);
                     Ok(())
                 })?;
+                if let Some(plan) = &plan {
+                    committed.forget_filled(plan);
+                }
                 committed.plans.extend(plan);
             } else if let Some(plan) = &plan {
                 committed.forget_partial_units(plan);
@@ -64,6 +70,22 @@ impl Committed {
                 });
             }
         }
+    }
+
+    /// Elements that are written anew in place are no longer those that were filled.
+    fn forget_filled(&mut self, plan: &BakePlan) {
+        let Some(append) = &plan.append else { return };
+        let is_anew = |filled: &FilledElements| {
+            let variable = plan.template.variable(&filled.array)?;
+            let range = filled.region().range(variable.axis_of(&append.dimension)?);
+            Some(append.old_length <= range.start && range.end <= append.new_length)
+        };
+        self.filled.retain(|filled| is_anew(filled) != Some(true));
+    }
+
+    /// What holds missing values as no file could give it.
+    pub(crate) fn filled(&self) -> &[FilledElements] {
+        &self.filled
     }
 
     /// Length and checksum of a unit, if they are known.

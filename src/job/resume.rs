@@ -1,9 +1,9 @@
 //! What a run that failed or was killed has left that the next one need not write again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ::bake::{BakePlan, read_commits};
-use array::WrittenUnit;
+use ::bake::{BakePlan, FilledElements, read_commits, read_filled};
+use array::{ChunkGrid, WrittenUnit};
 use chunks::{DoneUnits, Written};
 use dataflow::error::{Error, Result};
 use objects::{Location, Objects, StoreOptions};
@@ -18,6 +18,9 @@ use crate::job::target::OpenTarget;
 pub(crate) enum Resumption {
     /// A run of this very plan that did not come to its end.
     Continued(Box<PastRun>),
+    /// A run of this very plan that did, but has filled elements that no file could give; sources
+    /// may have been changed since.
+    Mending(Box<PastRun>),
     /// A run of this very plan that did: nothing is left to do.
     Complete,
     /// Nothing that this plan could go on with, for this reason.
@@ -37,6 +40,16 @@ impl Resumption {
             Some(past) => past.same_store_as(plan)?,
             None => false,
         };
+        if run.has_succeeded() && plan.append.is_none() {
+            let filled = read_filled(run.objects())?;
+            let is_near = match run.plan() {
+                Some(past) => past.same_but_for_sources(plan)?,
+                None => false,
+            };
+            if is_near && !filled.is_empty() {
+                return Ok(Self::Mending(Box::new(run)));
+            }
+        }
         Ok(match (run.has_succeeded(), is_same) {
             (true, true) => Self::Complete,
             (true, false) => Self::Nothing("the last run came to its end"),
@@ -53,22 +66,41 @@ impl Resumption {
     /// The units that need not be written again: committed by that run, and there with the length
     /// and the checksum that it has recorded.
     ///
+    /// A unit with elements that were filled is not one of them, nor is one of a finished store
+    /// that a source feeds which was changed since.
+    ///
     /// Cost: each is read once, on the threads of the current pool.
     ///
     /// # Errors
     /// Records that are damaged, or a store that fails.
     pub(crate) fn units(
         &self,
-        target: &OpenTarget,
+        (target, plan): (&OpenTarget, &BakePlan),
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<DoneUnits> {
-        let Self::Continued(run) = self else { return Ok(DoneUnits::default()) };
-        let mut committed = Vec::new();
+        let (Self::Continued(run) | Self::Mending(run)) = self else {
+            return Ok(DoneUnits::default());
+        };
+        let (mut committed, mut filled) = (Vec::new(), Vec::new());
         read_commits(run.objects(), |record| {
             committed.extend(record.units);
+            filled.extend(record.filled);
             Ok(())
         })?;
+        let filled = target.units_of(&filled);
+        committed.retain(|unit| !filled.contains(&(unit.array.as_str(), unit.index.clone())));
+        if let Self::Mending(run) = self {
+            let (earlier, units) = (run.plan(), target.unit_grids());
+            let changed: BTreeSet<&str> =
+                earlier.iter().flat_map(|earlier| plan.changed_since(earlier)).collect();
+            let is_fed = |unit: &Written| {
+                let region = units.get(unit.array.as_str()).map(|grid| grid.region(&unit.index));
+                let files = region.map(|region| plan.files_feeding(&unit.array, &region));
+                files.is_none_or(|files| files.iter().any(|file| changed.contains(file)))
+            };
+            committed.retain(|unit| changed.is_empty() || !is_fed(unit));
+        }
         committed.sort();
         committed.dedup();
         let objects = Objects::open(destination, store)?;
@@ -102,6 +134,10 @@ impl Resumption {
             Self::Continued(_) => {
                 format!("resumed: {reused_count} units were there already, as they were committed")
             }
+            Self::Mending(..) => format!(
+                "resumed: elements were filled or sources changed; {reused_count} units that \
+                 neither concerns were kept"
+            ),
             Self::Complete => "nothing to resume: the store is complete".to_owned(),
             Self::Nothing(why) => format!("nothing to resume, {why}; all was written"),
         }
@@ -122,6 +158,22 @@ impl Bake {
 }
 
 impl OpenTarget {
+    /// The units of each array.
+    fn unit_grids(&self) -> BTreeMap<&str, &ChunkGrid> {
+        self.copies.iter().map(|copy| (copy.name.as_str(), &copy.sink.facts().units)).collect()
+    }
+
+    /// The units that hold some of these elements.
+    fn units_of<'a>(&self, filled: &'a [FilledElements]) -> BTreeSet<(&'a str, Vec<u64>)> {
+        let grids = self.unit_grids();
+        let units = filled.iter().flat_map(|filled| {
+            let grid = grids.get(filled.array.as_str());
+            let units = grid.into_iter().flat_map(|grid| grid.chunks_meeting(&filled.region()));
+            units.map(|unit| (filled.array.as_str(), unit))
+        });
+        units.collect()
+    }
+
     fn offset(&self, array: &str) -> &[u64] {
         self.unit_offsets.get(array).map_or(&[], Vec::as_slice)
     }

@@ -236,19 +236,19 @@ impl RunStore {
         &self.location
     }
 
-    /// Says that the run begins, and by which plan.
-    pub(crate) fn begin(
-        &self,
-        destination: &Location,
-        fingerprint: &str,
-        plan: &impl Serialize,
-    ) -> Result<()> {
-        self.begin_level(destination, fingerprint)?;
+    /// Says by which plan the run writes: from then on it is the newest run of its destination.
+    pub(crate) fn put_plan(&self, plan: &impl Serialize) -> Result<()> {
         self.put("plan.json", plan)
     }
 
-    /// Says that the run of a coarser level begins, which has no plan of its own.
-    pub(crate) fn begin_level(&self, destination: &Location, fingerprint: &str) -> Result<()> {
+    /// Its records.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
+    /// Says that the run begins. One without a plan, as that of a coarser level, is no run that others
+    /// find.
+    pub(crate) fn begin(&self, destination: &Location, fingerprint: &str) -> Result<()> {
         let run = RunRecord {
             v: VERSION,
             run: self.location.file_name(),

@@ -17,12 +17,16 @@ impl Bake {
         observer: &dyn JobObserver,
     ) -> Result<ScannedBake> {
         let root = open_prepared(source, 0, &self.options, &self.store)?;
-        let groups =
-            SourceGroup::all(&root, &self.options).map_err(|error| error.at("source", source))?;
+        let readable = match self.keeps_going {
+            true => SourceGroup::readable(&root, &self.options),
+            false => SourceGroup::all(&root, &self.options).map(|all| (all, Vec::new())),
+        };
+        let (groups, unreadable) = readable.map_err(|error| error.at("source", source))?;
         let sources = std::slice::from_ref(source);
         let mut scanned = Vec::with_capacity(groups.len());
         for group in groups {
-            let own = self.clone().with_options(group.options.clone());
+            // Of the one source only parts are left out.
+            let own = self.clone().with_keep_going(false).with_options(group.options.clone());
             let schema = own.reduce(sources, None, observer);
             let schema = schema.map_err(|error| match group.path.is_root() {
                 true => error,
@@ -33,6 +37,8 @@ impl Bake {
         let plan = plan_within(self.memory, self.machine(sources)?, |machine| {
             BakePlan::of_tree(scanned.clone(), &self.destination, &self.store, machine)
         })?;
-        Ok(ScannedBake::new(self.clone(), sources.to_vec(), self.look_as_before(plan)?))
+        let plan = self.look_as_before(plan)?;
+        let scanned = ScannedBake::new(self.clone(), sources.to_vec(), plan);
+        Ok(scanned.with_unreadable(unreadable))
     }
 }

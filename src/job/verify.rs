@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 
+use ::bake::FilledElements;
 use array::{ChunkGrid, DatasetSource as _, GroupPath};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
@@ -49,6 +50,9 @@ pub struct VerifyReport {
     pub findings: Vec<Finding>,
     /// How many are wrong.
     pub finding_count: u64,
+    /// Elements that hold missing values as no source could give them, which was allowed when they
+    /// were written: nothing is wrong with their units.
+    pub filled: Vec<FilledElements>,
 }
 
 /// How closely a store is looked at.
@@ -113,6 +117,7 @@ pub fn verify(
         has_commits: committed.is_some(),
         findings: tree.iter().flat_map(|(path, group)| unreadable(path, group)).collect(),
         finding_count: 0,
+        filled: committed.as_ref().map(|it| it.filled().to_vec()).unwrap_or_default(),
     };
     report.finding_count = report.findings.len() as u64;
     let rewritten = rewritten(&tree, location, store)?;

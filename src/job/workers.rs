@@ -146,7 +146,7 @@ impl WriteJob {
         let plan: BakePlan = run.plan()?;
         let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;
         let scanned = ScannedBake::new(bake.clone(), sources, plan);
-        let ((_, pipeline), _) = scanned.pipeline(scanned.open()?, run.done()?, &run);
+        let ((_, pipeline), _) = scanned.pipeline(scanned.open(&run)?, run.done()?, &run);
         let meeting_place = batch::RunStore::open(root, &bake.store)?;
         // Any batch runner compiles in the same way, whoever starts its workers.
         let compiler = BatchRunner::new(root, &StoreOptions::default(), BatchOptions::default());

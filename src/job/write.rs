@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ::bake::{ArrayTotal, BakePlan, References, Referred, ValidationReport, WriteStore};
+use ::bake::{
+    ArrayTotal, BakePlan, FilledElements, FilledLog, References, Referred, ValidationReport,
+    WriteStore, read_filled,
+};
 use array::Region;
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -62,6 +65,8 @@ pub struct BakeReport {
     pub resumed: Option<String>,
     /// Why sources were left out that cannot be read.
     pub unreadable: Vec<Error>,
+    /// Elements that no source could give, and that hold missing values, where that was allowed.
+    pub filled: Vec<FilledElements>,
     /// What was written, if it is references and no store.
     pub references: Option<WrittenReferences>,
     /// What the checks have found, if some were asked for.
@@ -69,6 +74,22 @@ pub struct BakeReport {
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
+
+/// A run that is about to write.
+struct Begun {
+    run: RunStore,
+    opened: OpenTarget,
+    /// The units that are there.
+    done: DoneUnits,
+    /// Whether another driver has begun it.
+    is_taken_up: bool,
+}
+
+impl Begun {
+    fn afresh(run: RunStore, opened: OpenTarget, done: DoneUnits) -> Self {
+        Self { run, opened, done, is_taken_up: false }
+    }
+}
 
 impl ScannedBake {
     pub(super) fn new(bake: Bake, sources: Vec<Location>, plan: BakePlan) -> Self {
@@ -99,7 +120,7 @@ impl ScannedBake {
             return Ok("WriteReferences: one object after the other, in this process".to_owned());
         }
         let run = RunStore::new(&self.bake.runs()?, &self.bake.store)?;
-        let ((_, pipeline), _) = self.pipeline(self.open()?, DoneUnits::default(), &run);
+        let ((_, pipeline), _) = self.pipeline(self.open(&run)?, DoneUnits::default(), &run);
         Ok(pipeline.compile_for(&self.bake.runner())?.explain())
     }
 
@@ -120,7 +141,8 @@ impl ScannedBake {
             return Ok(BakeReport { references: Some(written), ..report });
         }
         let bake = &self.bake;
-        let opened = self.open()?;
+        let run = RunStore::new(&bake.runs()?, &bake.store)?;
+        let opened = self.open(&run)?;
         let (resumption, done) = self.resumption(&opened)?;
         if let Some(Resumption::Complete) = &resumption {
             let note = Resumption::Complete.note(0);
@@ -128,7 +150,8 @@ impl ScannedBake {
             report.validation = self.validate_finished()?;
             return Ok(report);
         }
-        let is_continued = matches!(resumption, Some(Resumption::Continued(_)));
+        let is_mending = matches!(resumption, Some(Resumption::Mending(..)));
+        let is_continued = is_mending || matches!(resumption, Some(Resumption::Continued(_)));
         let (destination, group) = (bake.opened_destination()?, bake.target_group()?);
         match self.plan.append {
             None => destination.check(bake.may_overwrite || is_continued, &self.sources)?,
@@ -136,54 +159,46 @@ impl ScannedBake {
         }
         let last = RunStore::newest(&bake.runs()?, &bake.store)?;
         let is_after_death = last.as_ref().is_some_and(PastRun::has_remains);
-        let taken_up = bake.take_up(resumption.as_ref())?;
-        let is_taken_up = taken_up.is_some();
-        let (run, done) = match taken_up {
-            Some((run, done)) => (run, done),
-            None => {
-                last.map_or(Ok(()), |last| bake.end_workers(&last))?;
-                (RunStore::new(&bake.runs()?, &bake.store)?, done)
-            }
-        };
+        let begun = self.take_up(resumption.as_ref(), last, Begun::afresh(run, opened, done))?;
+        let Begun { run, opened, done, is_taken_up } = begun;
         let reused_count = count_of(&done);
-        if bake.workers.is_some() && !is_taken_up {
-            run.put_done(&done)?;
-        }
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
         let runner = bake.write_runner(&self.sources, &run)?;
         let graph = pipeline.compile_for(runner.as_ref())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
-        run.begin(&bake.destination, &graph.fingerprint().to_string(), &self.plan)?;
-        let cleared = match self.plan.append {
+        let cleared = if is_taken_up {
             // Workers may be at work there.
-            _ if is_taken_up => Ok(()),
-            None if is_continued => destination.hide().and_then(|()| destination.sweep()),
-            Some(_) if is_after_death => destination.sweep(),
-            Some(_) => Ok(()),
-            // What the root still shows must be there.
-            None => group
-                .as_ref()
-                .map_or(Ok(()), ZarrGroup::hide)
-                .and_then(|()| bake.clear_levels())
-                .and_then(|()| destination.clear()),
+            Ok(())
+        } else {
+            run.begin(&bake.destination, &graph.fingerprint().to_string())?;
+            // Until a finished store is mended, the run that has written it is the one that counts.
+            if !is_mending {
+                run.put_plan(&self.plan)?;
+            }
+            self.clear(&destination, resumption.as_ref(), is_after_death)
         };
         let written = cleared.and_then(|()| {
             let report = runner.run(&graph, &options, observer)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             let validation = self.validate(&target, &run)?;
+            if is_mending {
+                run.put_plan(&self.plan)?;
+            }
             target.finish()?;
+            let filled = if bake.keeps_going { read_filled(run.objects())? } else { Vec::new() };
             let levels = bake.write_levels(observer)?;
             // Levels of a pyramid are shown together.
             group.as_ref().filter(|_| bake.pyramid.is_none()).map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
-            Ok((totals, levels, report, validation))
+            Ok((totals, levels, report, validation, filled))
         });
         match written {
-            Ok((totals, levels, report, validation)) => {
+            Ok((totals, levels, report, validation, filled)) => {
                 let note = resumption.map(|it| (it.note(reused_count), reused_count));
                 let mut report = self.report(&totals, Some(&report), note);
                 report.validation = validation;
+                report.filled = filled;
                 for level in levels {
                     report.unit_count += level.unit_count;
                     report.encoded_bytes += level.encoded_bytes;
@@ -191,7 +206,50 @@ impl ScannedBake {
                 }
                 Ok(report)
             }
-            Err(error) => Err(self.give_up(&destination, &run, error)),
+            Err(error) => Err(self.give_up(&destination, &run, is_mending, error)),
+        }
+    }
+
+    /// Goes on with a run of workers whose driver is gone, or begins a new one when nobody works on the
+    /// last one any more.
+    fn take_up(
+        &self,
+        resumption: Option<&Resumption>,
+        last: Option<PastRun>,
+        afresh: Begun,
+    ) -> Result<Begun> {
+        let bake = &self.bake;
+        if let Some((run, done)) = bake.take_up(resumption)? {
+            let opened = self.open(&run)?;
+            return Ok(Begun { run, opened, done, is_taken_up: true });
+        }
+        last.map_or(Ok(()), |last| bake.end_workers(&last))?;
+        if bake.workers.is_some() {
+            afresh.run.put_done(&afresh.done)?;
+        }
+        Ok(afresh)
+    }
+
+    /// Removes or hides what a run must not find; nothing of a store that is mended in place.
+    fn clear(
+        &self,
+        destination: &Destination,
+        resumption: Option<&Resumption>,
+        is_after_death: bool,
+    ) -> Result<()> {
+        match (&self.plan.append, resumption) {
+            (_, Some(Resumption::Mending(_))) => Ok(()),
+            (None, Some(Resumption::Continued(_))) => {
+                destination.hide().and_then(|()| destination.sweep())
+            }
+            (Some(_), _) if is_after_death => destination.sweep(),
+            (Some(_), _) => Ok(()),
+            (None, _) => {
+                // What the root still shows must be there.
+                self.bake.target_group()?.as_ref().map_or(Ok(()), ZarrGroup::hide)?;
+                self.bake.clear_levels()?;
+                destination.clear()
+            }
         }
     }
 
@@ -240,14 +298,18 @@ impl ScannedBake {
             return Ok((None, DoneUnits::default()));
         }
         let found = Resumption::find(&bake.runs()?, &bake.store, &self.plan)?;
-        let units = || found.units(opened, &bake.destination, &bake.store);
+        let units = || found.units((opened, &self.plan), &bake.destination, &bake.store);
         let done = bake.in_pool(units)?;
         let is_there = ZarrSource::exists(&bake.destination, &bake.store)?;
         // A run that dies among its last writes leaves a store, or what looks like one.
         let is_all_done = count_of(&done) == self.plan.unit_count();
         Ok(match found {
-            Resumption::Complete if !is_there => {
-                (Some(Resumption::Nothing("the store is gone")), done)
+            Resumption::Mending(..) if is_there && bake.pyramid.is_some() => {
+                let why = "coarser levels were made of elements that were filled";
+                (Some(Resumption::Nothing(why)), DoneUnits::default())
+            }
+            Resumption::Complete | Resumption::Mending(..) if !is_there => {
+                (Some(Resumption::Nothing("the store is gone")), DoneUnits::default())
             }
             Resumption::Continued(_) if is_there && self.plan.append.is_none() && !is_all_done => {
                 (Some(Resumption::Nothing("another store is there")), DoneUnits::default())
@@ -256,13 +318,16 @@ impl ScannedBake {
         })
     }
 
-    pub(super) fn open(&self) -> Result<OpenTarget> {
+    pub(super) fn open(&self, run: &RunStore) -> Result<OpenTarget> {
         let bake = &self.bake;
         let open_files_bytes = bake.memory.size().0 / OPEN_FILES_DIVISOR;
         let (sources, destination) = (&self.sources, &bake.destination);
         if self.plan.append.is_none() {
+            let log = bake.keeps_going.then(|| FilledLog::open(run.location(), &bake.store));
+            let log = log.transpose()?.map(Arc::new);
+            let target = (destination, &bake.store);
             let (sink, copies) =
-                self.plan.open(sources, destination, &bake.store, open_files_bytes)?;
+                self.plan.open_filling(sources, target, open_files_bytes, log.as_ref())?;
             let unit_offsets = BTreeMap::new();
             return Ok(OpenTarget { target: Target::New(sink), copies, unit_offsets });
         }
@@ -285,7 +350,7 @@ impl ScannedBake {
         let bake = &self.bake;
         let pipeline = Pipeline::new();
         let OpenTarget { target, copies, unit_offsets } = opened;
-        let copies = CopyArrays::new(copies).with_done(done);
+        let copies = CopyArrays::new(copies).with_done(done).with_keep_going(bake.keeps_going);
         let write = WriteStore::new(copies, run.location().clone(), bake.store.clone());
         let totals = pipeline.apply(write.with_unit_offsets(unit_offsets)).collect();
         ((target, pipeline), totals)
@@ -293,14 +358,22 @@ impl ScannedBake {
 
     /// Removes what a failed run has written, or hides it where the next one may go on with it,
     /// and says in the run store how it ended.
-    fn give_up(&self, destination: &Destination, run: &RunStore, error: Error) -> Error {
+    fn give_up(
+        &self,
+        destination: &Destination,
+        run: &RunStore,
+        is_mending: bool,
+        error: Error,
+    ) -> Error {
         // The run is in other hands.
         if error.code() == ErrorCode::LOCKED {
             return error;
         }
         // Without a result the run counts as dead, and the next one removes what is left.
-        let has_remains = self.plan.append.is_some() || self.bake.may_resume;
+        let has_remains = !is_mending && (self.plan.append.is_some() || self.bake.may_resume);
         let cleared = match self.plan.append {
+            // The store is as it was, but for units that are whole already.
+            _ if is_mending => Ok(()),
             Some(_) => Ok(()),
             None if self.bake.may_resume => destination.hide(),
             None => destination.clear().and_then(|()| self.bake.clear_levels()),
@@ -333,6 +406,7 @@ impl ScannedBake {
             peak_bytes: report.map_or(0, |report| report.peak_bytes),
             resumed: resumed.map(|(note, _)| note),
             unreadable: self.unreadable.clone(),
+            filled: Vec::new(),
             references: None,
             validation: None,
         }

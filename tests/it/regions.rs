@@ -131,7 +131,7 @@ fn what_would_change_the_store_is_refused() {
     for (flags, words) in [
         (&["--chunks", "time=2"][..], &["--chunks"][..]),
         (&["--overwrite"], &["overwritten"]),
-        (&["--validate", "cf"], &["validated"]),
+        (&["--validate", "cf"], &["levain verify --validate"]),
         (&["--pyramid", "2", "--pyramid-dims", "lat"], &["pyramid"]),
         (&["--concat", "lat", "--region", "time=2:4"], &["`lat`", "`time`"]),
     ] {

@@ -10,6 +10,8 @@ use arrow::datatypes::{Field, Int32Type, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 
+use levain::array::DType;
+
 use crate::command::levain;
 use crate::made::{Baked, Folder};
 
@@ -81,6 +83,69 @@ fn parquet_is_baked_row_group_by_row_group() {
 }
 
 #[test]
+fn a_column_that_may_have_nulls_and_has_none_is_one_without() {
+    let folder = Folder::new();
+    let rows = |count: Int64Array, is_wet: BooleanArray| {
+        let heat = Float64Array::from(vec![0.5; count.len()]);
+        let columns = vec![
+            ("count", true, array(count)),
+            ("is_wet", true, array(is_wet)),
+            ("heat", true, array(heat)),
+        ];
+        parquet(columns, 2)
+    };
+    let large = (1 << 62) + 1;
+    let none = rows(vec![1, large, 3].into(), vec![true, false, true].into());
+    let files = [
+        folder.put_bytes("none.parquet", &none),
+        folder.put_bytes("some.parquet", &rows(vec![None, Some(4)].into(), vec![None; 2].into())),
+    ];
+    let out = folder.text("none.zarr");
+    levain(&["bake", &files[0], &out]).check_done();
+    let store = Baked::open(&out);
+    assert_eq!(store.values::<i64>("count"), [1, large, 3]);
+    assert_eq!(store.chunk("is_wet").dtype(), DType::Bool);
+    for name in ["count", "is_wet"] {
+        assert!(store.attributes(name).get("_FillValue").is_none(), "{name}");
+    }
+    // Beside a file with nulls, values are floats, as for pandas.
+    let out = folder.text("both.zarr");
+    levain(&["bake", &files[0], &files[1], &out]).check_done();
+    let count = Baked::open(&out).decoded("count");
+    assert_eq!((count[0], count[2], count[4]), (1.0, 3.0, 4.0));
+    assert!(count[3].is_nan());
+}
+
+#[test]
+fn the_index_of_pandas_labels_the_rows() {
+    let folder = Folder::new();
+    let numbers = |values: &[i64]| array(Int64Array::from(values.to_vec()));
+    let columns = |levels: &[&'static str]| {
+        let x = ("x", true, numbers(&[1, 2, 3]));
+        let levels = levels.iter().map(|&it| (it, true, numbers(&[10, 20, 40])));
+        std::iter::once(x).chain(levels).collect::<Vec<_>>()
+    };
+    let bake = |name: &str, levels: &[&'static str], more: &[&str]| {
+        let file = folder.put_bytes(name, &parquet(columns(levels), 2));
+        let out = folder.text(&format!("{name}.zarr"));
+        levain(&[&["bake", &file, &out][..], more].concat()).check_done();
+        Baked::open(&out)
+    };
+    for more in [&[][..], &["--row-column", "__index_level_0__"]] {
+        let name = if more.is_empty() { "one" } else { "asked" };
+        let store = bake(name, &["__index_level_0__"], more);
+        assert_eq!(store.names(), ["x", "index"]);
+        assert_eq!(store.values::<i64>("index"), [10, 20, 40]);
+        assert_eq!(store.dataset().variable("x").expect("there").dimensions, ["index"]);
+    }
+    let store = bake("two", &["__index_level_0__", "__index_level_1__"], &[]);
+    assert_eq!(store.names(), ["x", "level_0", "level_1"]);
+    assert_eq!(store.dataset().variable("level_1").expect("there").dimensions, ["index"]);
+    let store = bake("column", &["__index_level_0__"], &["--row-column", "x"]);
+    assert_eq!(store.names(), ["x", "level_0"]);
+}
+
+#[test]
 fn a_column_can_label_the_rows() {
     let folder = Folder::new();
     let files =
@@ -139,7 +204,8 @@ fn csv_is_baked_by_the_types_of_all_its_rows() {
     assert_eq!(store.values::<i64>("n"), [1, -9_223_372_036_854_775_806]);
     assert!(store.values::<f64>("x")[0] == 2.5 && store.values::<f64>("x")[1].is_nan());
     assert_eq!(store.texts("code"), ["007", "08"]);
-    assert_eq!(store.values::<i8>("ok"), [1, 0]);
+    assert_eq!(store.chunk("ok").dtype(), DType::Bool);
+    assert_eq!(&store.chunk("ok").payload()[..], [1, 0]);
     assert_eq!(store.texts("word"), ["a, b", ""]);
     assert_eq!(store.values::<i64>("when"), [946_684_800_000, 946_706_400_250]);
     // Tabs, and a file that is compressed.

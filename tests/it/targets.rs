@@ -313,6 +313,15 @@ fn a_pyramid_is_refused_before_anything_is_written() {
     levain(&pyramid).check_refused("E106", 4, &["--overwrite"]);
     levain(&[&pyramid[..], &["--overwrite"]].concat()).check_done();
     assert_eq!(open(&store).dataset().groups, ["0", "1"]);
+    // Levels would be of the first day alone.
+    let more = folder.put("b.nc", &day(DAYS, &[1.0], 12.0));
+    for flags in [&["--append", "time"][..], &["--region", "auto"]] {
+        for group in [&[][..], &["--target-group", "0"]] {
+            let into = levain(&[&["bake", &more, &store][..], flags, group].concat());
+            into.check_refused("E204", 1, &["pyramid", "coarser levels", "--overwrite"]);
+        }
+    }
+    assert_eq!(Baked::open(&folder.text("out.zarr/0")).shape("t2m")[0], 1);
     let coarse = open(&store).group(&"1".parse().expect("a path")).expect("a level");
     assert_eq!(coarse.dataset().variable("t2m").expect("there").shape, [1, 1, 2]);
     // A run that was killed while it wrote levels leaves them, and the next one writes them anew.

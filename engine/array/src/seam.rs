@@ -123,8 +123,8 @@ pub trait DatasetSource: fmt::Debug + Send + Sync {
     /// No such variable, or one that this reader cannot read; the error says which feature.
     fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>>;
 
-    /// Variables that this reader cannot read, and why: they are no part of the dataset. Of a source
-    /// that does not tell them apart, its warnings speak of them.
+    /// Variables that this reader cannot read, and why, whether or not the dataset can describe them.
+    /// Of a source that does not tell them apart, its warnings speak of them.
     fn left_out(&self) -> Vec<(String, Error)> {
         Vec::new()
     }

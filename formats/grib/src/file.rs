@@ -175,6 +175,13 @@ impl DatasetSource for GribFile {
         &self.built.dataset
     }
 
+    fn left_out(&self) -> Vec<(String, Error)> {
+        let unreadable = self.built.arrays.iter();
+        let unreadable = unreadable.filter_map(|(name, array)| Some((name, array.as_ref().err()?)));
+        let of_file = |error: &Error| error.clone().at("file", self.index.bytes.name());
+        unreadable.map(|(name, error)| (name.clone(), of_file(error))).collect()
+    }
+
     fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>> {
         let name = |error: Error| error.at("file", self.index.bytes.name());
         let known = self.built.arrays.get(variable);

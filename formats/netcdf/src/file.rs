@@ -97,6 +97,14 @@ impl DatasetSource for NetcdfFile {
         Ok(Arc::new(array))
     }
 
+    fn left_out(&self) -> Vec<(String, Error)> {
+        let unreadable = self.opened.arrays.iter();
+        let unreadable = unreadable.filter_map(|(name, array)| Some((name, array.as_ref().err()?)));
+        unreadable
+            .map(|(name, error)| (name.clone(), error.clone().at("file", self.bytes.name())))
+            .collect()
+    }
+
     fn group(&self, path: &GroupPath) -> Result<Arc<dyn DatasetSource>> {
         let group = self.group.names().iter().chain(path.names());
         let group = group.cloned().collect::<Vec<_>>().join("/").parse()?;

@@ -12,6 +12,7 @@ use crate::csv_rows::{Allowance, CsvDialect, failed_row};
 use crate::csv_tables::{TABLE_TEXT_BYTES, WithoutMark};
 use crate::fault::corrupt;
 use crate::lines::{compression_of, decoded};
+use crate::table_file::is_nullable;
 
 /// Columns and rows of a file.
 pub(crate) struct CsvShape {
@@ -62,6 +63,7 @@ pub(crate) fn csv_shape(
     check_names(&names)?;
     let mark_bytes = reader.get_ref().mark_bytes();
     let mut kinds = vec![Kind::Nothing; names.len()];
+    let mut have_nulls = vec![false; names.len()];
     let mut row = csv::StringRecord::new();
     let mut groups = vec![CsvGroup { row_count: 0, bytes: None }];
     let mut start = mark_bytes + reader.position().byte();
@@ -75,16 +77,24 @@ pub(crate) fn csv_shape(
             start = at;
         }
         groups.last_mut().expect("there is always a group").row_count += 1;
-        for (kind, field) in kinds.iter_mut().zip(&row).filter(|(_, field)| !field.is_empty()) {
-            *kind = kind.joined(Kind::of(field));
+        for ((kind, has_nulls), field) in kinds.iter_mut().zip(&mut have_nulls).zip(&row) {
+            match field.is_empty() {
+                true => *has_nulls = true,
+                false => *kind = kind.joined(Kind::of(field)),
+            }
         }
     }
     if can_be_cut {
         let last = groups.last_mut().expect("there is always a group");
         last.bytes = Some(start..file.size_bytes());
     }
-    let field = |(name, kind): (&str, &Kind)| Field::new(name, kind.data_type(), true);
-    let fields: Vec<Field> = names.iter().zip(&kinds).map(field).collect();
+    let columns = names.iter().zip(&kinds).zip(&have_nulls);
+    let field = |((name, kind), &has_nulls): ((&str, &Kind), &bool)| {
+        let data_type = kind.data_type();
+        let is_nullable = is_nullable(&data_type, has_nulls);
+        Field::new(name, data_type, is_nullable)
+    };
+    let fields: Vec<Field> = columns.map(field).collect();
     Ok(CsvShape { schema: Schema::new(fields).into(), groups })
 }
 

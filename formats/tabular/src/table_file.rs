@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::csv::ReaderBuilder;
-use arrow::datatypes::{Field, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use dataflow::error::{Error, Result};
 use objects::ObjectFile;
 use parquet::arrow::arrow_reader::ArrowReaderMetadata;
@@ -41,6 +41,39 @@ enum Kind {
     Csv(CsvDialect, Arc<[CsvGroup]>),
 }
 
+/// Whether a column may hold nulls, of which it is known whether it does. Floats and texts may in any
+/// case: they have a value that says so, and files with and without nulls stay alike.
+pub(crate) fn is_nullable(data_type: &DataType, has_nulls: bool) -> bool {
+    let is_text = matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    has_nulls || is_text || data_type.is_floating()
+}
+
+/// The schema, where columns are not nullable that have no null: writers of tables say of nearly every
+/// column that it may have some.
+fn without_idle_nulls(metadata: &ArrowReaderMetadata) -> SchemaRef {
+    let schema = metadata.schema();
+    let (groups, leaves) = (metadata.metadata().row_groups(), metadata.parquet_schema());
+    let has_none = |place: usize| {
+        let mut own =
+            (0..leaves.num_columns()).filter(|it| leaves.get_column_root_idx(*it) == place);
+        let (Some(leaf), None) = (own.next(), own.next()) else { return false };
+        groups.iter().all(|group| {
+            let statistics = group.column(leaf).statistics();
+            statistics.and_then(|it| it.null_count_opt()) == Some(0)
+        })
+    };
+    let fields = schema.fields().iter().enumerate().map(|(place, field)| {
+        let is_flat = !field.data_type().is_nested();
+        let is_idle = || is_flat && has_none(place) && !is_nullable(field.data_type(), false);
+        match field.is_nullable() && is_idle() {
+            true => Arc::new(field.as_ref().clone().with_nullable(false)),
+            false => Arc::clone(field),
+        }
+    });
+    let fields: Vec<_> = fields.collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
 impl TableFile {
     /// Whether a file that begins so is Parquet.
     pub fn is_parquet(head: &[u8]) -> bool {
@@ -49,6 +82,9 @@ impl TableFile {
 
     /// Opens a Parquet file; reads its footer alone.
     ///
+    /// A column of which the statistics of all row groups say that it has no null is one without, in
+    /// [`TableFile::schema`].
+    ///
     /// # Errors
     /// A file that is damaged, or a store that fails.
     pub fn open_parquet(file: ObjectFile) -> Result<Self> {
@@ -56,13 +92,13 @@ impl TableFile {
         let groups = metadata.metadata().row_groups().iter();
         // No length of a file is believed to be negative.
         let group_rows = groups.map(|group| group.num_rows().try_into().unwrap_or(0)).collect();
-        let schema = SchemaRef::clone(metadata.schema());
+        let schema = without_idle_nulls(&metadata);
         Ok(Self { file, schema, group_rows, kind: Kind::Parquet(metadata) })
     }
 
     /// Opens a CSV file whose first row names its columns; reads all of it, to know the types.
     ///
-    /// An empty field is null. A column is of booleans (`true`, `false`), integers of 64 bits,
+    /// An empty field is null; a column without one is not nullable. A column is of booleans (`true`, `false`), integers of 64 bits,
     /// floats of 64 bits, dates (`2000-01-31`) or times (`2000-01-31T12:00:00`, with `Z` or an
     /// offset) if all its fields are that, else of texts. Integers that 64 bits do not hold, or
     /// that begin with zeros, are texts: they may be names.

@@ -219,3 +219,43 @@ fn a_tree_is_copied_from_a_store_without_consolidated_copies() {
     levain(&["rechunk", &source, &folder.text("b.zarr")]).check_done();
     check_tree(&folder.text("b.zarr"));
 }
+
+#[test]
+fn a_variable_that_cannot_be_read_is_left_out_only_where_that_is_asked_for() {
+    let Some(python) = levain::dataflow::testing::python() else { return };
+    let folder = Folder::new();
+    let (source, target) = (folder.text("mixed.h5"), folder.text("out.zarr"));
+    let script = "import h5py, numpy, sys\n\
+                  with h5py.File(sys.argv[1], 'w') as f:\n\
+                  \x20   f['a'] = numpy.arange(6.0)\n\
+                  \x20   f['pairs'] = numpy.zeros(3, dtype=[('x', 'i4'), ('y', 'f8')])\n\
+                  \x20   f['below/b'] = numpy.arange(4)\n";
+    let made = std::process::Command::new(python).args(["-c", script, &source]).output();
+    let made = made.expect("the interpreter runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let refused = levain(&["rechunk", &source, &target]);
+    refused.check_refused("E204", 1, &["pairs", "compound", "--vars", "--keep-going"]);
+    assert!(!folder.path("out.zarr").exists(), "something is left");
+    let ran = levain(&["rechunk", &source, &target, "--keep-going"]);
+    assert_eq!(ran.exit, Some(3), "{}", ran.stderr);
+    assert!(ran.stderr.contains("variable pairs"), "{}", ran.stderr);
+    let store = Baked::open(&target);
+    assert_eq!(store.names(), ["a"]);
+    assert_eq!(Baked::open(&folder.text("out.zarr/below")).values::<i64>("b"), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_damaged_chunk_is_filled_where_that_is_asked_for() {
+    let folder = Folder::new();
+    array(&folder, ZarrFormat::V2, None);
+    damage(&folder.path("a.zarr/v/2.1"), None);
+    let (source, target) = (folder.text("a.zarr"), folder.text("b.zarr"));
+    let ran = levain(&["rechunk", &source, &target, "--chunks", "y=8,x=2", "--keep-going"]);
+    assert_eq!(ran.exit, Some(3), "{}", ran.stderr);
+    let part = |store: &str, region: [std::ops::Range<u64>; 2]| {
+        let array = open(store).array("v").expect("an array");
+        array.read(&Region::new(region)).expect("reads").values::<f32>().expect("floats")
+    };
+    assert_eq!(part(&target, [4..6, 3..6]), [7.5; 6]);
+    assert_eq!(part(&target, [6..8, 0..6]), part(&source, [6..8, 0..6]));
+}

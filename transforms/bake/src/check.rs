@@ -253,8 +253,10 @@ pub(crate) fn check_lengths(schema: &Schema) -> Result<()> {
     for (name, dimension) in &schema.dimensions {
         if let Some([(a, first), (b, other)]) = dimension.conflict() {
             let message = format!("dimension `{name}` has {first} elements and {other} elements");
-            return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b)
-                .mend("only the concat dimension may differ in length; say which with --concat"));
+            return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, a, b).mend(
+                "only the concat dimension may differ in length, say which with --concat; or \
+                     join files by their coordinates with --join outer or inner",
+            ));
         }
     }
     Ok(())
@@ -305,7 +307,8 @@ pub(crate) fn check_values(
     if let Some(Differing { a, b, .. }) = values.as_ref().filter(|_| is_coordinate) {
         let message = format!("the files are on different grids: `{name}` differs");
         return Err(between(schema, ErrorCode::GRIDS_DIFFER, message, *a, *b).mend(
-            "bake each grid into a store of its own; where it is one grid, rounded, \
+            "bake each grid into a store of its own, or join them: --join outer takes the \
+                 elements of any, inner those of all; where it is one grid, rounded, \
                  --static close:1e-9 takes the first",
         ));
     }

@@ -14,6 +14,7 @@ use objects::{Location, Objects, StoreOptions};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::filling::FilledElements;
 use crate::write::ArrayTotal;
 
 /// The version of commit records.
@@ -28,6 +29,10 @@ pub struct CommitRecord {
     pub v: u32,
     /// The units that are in the store.
     pub units: Vec<Written>,
+    /// Elements that hold missing values in place of what a file should have given; units with
+    /// such elements are committed later than this.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filled: Vec<FilledElements>,
 }
 
 /// Writes a commit record for every bundle, and adds up what each array has got.
@@ -63,11 +68,8 @@ impl CommitUnits {
                 (units[0].array.clone(), total)
             })
             .collect();
-        let record = CommitRecord { v: COMMIT_VERSION, units };
-        let body = serde_json::to_vec(&record)
-            .map_err(|why| Error::internal(format!("a commit record has no JSON: {why}")))?;
-        let key = format!("c/s000/{:016x}.json", xxh3_64(&body));
-        Objects::open(&self.run, &self.store)?.put(&key, Bytes::from(body)).wait()?;
+        let record = CommitRecord { v: COMMIT_VERSION, units, filled: Vec::new() };
+        put(&Objects::open(&self.run, &self.store)?, "c/s000", &record)?;
         totals.into_iter().try_for_each(|total| ctx.output(total))
     }
 }
@@ -95,6 +97,38 @@ impl DoFn for CommitUnits {
     fn facts(&self) -> DoFnFacts {
         DoFnFacts::default().with_working_bytes(2 << 20)
     }
+}
+
+/// Records elements that are filled. Recording the same ones again changes nothing.
+///
+/// # Errors
+/// A store that fails.
+pub(crate) fn put_filled(run: &Objects, filled: FilledElements) -> Result<()> {
+    let record = CommitRecord { v: COMMIT_VERSION, units: Vec::new(), filled: vec![filled] };
+    put(run, "c/filled", &record)
+}
+
+fn put(run: &Objects, folder: &str, record: &CommitRecord) -> Result<()> {
+    let body = serde_json::to_vec(record)
+        .map_err(|why| Error::internal(format!("a commit record has no JSON: {why}")))?;
+    run.put(&format!("{folder}/{:016x}.json", xxh3_64(&body)), Bytes::from(body)).wait()
+}
+
+/// The elements that a run has filled as no file could give them, by array and place.
+///
+/// Memory: all of them.
+///
+/// # Errors
+/// A store that fails, or a record that is damaged.
+pub fn read_filled(run: &Objects) -> Result<Vec<FilledElements>> {
+    let mut filled = Vec::new();
+    read_commits(run, |record| {
+        filled.extend(record.filled);
+        Ok(())
+    })?;
+    filled.sort_by(|a, b| (&a.array, &a.start, &a.shape).cmp(&(&b.array, &b.start, &b.shape)));
+    filled.dedup_by(|a, b| (&a.array, &a.start, &a.shape) == (&b.array, &b.start, &b.shape));
+    Ok(filled)
 }
 
 /// Reads the commit records of a run, one after the other.

@@ -8,6 +8,7 @@ use array::DatasetSource;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
 
+use crate::aligned::{AlignedDim, aligned};
 use crate::open::{SourceVersion, open_version};
 use crate::openers::Openers;
 use crate::options::{BakeOptions, Reading};
@@ -26,6 +27,7 @@ struct Shared {
     files: Vec<(Location, SourceVersion)>,
     reading: Reading,
     preparation: Preparation,
+    dims: Arc<[AlignedDim]>,
     options: StoreOptions,
     limit_bytes: u64,
     open: Mutex<Open>,
@@ -53,9 +55,27 @@ impl OpenFiles {
         options: StoreOptions,
         limit_bytes: u64,
     ) -> Self {
-        let (reading, preparation) = (bake.reading.clone(), Preparation::of(bake));
-        let (open, openers) = (Mutex::default(), OnceLock::new());
-        Self(Arc::new(Shared { files, reading, preparation, options, limit_bytes, open, openers }))
+        Self::joined(files, bake, &[], options, limit_bytes)
+    }
+
+    /// The same, as if all files had all elements along these dimensions.
+    pub(crate) fn joined(
+        files: Vec<(Location, SourceVersion)>,
+        bake: &BakeOptions,
+        dims: &[AlignedDim],
+        options: StoreOptions,
+        limit_bytes: u64,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            files,
+            reading: bake.reading.clone(),
+            preparation: Preparation::of(bake),
+            dims: dims.into(),
+            options,
+            limit_bytes,
+            open: Mutex::default(),
+            openers: OnceLock::new(),
+        }))
     }
 
     /// The threads that open these files, started when they are first needed.
@@ -97,7 +117,8 @@ impl OpenFiles {
         let (dataset, version) =
             open_version(location, &self.0.reading, &self.0.options, Some(scanned))?;
         if version.is_same(scanned) {
-            return self.0.preparation.prepare(dataset, place);
+            let prepared = self.0.preparation.prepare(dataset, place)?;
+            return Ok(aligned(prepared, place, &self.0.dims));
         }
         let message = "the file has changed since it was scanned";
         let error = Error::new(ErrorCode::CANNOT_READ, ErrorKind::Conflict, message);

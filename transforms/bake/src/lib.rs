@@ -33,11 +33,13 @@ mod scan;
 mod schema;
 mod tiling;
 
+mod aligned;
 mod check;
 mod gaps;
 
 mod filled;
 mod grid;
+mod identity;
 mod order;
 mod plan;
 mod template;
@@ -57,6 +59,7 @@ mod references;
 
 mod commit;
 mod feeds;
+mod filling;
 mod write;
 
 mod chunks_to_zarr;
@@ -66,12 +69,14 @@ mod validate;
 #[cfg(test)]
 mod golden;
 
+pub use aligned::AlignedDim;
 pub use append::{Append, OpenAppend, StoreRegion, StoredTimes};
 pub use attributes::CombineAttributes;
 pub use chunks_to_zarr::ChunksToZarr;
-pub use commit::{CommitRecord, read_commits};
+pub use commit::{CommitRecord, read_commits, read_filled};
 pub use files::OpenFiles;
 pub use filled::FilledRun;
+pub use filling::{FilledElements, FilledLog};
 pub use open::{SourceVersion, open_dataset, open_prepared};
 pub use options::{
     AttributePolicy, BakeOptions, BrokenMessagePolicy, DimOrderPolicy, GapPolicy, JoinPolicy,

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use array::{AttributeValue, ChunkGrid, Dataset, EncodedFacts, Scalar, SourceFacts, Variable};
+use array::{
+    AttributeValue, ChunkGrid, Dataset, EncodedFacts, GroupPath, Scalar, SourceFacts, Variable,
+};
 use chunks::{CopyPlan, Machine, PlannedCopy};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
 use zarr::{ZarrLayout, ZarrSink};
 
+use crate::aligned::{AlignedDim, align, is_aligned};
 use crate::append::Append;
 use crate::check::{Checked, Role, check};
 use crate::files::OpenFiles;
 use crate::filled::{FilledCoordinate, FilledRun};
+use crate::filling::{FilledLog, Filling};
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::order::Piece;
@@ -98,6 +102,9 @@ pub struct BakePlan {
     /// The elements along the concat dimensions of a grid of files, as variables need them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lanes: Vec<Lane>,
+    /// Dimensions along which no file follows another and of which files have other elements.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aligned: Vec<AlignedDim>,
     /// What the store will hold.
     pub template: Dataset,
     /// What becomes of each variable, in the order of the template.
@@ -140,6 +147,10 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
+        let aligned = align(schema, &options)?;
+        let schema = aligned.as_ref().map_or(schema, |it| &it.schema);
+        let (dims, joins) =
+            aligned.as_ref().map(|it| (it.dims.clone(), &it.notes[..])).unwrap_or_default();
         let checked = check(schema, concat.as_deref(), &options)?;
         let template = Template::new(schema, &checked, concat.as_deref(), &options)?;
         let source_of = |name: &str| schema.variables.get(name)?.chunk_shape.1.clone();
@@ -149,6 +160,7 @@ impl BakePlan {
             schema,
             checked: &checked,
             list: checked.list(),
+            dims: &dims,
             template: &template,
             layout: &layout,
             sink: &sink,
@@ -156,7 +168,7 @@ impl BakePlan {
         };
         let variables = checked.roles.iter().map(|(name, role)| decided.variable(name, *role));
         let variables = variables.collect::<Result<_>>()?;
-        let notes = template.notes.iter().chain(&checked.notes).cloned().collect();
+        let notes = joins.iter().chain(&template.notes).chain(&checked.notes).cloned().collect();
         let warnings = warnings_of(schema, notes, &template.dropped);
         let files = schema.files.values().map(SourceFile::of);
         let plan = Self {
@@ -168,6 +180,7 @@ impl BakePlan {
             pieces: checked.pieces,
             filled: checked.filled,
             lanes: checked.grid.map(|grid| grid.lanes).unwrap_or_default(),
+            aligned: dims,
             template: template.dataset,
             variables,
             warnings,
@@ -189,12 +202,36 @@ impl BakePlan {
         store: &StoreOptions,
         open_files_bytes: u64,
     ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
+        self.open_filling(sources, (destination, store), open_files_bytes, None)
+    }
+
+    /// The same; elements that cannot be read while the store is written become missing values and
+    /// are recorded in `filled`, if it is given.
+    ///
+    /// # Errors
+    /// A destination that cannot be reached.
+    pub fn open_filling(
+        &self,
+        sources: &[Location],
+        (destination, store): (&Location, &StoreOptions),
+        open_files_bytes: u64,
+        filled: Option<&Arc<FilledLog>>,
+    ) -> Result<(Arc<ZarrSink>, Vec<PlannedCopy>)> {
         let open_files_bytes = open_files_bytes / (1 + self.groups.len() as u64);
+        let filling = |path: &GroupPath| {
+            let path = path.clone();
+            move |variable: &Variable| {
+                let name = full_name(&path, &variable.name);
+                filled.map(|log| Filling::new(log, name, variable))
+            }
+        };
+        let root = filling(&GroupPath::default());
         let (mut sink, mut copies) =
-            self.open_group(sources, destination, store, open_files_bytes)?;
+            self.open_group(sources, (destination, store), open_files_bytes, &root)?;
         for GroupPlan { path, plan } in &self.groups {
             let place = destination.join(&path.to_string());
-            let (below, more) = plan.open_group(sources, &place, store, open_files_bytes)?;
+            let (below, more) =
+                plan.open_group(sources, (&place, store), open_files_bytes, &filling(path))?;
             sink = sink.with_group(path.clone(), below);
             copies.extend(more.into_iter().map(|copy| {
                 let name = full_name(path, &copy.name);
@@ -207,9 +244,9 @@ impl BakePlan {
     fn open_group(
         &self,
         sources: &[Location],
-        destination: &Location,
-        store: &StoreOptions,
+        (destination, store): (&Location, &StoreOptions),
         open_files_bytes: u64,
+        filling: &dyn Fn(&Variable) -> Option<Filling>,
     ) -> Result<(ZarrSink, Vec<PlannedCopy>)> {
         let source_of = |name: &str| {
             let variable = self.variables.iter().find(|variable| variable.name == name)?;
@@ -219,7 +256,8 @@ impl BakePlan {
         let sink = ZarrSink::create(destination, &self.template, &layout, store)?;
         let versions = self.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let files = OpenFiles::new(files, &self.options, store.clone(), open_files_bytes);
+        let (options, dims) = (&self.options, &self.aligned);
+        let files = OpenFiles::joined(files, options, dims, store.clone(), open_files_bytes);
         let list = self.list();
         let filled: Arc<[FilledRun]> = self.filled.clone().into();
         let dim_count = 1 + self.files.first().map_or(0, |file| file.further_lengths.len());
@@ -233,7 +271,8 @@ impl BakePlan {
             let target = self.template.expect_variable(&variable.name)?;
             let tiling = variable.assembly.tiling(target.shape.len(), &list, &self.lanes);
             let source = JoinedSource::new(sources.clone(), variable, target, tiling)
-                .with_filled(variable, &filled);
+                .with_filled(variable, &filled)
+                .with_filling(filling(target));
             copies.push(PlannedCopy {
                 name: variable.name.clone(),
                 source: Arc::new(source),
@@ -300,42 +339,6 @@ impl BakePlan {
         self.template.attributes.set(MISSING_SOURCES, AttributeValue::Texts(names));
     }
 
-    /// Whether another plan writes the same objects: all is the same but how arrays are copied,
-    /// which depends on memory and threads and changes nothing that is written, and when sources
-    /// were scanned.
-    ///
-    /// # Errors
-    /// A plan that has no JSON: a bug of ours.
-    pub fn same_store_as(&self, other: &Self) -> Result<bool> {
-        Ok(self.identity()? == other.identity()?)
-    }
-
-    /// Takes over when another plan of the same store has looked at the sources: what that one has
-    /// written is of these, and so is the rest.
-    pub fn look_as(&mut self, earlier: &Self) {
-        let files = |plan: &Self| -> Vec<i64> {
-            let all = plan.tree().flat_map(|(_, plan)| &plan.files);
-            all.map(|file| file.version.looked_at_ms).collect()
-        };
-        let below = self.groups.iter_mut().flat_map(|group| &mut group.plan.files);
-        for (file, looked_at_ms) in self.files.iter_mut().chain(below).zip(files(earlier)) {
-            file.version.looked_at_ms = looked_at_ms;
-        }
-    }
-
-    /// The plan as JSON, without the copies.
-    fn identity(&self) -> Result<serde_json::Value> {
-        let json = serde_json::to_value(self);
-        let mut json =
-            json.map_err(|why| Error::internal(format!("the plan has no JSON: {why}")))?;
-        without_circumstances(&mut json);
-        let groups = json.get_mut("groups").and_then(serde_json::Value::as_array_mut);
-        for plan in groups.into_iter().flatten().filter_map(|group| group.get_mut("plan")) {
-            without_circumstances(plan);
-        }
-        Ok(json)
-    }
-
     /// Whether there is nothing to write: an append of elements that the store has already.
     pub fn is_nothing(&self) -> bool {
         self.append.as_ref().is_some_and(|it| it.old_length == it.new_length)
@@ -355,25 +358,6 @@ impl BakePlan {
         let variables = self.tree().flat_map(|(_, plan)| &plan.variables);
         variables.map(|variable| variable.copy.costs.target_puts).sum()
     }
-}
-
-/// Leaves what decides on the objects: neither how arrays are copied, nor when a source was scanned.
-fn without_circumstances(plan: &mut serde_json::Value) {
-    let mut each =
-        |list: &str, change: &dyn Fn(&mut serde_json::Map<String, serde_json::Value>)| {
-            let items = plan.get_mut(list).and_then(serde_json::Value::as_array_mut);
-            items
-                .into_iter()
-                .flatten()
-                .filter_map(serde_json::Value::as_object_mut)
-                .for_each(change);
-        };
-    each("variables", &|variable| drop(variable.remove("copy")));
-    each("files", &|file| {
-        if let Some(version) = file.get_mut("version").and_then(|it| it.as_object_mut()) {
-            version.remove("looked_at_ms");
-        }
-    });
 }
 
 /// A store of nothing is not what anybody wants.
@@ -403,6 +387,7 @@ struct Decided<'a> {
     checked: &'a Checked,
     /// The elements along the concat dimension of a list.
     list: Lane,
+    dims: &'a [AlignedDim],
     template: &'a Template,
     layout: &'a ZarrLayout,
     sink: &'a ZarrSink,
@@ -424,7 +409,8 @@ impl Decided<'_> {
         };
         let filled = self.filled(name, variable, recode.as_ref())?;
         let is_turned = variable.dimensions.conflict().is_some();
-        let is_recoded = recode.is_some() || is_turned;
+        let is_joined = is_aligned(self.dims, variable.dimensions.first());
+        let is_recoded = recode.is_some() || is_turned || is_joined;
         let assembly = match role {
             Role::Static(file) => Assembly::One { file },
             Role::Along(axis) => Assembly::Along { axis, recode },

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use array::{Attributes, Chunk, DType, DatasetSource, Scalar};
+use array::{Attributes, Chunk, DType, DatasetSource, Scalar, Variable};
 use cf::{CommonPacking, MISSING_TIME, Packing, TimeEncoding};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -196,11 +196,24 @@ pub(crate) fn missing_value(variable: &VariableSchema) -> Option<Scalar> {
         let attribute = variable.attributes.get(name)?;
         attribute.first().1.as_number()?.cast(dtype)
     });
-    named.or_else(|| match dtype {
+    named.or_else(|| of_type(dtype))
+}
+
+/// What an element of a variable is that is missing, as its attributes and its type say it.
+pub(crate) fn missing_of(variable: &Variable) -> Option<Scalar> {
+    let dtype = variable.dtype;
+    let mut names = ["_FillValue", "missing_value"].into_iter();
+    let named = names.find_map(|name| variable.attributes.number(name)?.cast(dtype));
+    named.or_else(|| of_type(dtype))
+}
+
+/// What an element of a type is that is missing, where no attribute says it.
+fn of_type(dtype: DType) -> Option<Scalar> {
+    match dtype {
         DType::Text | DType::Bytes(_) => Some(Scalar::zero(dtype)),
         _ if dtype.is_float() => Scalar::from_float(dtype, f64::NAN),
         _ => None,
-    })
+    }
 }
 
 /// The least type that holds values of this one and can say that there is none.

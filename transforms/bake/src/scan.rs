@@ -122,11 +122,12 @@ impl DoFn for ScanFile {
         let pattern = serde_json::to_string(&self.0.options.pattern).unwrap_or_default();
         let (statics, is_compared) = (self.0.options.statics, self.0.is_compared);
         let (keeps_values, steps) = (self.0.keeps_values(), &self.0.options.steps);
+        let join = self.0.options.join;
         let reading = &self.0.options.reading;
         DoFnFacts::default()
             .with_parameters(format!(
                 "{concat:?} {variables:?} {keeps_values} {statics} {steps:?} {is_compared} {pattern} \
-                 {} {reading:?}",
+                 {join} {} {reading:?}",
                 self.0.options.attributes
             ))
             .with_working_bytes(WORKING_BYTES)
@@ -201,6 +202,7 @@ impl ScanFiles {
         if wants_digest {
             found.digest = Some(digest_of(array.as_ref())?);
             found.values = self.values_of(variable, array.as_ref())?;
+            found.coordinate = self.coordinate_of(variable, array.as_ref())?;
         }
         if !(is_axis || wants_values) {
             if let Some(shared) = shared {
@@ -235,6 +237,23 @@ impl ScanFiles {
         }
         shared.map(|it| it.find(variable, array.as_ref(), Some(&instants), found)).transpose()?;
         Ok(None)
+    }
+
+    /// A coordinate along which no file follows another, if files that differ are to be joined by
+    /// its numbers.
+    fn coordinate_of(
+        &self,
+        variable: &Variable,
+        array: &dyn ArraySource,
+    ) -> Result<Option<AxisSummary>> {
+        let is_asked = self.options.join != JoinPolicy::Error && variable.is_dimension_coordinate();
+        if !is_asked || variable.element_count() > CLOSE_ELEMENTS_LIMIT {
+            return Ok(None);
+        }
+        let Ok(packing) = Packing::parse(&variable.attributes, variable.dtype) else {
+            return Ok(None);
+        };
+        numbers_of(&array.read(&Region::whole(&variable.shape))?, &packing, true)
     }
 
     /// The numbers of a static variable, if they may differ a little and are not too many.

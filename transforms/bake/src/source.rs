@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::OpenFiles;
 use crate::filled::{FilledCoordinate, FilledRun};
+use crate::filling::Filling;
 use crate::joined_chunks::JoinedChunks;
 use crate::openers::Opening;
 use crate::plan::VariablePlan;
@@ -127,6 +128,8 @@ pub(crate) struct Parts {
     hole: Option<Scalar>,
     /// What stands where no file is, if it is a coordinate that goes on there.
     filled: Option<(FilledCoordinate, Arc<[FilledRun]>)>,
+    /// What becomes of elements that cannot be read; `None` if that is an error.
+    filling: Option<Filling>,
 }
 
 impl JoinedSource {
@@ -156,6 +159,7 @@ impl JoinedSource {
             present: plan.files.clone(),
             hole: plan.hole.clone(),
             filled: None,
+            filling: None,
         };
         Self { parts: Arc::new(parts), facts }
     }
@@ -165,6 +169,14 @@ impl JoinedSource {
         let filled = plan.filled.clone().map(|coordinate| (coordinate, Arc::clone(runs)));
         if let Some(parts) = Arc::get_mut(&mut self.parts) {
             parts.filled = filled;
+        }
+        self
+    }
+
+    /// The same, where elements that cannot be read are filled.
+    pub(crate) fn with_filling(mut self, filling: Option<Filling>) -> Self {
+        if let Some(parts) = Arc::get_mut(&mut self.parts) {
+            parts.filling = filling;
         }
         self
     }
@@ -186,11 +198,15 @@ impl ArraySource for JoinedSource {
             reads.chunks(reads.len().div_ceil(openers.thread_count()).max(1)).map(|reads| {
                 let (parts, reads) = (Arc::clone(&self.parts), reads.to_vec());
                 openers.begin(move || {
-                    let fetch = |(place, read): &(usize, Part)| Ok((*place, parts.fetch(read)?));
-                    reads.iter().map(fetch).collect()
+                    let fetch = |(place, read): (usize, Part)| Ok((place, parts.begin(read)?));
+                    reads.into_iter().map(fetch).collect()
                 })
             });
-        Ok(Box::new(Joining(openings.collect())))
+        Ok(Box::new(Joining {
+            openings: openings.collect(),
+            parts: Arc::clone(&self.parts),
+            starts: regions.iter().map(Region::start).collect(),
+        }))
     }
 
     fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
@@ -226,7 +242,49 @@ impl Parts {
         error.at("source", self.sources.files.location(file))
     }
 
-    fn fetch(&self, read: &Part) -> Result<FetchedPart> {
+    pub(crate) fn filling(&self) -> Option<&Filling> {
+        self.filling.as_ref()
+    }
+
+    /// The place of a file, as it was given.
+    pub(crate) fn location(&self, file: FilePlace) -> String {
+        self.sources.files.location(file).to_string()
+    }
+
+    /// What a part has of each chunk of its file, as parts of their own.
+    ///
+    /// # Errors
+    /// A file that cannot be opened.
+    pub(crate) fn chunks_of(&self, read: &Part) -> Result<Vec<Part>> {
+        let Some(place) = read.file else { return Ok(Vec::new()) };
+        let file = self.sources.files.get(place)?;
+        let turn = self.turn(file.as_ref())?;
+        let grid = file.array(&self.variable)?.facts().grid.clone();
+        let (own, repeated) = (turn.to_file(&read.region), read.at.len() - read.region.rank());
+        let chunks = grid.chunks_meeting(&own).filter_map(|chunk| {
+            let region = turn.to_target_region(&grid.region(&chunk).intersection(&own)?);
+            let mut piece = read.clone();
+            for axis in 0..region.rank() {
+                let range = region.range(axis);
+                piece.at[repeated + axis] += range.start - read.region.range(axis).start;
+                piece.extent[repeated + axis] = range.end - range.start;
+            }
+            Some(Part { region, ..piece })
+        });
+        Ok(chunks.collect())
+    }
+
+    /// Starts to fetch a part. What cannot be fetched is filled when it is decoded, if that is asked
+    /// for.
+    fn begin(&self, read: Part) -> Result<Reading> {
+        match self.fetch(&read) {
+            Ok(fetched) => Ok(Reading { read, fetched: Ok(fetched) }),
+            Err(why) if self.filling.is_some() => Ok(Reading { read, fetched: Err(why) }),
+            Err(why) => Err(why),
+        }
+    }
+
+    pub(crate) fn fetch(&self, read: &Part) -> Result<FetchedPart> {
         let place = read.file.filter(|&file| self.hole.is_none() || self.present.contains(file));
         if let (None, Some((coordinate, runs))) = (read.file, &self.filled) {
             let values = coordinate.values(runs, read.region.range(0))?;
@@ -318,6 +376,14 @@ impl Turn {
         }
     }
 
+    /// A region of a file in the order of the target.
+    fn to_target_region(&self, region: &Region) -> Region {
+        if !self.is_needed() {
+            return region.clone();
+        }
+        Region::new(self.0.iter().map(|&axis| region.range(axis)))
+    }
+
     /// A region of the target in the order of the file.
     fn to_file(&self, region: &Region) -> Region {
         if !self.is_needed() {
@@ -328,13 +394,19 @@ impl Turn {
     }
 }
 
-enum FetchedPart {
+/// A part that is read, and what came of fetching it.
+struct Reading {
+    read: Part,
+    fetched: Result<FetchedPart>,
+}
+
+pub(crate) enum FetchedPart {
     Stored(Box<StoredPart>),
     Hole { value: Scalar, read: Part },
     Filled { values: Chunk, read: Part },
 }
 
-struct StoredPart {
+pub(crate) struct StoredPart {
     bytes: Box<dyn Fetched>,
     source_dtype: array::DType,
     /// What is fetched, with the dimensions of the file: what is asked for, or more.
@@ -345,39 +417,61 @@ struct StoredPart {
 }
 
 /// Parts of regions, each with the place of its region, as far as their files are open.
-struct Joining(Vec<Opening<Vec<(usize, FetchedPart)>>>);
+struct Joining {
+    openings: Vec<Opening<Vec<(usize, Reading)>>>,
+    parts: Arc<Parts>,
+    /// Where the regions begin.
+    starts: Vec<Vec<u64>>,
+}
 
 impl Fetched for Joining {
     fn decode(self: Box<Self>, places: &mut [Placement<'_>]) -> Result<()> {
-        for opening in self.0 {
-            for (place, part) in opening.wait()? {
-                part.decode(&mut places[place])?;
+        for opening in self.openings {
+            for (place, reading) in opening.wait()? {
+                reading.decode(&self.parts, &self.starts[place], &mut places[place])?;
             }
         }
         Ok(())
     }
 
     fn into_chunks(self: Box<Self>, dtype: DType, regions: &[Region]) -> Result<Vec<Chunk>> {
-        let opened = self.0.into_iter().map(Opening::wait);
-        let mut parts: Vec<Vec<FetchedPart>> = regions.iter().map(|_| Vec::new()).collect();
+        let opened = self.openings.into_iter().map(Opening::wait);
+        let mut parts: Vec<Vec<Reading>> = regions.iter().map(|_| Vec::new()).collect();
         for (place, part) in opened.collect::<Result<Vec<_>>>()?.into_iter().flatten() {
             parts[place].push(part);
         }
         let decoded = parts.into_iter().zip(regions).map(|(mut parts, region)| {
-            if let [only] = parts.as_slice()
-                && only.as_stored(dtype)
-                && let Some(FetchedPart::Stored(part)) = parts.pop()
+            let is_as_stored = matches!(
+                parts.as_slice(),
+                [Reading { fetched: Ok(only), .. }] if only.as_stored(dtype)
+            );
+            if let Some(Reading { read, fetched: Ok(FetchedPart::Stored(part)) }) =
+                parts.pop_if(|_| is_as_stored)
             {
                 let StoredPart { bytes, region, .. } = *part;
-                let mut chunks = bytes.into_chunks(dtype, &[region])?;
-                return chunks.pop().ok_or_else(|| Error::internal("a region without a chunk"));
+                match bytes.into_chunks(dtype, &[region]) {
+                    Ok(mut chunks) => {
+                        let chunk = chunks.pop();
+                        return chunk.ok_or_else(|| Error::internal("a region without a chunk"));
+                    }
+                    Err(why) => parts.push(Reading { read, fetched: Err(why) }),
+                }
             }
             let mut into = ArrayBuffer::zeroed(dtype, &region.shape());
             let mut place = Placement { into: &mut into, at: vec![0; region.rank()] };
-            parts.into_iter().try_for_each(|part| part.decode(&mut place))?;
+            let start = region.start();
+            parts.into_iter().try_for_each(|it| it.decode(&self.parts, &start, &mut place))?;
             into.freeze()
         });
         decoded.collect()
+    }
+}
+
+impl Reading {
+    /// Decodes a part, or fills it where that fails and is asked for.
+    fn decode(self, parts: &Parts, start: &[u64], place: &mut Placement<'_>) -> Result<()> {
+        let decoded = self.fetched.and_then(|part| part.decode(place));
+        decoded.or_else(|why| parts.fill(&self.read, start, why, place))
     }
 }
 
@@ -391,7 +485,7 @@ impl FetchedPart {
             && part.read.extent.len() == part.read.region.rank()
     }
 
-    fn decode(self, place: &mut Placement<'_>) -> Result<()> {
+    pub(crate) fn decode(self, place: &mut Placement<'_>) -> Result<()> {
         match self {
             Self::Stored(part) => part.decode(place),
             Self::Hole { value, read } => {
@@ -406,7 +500,7 @@ impl FetchedPart {
 
 impl Part {
     /// Where the elements go in the buffer.
-    fn origin(&self, place: &Placement<'_>) -> Vec<u64> {
+    pub(crate) fn origin(&self, place: &Placement<'_>) -> Vec<u64> {
         place.at.iter().zip(&self.at).map(|(a, b)| a + b).collect()
     }
 }

@@ -130,6 +130,25 @@ impl TiledAxis {
         })
     }
 
+    /// The elements that the one file of all segments has of a region: parts of its own array, and
+    /// where they go, from the place of the region that they are a piece of.
+    pub(crate) fn pieces_of(&self, (own, at): &(Region, Vec<u64>)) -> Vec<(Region, Vec<u64>)> {
+        let wanted = own.range(self.axis);
+        let of_file = self.meeting(&wanted).filter(|(segment, ..)| segment.file.is_some());
+        let piece = |(segment, range, segment_start): (&Segment, Range<u64>, u64)| {
+            let mut at = at.clone();
+            at[self.axis] += range.start - wanted.start;
+            let start = range.start - segment_start + segment.start;
+            let length = range.end - range.start;
+            let ranges = own.ranges().enumerate().map(|(axis, it)| match axis == self.axis {
+                true => start..start + length,
+                false => it,
+            });
+            (Region::new(ranges), at)
+        };
+        of_file.map(piece).collect()
+    }
+
     /// The chunks of all segments, cut as they lie in their files.
     fn chunks(&self, chunk_length: u64) -> Axis {
         let inner = &self.segments[..self.segments.len().saturating_sub(1)];

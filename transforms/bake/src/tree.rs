@@ -55,8 +55,31 @@ impl SourceGroup {
     /// # Errors
     /// A group or a variable that cannot be read, unless others are named; a name that no variable has.
     pub fn all(root: &Arc<dyn DatasetSource>, options: &BakeOptions) -> Result<Vec<Self>> {
-        let mut found = Vec::new();
-        collect(root.as_ref(), &GroupPath::default(), options, &mut found)?;
+        let (groups, unreadable) = Self::readable(root, options)?;
+        match unreadable.into_iter().next() {
+            Some(why) => {
+                let why = why.context("cannot copy all");
+                Err(why.mend(
+                    "name the variables that are wanted with --vars NAME,...; --keep-going leaves \
+                     out what cannot be read",
+                ))
+            }
+            None => Ok(groups),
+        }
+    }
+
+    /// The same without groups and variables that cannot be read, and why these are left out; none
+    /// is where variables are named.
+    ///
+    /// # Errors
+    /// A name that no variable has.
+    pub fn readable(
+        root: &Arc<dyn DatasetSource>,
+        options: &BakeOptions,
+    ) -> Result<(Vec<Self>, Vec<Error>)> {
+        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+        let root_path = GroupPath::default();
+        collect(root.as_ref(), &root_path, options, (&mut found, &mut unreadable))?;
         let wanted = &options.variables;
         let known = |name: &str| {
             found.iter().any(|(_, names): &(Self, Vec<String>)| names.iter().any(|it| it == name))
@@ -74,7 +97,8 @@ impl SourceGroup {
             let is_on_the_way = |other: &Self| other.path.names().starts_with(names);
             wanted.is_empty() || groups.iter().any(|other| !other.is_bare && is_on_the_way(other))
         };
-        Ok(groups.iter().filter(|group| group.path.is_root() || is_kept(group)).cloned().collect())
+        let kept = groups.iter().filter(|group| group.path.is_root() || is_kept(group));
+        Ok((kept.cloned().collect(), unreadable))
     }
 
     fn of(path: &GroupPath, dataset: &Dataset, options: &BakeOptions) -> (Self, Vec<String>) {
@@ -123,16 +147,24 @@ fn collect(
     source: &dyn DatasetSource,
     path: &GroupPath,
     options: &BakeOptions,
-    found: &mut Vec<(SourceGroup, Vec<String>)>,
+    (found, unreadable): (&mut Vec<(SourceGroup, Vec<String>)>, &mut Vec<Error>),
 ) -> Result<()> {
     let dataset = source.dataset();
-    if options.variables.is_empty()
-        && let Some((name, why)) = source.left_out().into_iter().next()
-    {
-        let why = why.at("variable", full_name(path, &name)).context("cannot copy all");
-        return Err(why.mend("name the variables that are wanted: --vars NAME,..."));
+    let (mut group, asked) = SourceGroup::of(path, dataset, options);
+    if options.variables.is_empty() {
+        let left_out = source.left_out();
+        if left_out.iter().any(|(name, _)| dataset.variable(name).is_some()) {
+            let names = dataset.variables.iter().map(|it| &it.name);
+            let is_read = |name: &&String| left_out.iter().all(|(other, _)| other != *name);
+            group.options.variables = names.filter(is_read).cloned().collect();
+            group.is_bare = group.options.variables.is_empty();
+        }
+        unreadable.extend(left_out.into_iter().map(|(name, why)| {
+            let name = full_name(path, &name);
+            if why.place("variable") == Some(&name) { why } else { why.at("variable", name) }
+        }));
     }
-    found.push(SourceGroup::of(path, dataset, options));
+    found.push((group, asked));
     if path.names().len() >= DEPTH_LIMIT && !dataset.groups.is_empty() {
         let message = format!("groups lie more than {DEPTH_LIMIT} deep");
         let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
@@ -140,8 +172,11 @@ fn collect(
     }
     for name in &dataset.groups {
         let (own, below) = (name.parse()?, path.child(name)?);
-        let group = source.group(&own).map_err(|error| error.at("group", &below))?;
-        collect(group.as_ref(), &below, options, found)?;
+        match source.group(&own).map_err(|error| error.at("group", &below)) {
+            Ok(group) => collect(group.as_ref(), &below, options, (&mut *found, &mut *unreadable))?,
+            Err(why) if options.variables.is_empty() => unreadable.push(why),
+            Err(why) => return Err(why),
+        }
     }
     Ok(())
 }

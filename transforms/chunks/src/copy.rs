@@ -37,12 +37,13 @@ pub type DoneUnits = BTreeMap<String, BTreeMap<Vec<u64>, WrittenUnit>>;
 pub struct CopyArrays {
     copies: Vec<PlannedCopy>,
     done: Arc<DoneUnits>,
+    keeps_going: bool,
 }
 
 impl CopyArrays {
     /// Copies these arrays.
     pub fn new(copies: Vec<PlannedCopy>) -> Self {
-        Self { copies, done: Arc::default() }
+        Self { copies, done: Arc::default(), keeps_going: false }
     }
 
     /// Leaves out units that are there already, and what is read for them alone; they come out as
@@ -50,6 +51,14 @@ impl CopyArrays {
     #[must_use]
     pub fn with_done(mut self, done: DoneUnits) -> Self {
         self.done = Arc::new(done);
+        self
+    }
+
+    /// Decodes units whose encoded chunks are damaged, of sources that put something in the place
+    /// of what they cannot decode.
+    #[must_use]
+    pub fn with_keep_going(mut self, keeps_going: bool) -> Self {
+        self.keeps_going = keeps_going;
         self
     }
 }
@@ -76,7 +85,8 @@ impl PTransform<Pipeline> for CopyArrays {
         let passed = of(Way::Encoded);
         if passed.any() {
             let units = tasks("Units", &passed);
-            written.push(&units.apply(ParDo::of(PassChunks(passed))));
+            let pass = PassChunks { copies: passed, keeps_going: self.keeps_going };
+            written.push(&units.apply(ParDo::of(pass)));
         }
         let moved = of(Way::Groups);
         if moved.any() {

@@ -12,15 +12,29 @@ use crate::written::Written;
 
 /// Copies encoded chunks, one unit after the other: memory was planned for one.
 #[derive(Clone)]
-pub(crate) struct PassChunks(pub(crate) Copies);
+pub(crate) struct PassChunks {
+    pub(crate) copies: Copies,
+    /// Whether units are decoded whose encoded chunks are damaged.
+    pub(crate) keeps_going: bool,
+}
 
 impl PlannedCopy {
     /// Starts to write a unit of the chunks that the source has.
-    fn pass(&self, unit: &[u64], ctx: &ProcessContext<'_, Written>) -> Result<Box<dyn Writing>> {
+    fn pass(
+        &self,
+        unit: &[u64],
+        keeps_going: bool,
+        ctx: &ProcessContext<'_, Written>,
+    ) -> Result<Box<dyn Writing>> {
         let facts = self.sink.facts();
         let chunks = ChunkGrid::regular(&facts.shape, &facts.chunk_shape);
         let chunks: Vec<Vec<u64>> = chunks.chunks_meeting(&facts.units.region(unit)).collect();
-        let chunks = self.source.encoded()?.fetch_encoded(&chunks)?.wait()?;
+        let encoded = self.source.encoded();
+        let fetched = encoded.and_then(|encoded| encoded.fetch_encoded(&chunks)?.wait());
+        let chunks = match fetched {
+            Err(_) if keeps_going => return self.recode(unit, ctx),
+            fetched => fetched?,
+        };
         let lacks_codec = chunks.iter().flatten().any(|chunk| chunk.left_out != 0);
         let is_filled_anew = chunks.contains(&None) && self.source.facts().fill != facts.fill;
         if lacks_codec || is_filled_anew {
@@ -31,7 +45,10 @@ impl PlannedCopy {
             chunks.into_iter().map(|chunk| chunk.map(|chunk| chunk.bytes)).collect();
         // What is damaged is named by who reads it.
         self.sink.write_encoded(unit, bytes).or_else(|why| match why.kind() {
-            ErrorKind::Corrupt => self.recode(unit, ctx).and(Err(why)),
+            ErrorKind::Corrupt => self.recode(unit, ctx).and_then(|writing| match keeps_going {
+                true => Ok(writing),
+                false => Err(why),
+            }),
             _ => Err(why),
         })
     }
@@ -59,13 +76,13 @@ impl DoFn for PassChunks {
     type Out = Written;
 
     fn process(&mut self, task: GroupTask, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        let copy = self.0.get(task.0);
+        let copy = self.copies.get(task.0);
         let units = &copy.sink.facts().units;
         let index = units.index_of(task.1);
-        if self.0.is_done(copy, &index) {
+        if self.copies.is_done(copy, &index) {
             return Ok(());
         }
-        let written = copy.pass(&index, ctx).and_then(Writing::wait);
+        let written = copy.pass(&index, self.keeps_going, ctx).and_then(Writing::wait);
         let written = written.map_err(|error| copy.locate(error, &units.region(&index)))?;
         let (encoded_bytes, crc32c) = (written.encoded_bytes, written.crc32c);
         ctx.count("units_written", 1);
@@ -74,6 +91,6 @@ impl DoFn for PassChunks {
     }
 
     fn facts(&self) -> DoFnFacts {
-        self.0.facts()
+        self.copies.facts()
     }
 }

@@ -205,7 +205,9 @@ fn length_of(name: &str, text: &str) -> Result<ChunkLength> {
         Ok(-1) => Ok(ChunkLength::Whole),
         Ok(elements) if elements > 0 => Ok(ChunkLength::Elements(elements.cast_unsigned())),
         Err(_) if of_source().is_some() => Ok(ChunkLength::OfSource(of_source().unwrap_or(1))),
-        Err(_) if text.parse::<ByteSize>().is_ok() => text.parse().map(ChunkLength::Bytes),
+        Err(_) if text.parse::<f64>().is_err() && text.parse::<ByteSize>().is_ok() => {
+            text.parse().map(ChunkLength::Bytes)
+        }
         _ => {
             let message = format!("a chunk length of {name}={text} is not possible");
             Err(invalid(message).mend(
@@ -340,5 +342,9 @@ mod tests {
         refused("time=1,time=2", "named twice");
         refused("time=1MB,lat=2MB", "one size");
         refused("time=0x", "not possible");
+        // A number without a unit is one of elements.
+        refused("time=7.5", "time=7.5 is not possible");
+        refused("time=1e3", "a size such as 100MB");
+        refused("7.5", "not possible");
     }
 }

@@ -209,6 +209,7 @@ impl BakePlan {
             pieces: new.pieces,
             filled: Vec::new(),
             lanes: Vec::new(),
+            aligned: Vec::new(),
             template: target.dataset().clone(),
             variables,
             warnings: warnings.cloned().collect(),

@@ -168,8 +168,10 @@ policy! {
 }
 
 policy! {
-    /// What becomes of files of a merge dimension whose elements along a concat dimension differ.
-    JoinPolicy for "files of a merge dimension that differ" {
+    /// What becomes of files of a merge dimension whose elements along a concat dimension differ,
+    /// and of files on different grids: whose coordinates along a dimension along which none follows
+    /// another differ.
+    JoinPolicy for "files whose elements differ" {
         /// They are refused.
         Error = "error",
         /// Elements that all of them have are taken.

@@ -18,6 +18,14 @@ impl BakePlan {
             return Ok(());
         }
         check_options(&self.options)?;
+        if let Some(dim) = self.aligned.first() {
+            let message = format!(
+                "the files have different `{}`, and references leave elements where they are",
+                dim.name
+            );
+            let error = Error::new(ErrorCode::GRIDS_DIFFER, ErrorKind::Conflict, message);
+            return Err(error.mend("bake copies, or refer to the files of each grid apart"));
+        }
         for variable in &self.variables {
             let Some(recode) = variable.assembly.recode() else { continue };
             let target = self.template.expect_variable(&variable.name)?;

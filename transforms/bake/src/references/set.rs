@@ -123,7 +123,8 @@ impl References {
         let (_, copies) = plan.open(sources, destination, store, open_files_bytes)?;
         let versions = plan.files.iter().map(|file| file.version);
         let files = sources.iter().cloned().zip(versions).collect();
-        let files = OpenFiles::new(files, &plan.options, store.clone(), open_files_bytes);
+        let (options, dims) = (&plan.options, &plan.aligned);
+        let files = OpenFiles::joined(files, options, dims, store.clone(), open_files_bytes);
         let mut found = find_all(plan, &files, &mut held)?;
         let (mut built, mut encoded) = (Vec::new(), BTreeMap::new());
         for variable in &plan.variables {

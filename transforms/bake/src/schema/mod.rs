@@ -6,12 +6,14 @@
 
 mod axis;
 mod coverage;
+mod known_axes;
 mod reduction;
 mod spread;
 mod variable;
 mod variants;
 
 pub(crate) use axis::{AxisPoint, AxisSummary};
+pub(crate) use known_axes::KnownAxes;
 pub use reduction::Schema;
 pub(crate) use reduction::{
     FilePlace, FileSummary, FurtherAxis, VariableFindings, attributes_of, has_dimension,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::open::SourceVersion;
 use crate::prepare::Unknown;
 use crate::schema::coverage::{self, Extreme};
-use crate::schema::{Attribute, AxisSummary, VariableSchema, Variants, merge_maps};
+use crate::schema::{Attribute, AxisSummary, KnownAxes, VariableSchema, Variants, merge_maps};
 
 /// The place of a file in the list of sources.
 pub(crate) type FilePlace = u32;
@@ -55,6 +55,9 @@ pub struct Schema {
     pub(crate) files: BTreeMap<FilePlace, FileSummary>,
     /// Lengths of the dimensions that some variable has, but concat dimensions.
     pub(crate) dimensions: BTreeMap<String, Variants<u64>>,
+    /// The coordinates of these dimensions, where files that differ are to be joined.
+    #[serde(default)]
+    pub(crate) coordinates: BTreeMap<String, KnownAxes>,
     pub(crate) variables: BTreeMap<String, VariableSchema>,
     pub(crate) attributes: BTreeMap<String, Attribute>,
     /// The extent of all files, as their attributes say it.
@@ -94,6 +97,8 @@ pub(crate) struct VariableFindings {
     pub(crate) encoded_ratio: f64,
     /// How its chunks are encoded, where they can be taken as they are.
     pub(crate) encoding: Option<String>,
+    /// What it is along its dimension, if it is a coordinate by which files may be joined.
+    pub(crate) coordinate: Option<AxisSummary>,
 }
 
 impl Schema {
@@ -117,9 +122,13 @@ impl Schema {
             (variable.name.clone(), schema)
         });
         let warnings = dataset.warnings.iter().map(|text| (text.clone(), place));
+        let coordinates = findings.iter().filter_map(|(name, found)| {
+            Some((name.clone(), KnownAxes::of(found.coordinate.clone()?, place)))
+        });
         Self {
             files: [(place, summary)].into(),
             dimensions: lengths.collect(),
+            coordinates: coordinates.collect(),
             variables: variables.collect(),
             attributes: attributes_of(dataset.attributes.iter(), place),
             coverage: coverage_of(dataset, place),
@@ -149,6 +158,7 @@ impl Schema {
     pub(crate) fn merge(&mut self, other: Self) {
         self.files.extend(other.files);
         merge_maps(&mut self.dimensions, other.dimensions, Variants::merge);
+        merge_maps(&mut self.coordinates, other.coordinates, KnownAxes::merge);
         merge_maps(&mut self.variables, other.variables, VariableSchema::merge);
         merge_maps(&mut self.attributes, other.attributes, Variants::merge);
         for (name, extreme) in other.coverage {

@@ -120,6 +120,8 @@ impl MadeFile {
                 span,
                 encoded_ratio: self.encoded_ratio,
                 encoding: None,
+                coordinate: digest
+                    .and_then(|it| AxisSummary::of_numbers([it as f64, -1.0].into_iter(), true)),
             }
         };
         let findings = [

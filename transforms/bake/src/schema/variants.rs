@@ -48,6 +48,11 @@ impl<T: Same> Variants<T> {
         self.values.truncate(2);
     }
 
+    /// Makes this what all files say that say anything.
+    pub(crate) fn settle(&mut self, value: T) {
+        self.values = vec![(self.first_file(), value)];
+    }
+
     /// The value of the first file that has one.
     pub(crate) fn first(&self) -> &T {
         &self.values[0].1

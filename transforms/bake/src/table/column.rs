@@ -20,8 +20,7 @@ impl Column {
     /// The variable of a column; `None` for a type that no array has here.
     ///
     /// Nulls become NaN in floats, the empty text in texts, and elsewhere the default fill value of
-    /// NetCDF, which is `_FillValue` then; whether they may be is what the schema says, so that all
-    /// files of one schema are alike. Booleans that may be null are bytes with `flag_meanings`. Times
+    /// NetCDF, which is `_FillValue` then; whether they may be is what the schema of the file says. Booleans that may be null are bytes with `flag_meanings`. Times
     /// are counts since 1970 in the unit of the column, whatever its time zone, which is but how
     /// they are shown.
     ///

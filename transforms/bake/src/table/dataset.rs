@@ -17,6 +17,8 @@ use crate::table::convert::chunk_of;
 
 /// The dimension of rows that no column names.
 const INDEX: &str = "index";
+/// The column in which pandas keeps an index of one level that has no name.
+const UNNAMED_INDEX: &str = "__index_level_0__";
 /// Bytes of an element besides itself while Arrow holds it: as it is read, and as it is cast.
 const RECODE_BYTES: u64 = 16;
 
@@ -44,13 +46,17 @@ pub(crate) struct TableDataset {
     file: TableFile,
     location: Location,
     dataset: Dataset,
-    /// Of each variable.
-    columns: Vec<(FieldRef, Column)>,
+    /// Of each variable, by its name.
+    columns: Vec<(String, FieldRef, Column)>,
     grid: ChunkGrid,
 }
 
 impl TableDataset {
     /// The table as a dataset whose rows are labelled by this column, or by nothing.
+    ///
+    /// The index of pandas that has no name (`__index_level_0__`) labels them where no other column
+    /// is asked to, as `index`, which is what `DataFrame.to_xarray` calls it; of several levels each
+    /// is a variable, `level_0` and so on, as `DataFrame.reset_index` calls them.
     ///
     /// # Errors
     /// No such column, or one of a type that labels nothing.
@@ -59,7 +65,8 @@ impl TableDataset {
         location: &Location,
         row_column: Option<&str>,
     ) -> Result<Self> {
-        let rows = row_column.unwrap_or(INDEX);
+        let names = Names::of(&file, row_column);
+        let rows = names.rows.as_str();
         let grid = ChunkGrid::new([Axis::of_lengths(file.group_rows().iter().copied())]);
         let shape = grid.shape();
         let mut dataset = Dataset {
@@ -72,7 +79,7 @@ impl TableDataset {
         };
         let mut columns = Vec::new();
         for field in file.schema().fields() {
-            let (name, data_type) = (field.name(), field.data_type());
+            let (name, data_type) = (names.of_column(field.name()), field.data_type());
             let Some(column) = Column::of(field, name == rows) else {
                 let why = format!("column `{name}` is left out: arrays hold no {data_type}");
                 dataset.warnings.push(why);
@@ -93,18 +100,56 @@ impl TableDataset {
                 attributes: column.attributes.clone(),
                 storage,
             });
-            columns.push((Arc::clone(field), column));
+            columns.push((name, Arc::clone(field), column));
         }
         if let Some(name) = row_column {
-            check_column(name, &file, &dataset)?;
+            check_column(name, &names.rows, &file, &dataset)?;
         }
         Ok(Self { file, location: location.clone(), dataset, columns, grid })
     }
 }
 
+/// What columns are called as variables.
+struct Names {
+    /// The dimension of rows, and the variable that labels them.
+    rows: String,
+    /// Whether the one level of an index without a name labels the rows.
+    has_index: bool,
+}
+
+impl Names {
+    fn of(file: &TableFile, row_column: Option<&str>) -> Self {
+        let fields = file.schema().fields();
+        let has = |name: &str| fields.iter().any(|field| field.name() == name);
+        let is_free =
+            !has(INDEX) && fields.iter().filter(|it| level_of(it.name()).is_some()).count() == 1;
+        let has_index =
+            row_column.is_none_or(|name| name == UNNAMED_INDEX) && has(UNNAMED_INDEX) && is_free;
+        let rows = match row_column {
+            Some(name) if !has_index => level_of(name).unwrap_or_else(|| name.to_owned()),
+            _ => INDEX.to_owned(),
+        };
+        Self { rows, has_index }
+    }
+
+    fn of_column(&self, name: &str) -> String {
+        match level_of(name) {
+            Some(_) if self.has_index => INDEX.to_owned(),
+            Some(level) => level,
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// What a level of an index without a name is called once it is a column.
+fn level_of(name: &str) -> Option<String> {
+    let level = name.strip_prefix("__index_level_")?.strip_suffix("__")?;
+    level.parse::<u32>().ok().map(|level| format!("level_{level}"))
+}
+
 /// Refuses a column for rows that is not there, or that is left out.
-fn check_column(name: &str, file: &TableFile, dataset: &Dataset) -> Result<()> {
-    if dataset.variable(name).is_some() {
+fn check_column(name: &str, rows: &str, file: &TableFile, dataset: &Dataset) -> Result<()> {
+    if dataset.variable(rows).is_some() {
         return Ok(());
     }
     let known: Vec<&str> = dataset.variables.iter().map(|it| it.name.as_str()).collect();
@@ -128,8 +173,8 @@ impl DatasetSource for TableDataset {
     }
 
     fn array(&self, variable: &str) -> Result<Arc<dyn ArraySource>> {
-        let known = self.columns.iter().find(|(field, _)| field.name() == variable);
-        let Some((field, column)) = known else {
+        let known = self.columns.iter().find(|(name, ..)| name == variable);
+        let Some((_, field, column)) = known else {
             let unknown = self.dataset.expect_variable(variable).err();
             let unknown = unknown.unwrap_or_else(|| Error::internal("a variable without a column"));
             return Err(unknown.at("file", &self.location));

@@ -37,6 +37,32 @@ pub(super) fn is_cut(axis: &Axis, element: u64) -> bool {
     }
 }
 
+/// The cuts of a rectilinear axis, to be asked for often.
+struct Cuts<'a> {
+    bounds: &'a [u64],
+    /// A bit for each element, where chunks are so short that this takes no more than the bounds.
+    bits: Vec<u64>,
+}
+
+impl<'a> Cuts<'a> {
+    fn new(bounds: &'a [u64]) -> Self {
+        let length = bounds.last().copied().unwrap_or(0);
+        let words = usize::try_from(length / 64 + 1).ok().filter(|words| *words <= bounds.len());
+        let mut bits = vec![0; words.unwrap_or(0)];
+        if !bits.is_empty() {
+            bounds.iter().for_each(|bound| bits[(bound / 64) as usize] |= 1 << (bound % 64));
+        }
+        Self { bounds, bits }
+    }
+
+    fn contains(&self, element: u64) -> bool {
+        match self.bits.get((element / 64) as usize) {
+            Some(word) => word >> (element % 64) & 1 == 1,
+            None => self.bounds.binary_search(&element).is_ok(),
+        }
+    }
+}
+
 /// The cuts between chunks, without both ends; for a rectilinear axis.
 fn inner_bounds(bounds: &[u64]) -> &[u64] {
     bounds.get(1..bounds.len().saturating_sub(1)).unwrap_or(&[])
@@ -49,10 +75,36 @@ pub(super) fn common_cut_count(a: &Axis, b: &Axis) -> u64 {
             Axis::Regular { length, chunk_length: one },
             Axis::Regular { chunk_length: other, .. },
         ) => length.div_ceil(common_multiple(*one, *other)).saturating_sub(1),
+        (Axis::Rectilinear { bounds }, Axis::Regular { length, chunk_length })
+        | (Axis::Regular { length, chunk_length }, Axis::Rectilinear { bounds })
+            if is_sparse(*length, *chunk_length, bounds) =>
+        {
+            let mut rest = inner_bounds(bounds);
+            let common = cuts(*length, *chunk_length).filter(|cut| advance(&mut rest, *cut));
+            common.count() as u64
+        }
         (Axis::Rectilinear { bounds }, other) | (other, Axis::Rectilinear { bounds }) => {
             inner_bounds(bounds).iter().filter(|&&bound| is_cut(other, bound)).count() as u64
         }
     }
+}
+
+/// The cuts of a regular axis, without both ends.
+fn cuts(length: u64, chunk_length: u64) -> impl Iterator<Item = u64> {
+    (1..length.div_ceil(chunk_length.max(1))).map(move |index| index * chunk_length)
+}
+
+/// Whether a regular axis has so much fewer cuts than a rectilinear one that it takes less to look
+/// each of them up than to divide each bound.
+fn is_sparse(length: u64, chunk_length: u64, bounds: &[u64]) -> bool {
+    length.div_ceil(chunk_length.max(1)) < bounds.len() as u64 / 16
+}
+
+/// Leaves out the bounds before an element; whether it is one of them.
+fn advance(rest: &mut &[u64], element: u64) -> bool {
+    let before = rest.partition_point(|&bound| bound < element);
+    *rest = &rest[before..];
+    rest.first() == Some(&element)
 }
 
 /// Pairs of a chunk of one axis and a chunk of the other that meet: the cells of a dimension that is
@@ -96,6 +148,16 @@ pub(super) fn covered_elements(tasks: &Axis, chunks: &Axis) -> u128 {
     match (tasks, chunks) {
         (Axis::Regular { chunk_length: task, .. }, Axis::Regular { chunk_length: chunk, .. }) => {
             length + read_again(chunks.length(), *task, *chunk)
+        }
+        (Axis::Regular { length: all, chunk_length: task }, Axis::Rectilinear { bounds })
+            if is_sparse(*all, *task, bounds) =>
+        {
+            let again = cuts(*all, *task).map(|cut| {
+                let after = bounds.partition_point(|&bound| bound <= cut);
+                let chunk = bounds[after - 1]..bounds[after];
+                if chunk.start == cut { 0 } else { u128::from(chunk.end - chunk.start) }
+            });
+            length + again.sum::<u128>()
         }
         (Axis::Regular { chunk_length: task, .. }, Axis::Rectilinear { bounds }) => {
             let again = bounds.windows(2).map(|pair| {
@@ -209,9 +271,9 @@ pub(super) fn common_period(a: &Axis, b: &Axis) -> u64 {
             common_multiple(*one, *other).min(length)
         }
         (Axis::Rectilinear { bounds }, other) | (other, Axis::Rectilinear { bounds }) => {
-            let both = |element: u64| is_cut(a, element) && is_cut(b, element);
-            let candidates = inner_bounds(bounds).iter().copied();
-            let candidates = candidates.filter(|&bound| is_cut(other, bound));
+            let own = Cuts::new(bounds);
+            let both = |element: u64| own.contains(element) && is_cut(other, element);
+            let candidates = with_second_cut(bounds).filter(|&bound| is_cut(other, bound));
             periods_among(candidates, length, both).next().unwrap_or(length)
         }
     }
@@ -220,8 +282,20 @@ pub(super) fn common_period(a: &Axis, b: &Axis) -> u64 {
 /// Extents, ascending and without the whole, of which every multiple is a cut of a rectilinear axis.
 pub(super) fn periods(axis: &Axis) -> Vec<u64> {
     let Axis::Rectilinear { bounds } = axis else { return Vec::new() };
-    let candidates = inner_bounds(bounds).iter().copied();
-    periods_among(candidates, axis.length(), |element| is_cut(axis, element)).collect()
+    let cuts = Cuts::new(bounds);
+    periods_among(with_second_cut(bounds), axis.length(), |it| cuts.contains(it)).collect()
+}
+
+/// The cuts of a rectilinear axis of which twice the element is a cut too, or lies beyond the axis:
+/// others are no periods. Cost: one look at each bound.
+fn with_second_cut(bounds: &[u64]) -> impl Iterator<Item = u64> + '_ {
+    let length = bounds.last().copied().unwrap_or(0);
+    let mut rest = bounds.iter().peekable();
+    inner_bounds(bounds).iter().copied().filter(move |&bound| {
+        let second = bound.saturating_mul(2);
+        while rest.next_if(|&&it| it < second).is_some() {}
+        second >= length || rest.peek() == Some(&&second)
+    })
 }
 
 /// Multiples that are looked at for the periods of an axis, at the most: a bound on time for axes
@@ -342,6 +416,20 @@ mod tests {
             for (a, b) in (1..=length).flat_map(|a| (1..=length).map(move |b| (a, b))) {
                 let axes = (Axis::regular(length, a), Axis::regular(length, b));
                 (1..4).for_each(|window| check(&axes.0, &axes.1, window));
+            }
+        }
+    }
+
+    #[test]
+    fn many_uneven_chunks_are_counted_as_they_are_listed() {
+        // Chunks of a short period, and chunks of none.
+        let periodic = Axis::of_lengths((0..400u64).map(|it| 1 + it * it % 7));
+        let irregular = Axis::of_lengths((0..400u64).map(|it| 1 + it * it * 31 % 101 % 13));
+        for uneven in [periodic, irregular] {
+            for extent in (1..90).chain([100, 240, 700, uneven.length() - 1, uneven.length()]) {
+                let regular = Axis::regular(uneven.length(), extent);
+                check(&uneven, &regular, extent);
+                check(&regular, &uneven, extent);
             }
         }
     }

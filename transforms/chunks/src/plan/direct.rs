@@ -1,6 +1,8 @@
 //! Direct: each group of whole target units reads every source chunk that it meets, and nothing is
 //! stored in between. Chunks that several groups meet are read several times.
 
+use array::Axis;
+
 use super::axis::{cell_count, covered_elements};
 use super::cost::{CostModel, Costs, booked_for_each};
 use super::extents::{Combinations, looked_up, target_extents};
@@ -15,14 +17,23 @@ const HALVINGS: u32 = 8;
 /// What is exact of reading the source by these groups: how many chunks, and their bytes.
 pub(super) fn source_reads(grids: &Grids<'_>, group: &[u64]) -> (u64, u64) {
     let groups = grids.groups(group);
-    let axes = || groups.iter().zip(&grids.source);
-    let gets = axes().map(|(group, source)| cell_count(group, source));
-    let gets = gets.fold(1, u64::saturating_mul);
-    if grids.problem.is_random_access {
-        return (gets, grids.array_bytes());
-    }
-    let covered = axes().map(|(group, source)| covered_elements(group, source));
-    let covered = covered.fold(1, u128::saturating_mul);
+    let axes = groups.iter().zip(&grids.source);
+    reads_along(grids, axes.map(|(group, source)| axis_reads(group, source)))
+}
+
+/// Chunks and elements that groups read along one dimension.
+pub(super) fn axis_reads(groups: &Axis, source: &Axis) -> (u64, u128) {
+    (cell_count(groups, source), covered_elements(groups, source))
+}
+
+/// What is exact of reading the source where so much is read along each dimension.
+pub(super) fn reads_along(
+    grids: &Grids<'_>,
+    axes: impl Iterator<Item = (u64, u128)>,
+) -> (u64, u64) {
+    let (gets, covered) = axes.fold((1u64, 1u128), |(gets, covered), (more_gets, more_covered)| {
+        (gets.saturating_mul(more_gets), covered.saturating_mul(more_covered))
+    });
     let bytes = covered.saturating_mul(u128::from(grids.problem.item_bytes));
     (gets, u64::try_from(bytes).unwrap_or(u64::MAX))
 }
@@ -94,8 +105,6 @@ struct Ranks {
     get_usd: [f64; 2],
     element_usd: [f64; 2],
     other_usd: [f64; 2],
-    /// Elements of the array, where any region costs only its own bytes.
-    random_access: Option<f64>,
     worker_count: u64,
     /// Threads that work if there are chunks for all, and that are paid for.
     thread_counts: [u64; 2],
@@ -103,13 +112,12 @@ struct Ranks {
 
 impl Ranks {
     fn new(grids: &Grids<'_>, model: &CostModel, groups: &Combinations) -> Self {
-        let axis = |dimension: usize, extent| array::Axis::regular(grids.shape[dimension], extent);
+        let axis = |dimension: usize, extent| Axis::regular(grids.shape[dimension], extent);
         let of = |costs: Costs| {
             let price = model.price(&costs);
             [price.usd, price.core_seconds * model.usd_per_core_second]
         };
         let recoded = Costs { is_recoded: true, ..Costs::default() };
-        let elements = grids.shape.iter().fold(1.0, |all, &length| all * length as f64);
         Self {
             gets: groups.table(|dimension, extent| {
                 cell_count(&axis(dimension, extent), &grids.source[dimension]) as f64
@@ -125,7 +133,6 @@ impl Ranks {
                 target_bytes: grids.array_bytes(),
                 ..recoded
             }),
-            random_access: grids.problem.is_random_access.then_some(elements),
             worker_count: grids.problem.worker_count,
             thread_counts: [grids.thread_count, grids.problem.thread_count],
         }
@@ -134,7 +141,7 @@ impl Ranks {
     /// What these groups cost.
     fn of(&self, places: &[u32]) -> f64 {
         let gets = looked_up(&self.gets, places);
-        let covered = self.random_access.unwrap_or_else(|| looked_up(&self.covered, places));
+        let covered = looked_up(&self.covered, places);
         let tasks = looked_up(&self.tasks, places);
         let usd = |kind: usize| {
             self.other_usd[kind] + gets * self.get_usd[kind] + covered * self.element_usd[kind]

@@ -65,7 +65,6 @@ mod tests {
             source: ChunkGrid::regular(&shape, &map),
             target: ChunkGrid::regular(&shape, &reduce),
             can_pass_through: false,
-            is_random_access: false,
             memory: TaskMemory { reduce_share: 1.0, ..TaskMemory::prototype(elements * 4, 0) },
             thread_count: 1,
             worker_count: 1,

@@ -9,7 +9,7 @@ use super::axis::cell_count;
 use super::cost::{CostModel, Costs};
 use super::direct::source_reads;
 use super::method::Method;
-use super::pairs::Pairs;
+use super::pairs::{GroupExtents, Pairs};
 use super::problem::{Grids, count, most_meeting};
 
 /// How often groups are halved until cells fit beside them.
@@ -91,8 +91,9 @@ fn cell_overhead(grids: &Grids<'_>, group: &[u64], other: &[u64], each: u64) -> 
 /// The cheapest groups for one stage of segments, and for two; the smallest groups where none fit.
 pub(super) fn best(grids: &Grids<'_>, model: &CostModel) -> Vec<(Method, Costs)> {
     let (mut one, mut two, mut smallest) = (None, None, None);
+    let extents = GroupExtents::new(grids);
     for halvings in 0..=HALVINGS {
-        let pairs = Pairs::new(grids, 1.0 / f64::from(1 << halvings));
+        let pairs = Pairs::new(grids, &extents, 1.0 / f64::from(1 << halvings));
         smallest.get_or_insert_with(|| pairs.smallest());
         let best = pairs.best(model);
         one = best.one;

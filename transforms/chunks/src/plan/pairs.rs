@@ -1,12 +1,13 @@
 //! Which map groups and reduce groups go together: those that share few cells.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use array::Axis;
 
 use super::axis::cell_count;
 use super::cost::{CostModel, Costs};
-use super::direct::source_reads;
+use super::direct::{axis_reads, reads_along};
 use super::extents::{Combinations, source_extents, target_extents};
 use super::middle::middle_grid;
 use super::packed::{costs, peak_bytes};
@@ -29,15 +30,31 @@ pub(super) struct Pairs<'a> {
     reduce: Combinations,
 }
 
+/// Extents of map groups and of reduce groups, by dimension.
+#[derive(Debug)]
+pub(super) struct GroupExtents {
+    map: Vec<Vec<u64>>,
+    reduce: Vec<Vec<u64>>,
+}
+
+impl GroupExtents {
+    /// Those that are worth a look.
+    pub(super) fn new(grids: &Grids<'_>) -> Self {
+        let axes = || grids.source.iter().zip(&grids.target);
+        Self {
+            map: axes().map(|(from, to)| source_extents(from, to)).collect(),
+            reduce: axes().map(|(from, to)| target_extents(to, from)).collect(),
+        }
+    }
+}
+
 impl<'a> Pairs<'a> {
-    /// Groups that take at most a part of what they may take.
-    pub(super) fn new(grids: &'a Grids<'a>, part: f64) -> Self {
+    /// Groups of these extents that take at most a part of what they may take.
+    pub(super) fn new(grids: &'a Grids<'a>, extents: &GroupExtents, part: f64) -> Self {
         let (memory, item) = (grids.memory(), grids.problem.item_bytes.max(1));
         let room = |bytes: u64| (bytes as f64 * part) as u64 / item;
-        let axes = || grids.source.iter().zip(&grids.target);
-        let map = axes().map(|(from, to)| source_extents(from, to)).collect();
+        let (map, reduce) = (extents.map.clone(), extents.reduce.clone());
         let map_bytes = memory.budget_bytes.saturating_sub(grids.source_overhead(1));
-        let reduce = axes().map(|(from, to)| target_extents(to, from)).collect();
         let share = (memory.budget_bytes as f64 * memory.reduce_share) as u64;
         let reduce_bytes = memory.budget_bytes.saturating_sub(grids.target_overhead(1));
         Self {
@@ -180,9 +197,17 @@ impl<'a> Maps<'a> {
         } else {
             (0..map.len()).collect()
         };
+        // Few extents make many groups: what each reads along its dimension is counted once.
+        let mut known: Vec<BTreeMap<u64, (u64, u128)>> = vec![BTreeMap::new(); grids.rank()];
         let all = all.into_iter().map(|index| {
             let group = map.get(index);
-            let (source_gets, source_bytes) = source_reads(grids, &group);
+            let along = group.iter().zip(&mut known).enumerate();
+            let along = along.map(|(dimension, (&extent, known))| {
+                let (length, source) = (grids.shape[dimension], &grids.source[dimension]);
+                let count = || axis_reads(&Axis::regular(length, extent), source);
+                *known.entry(extent).or_insert_with(count)
+            });
+            let (source_gets, source_bytes) = reads_along(grids, along);
             let segment_count = count(&grids.groups(&group));
             MapGroup { group, index, source_gets, source_bytes, segment_count }
         });

@@ -16,8 +16,6 @@ pub struct Problem {
     pub target: ChunkGrid,
     /// Whether source chunks are, as they are encoded, chunks of the target.
     pub can_pass_through: bool,
-    /// Whether a region of the source costs only its own bytes.
-    pub is_random_access: bool,
     /// What a task may hold.
     pub memory: TaskMemory,
     /// Threads that work inside of one task, if memory suffices for so many; those for which it does
@@ -130,7 +128,6 @@ impl Problem {
             source: read_grid(source, sink, batch_bytes),
             target: sink.units.clone(),
             can_pass_through: false,
-            is_random_access: false,
             memory: TaskMemory::new(budget_bytes, source, sink, batch_bytes),
             thread_count,
             worker_count: 1,

@@ -142,11 +142,10 @@ impl Run<'_> {
         self.costs.peak_bytes = self.costs.peak_bytes.max(group_bytes + other_bytes);
     }
 
-    /// Reads a source chunk for a region: all of it, unless any region can be read.
+    /// Reads a source chunk for a region: all of it.
     fn read_chunk(&mut self, index: &[u64], wanted: &Region) -> Block {
         let region = self.problem.source.region(index);
-        let part = wanted.intersection(&region).expect("a chunk that is needed");
-        let region = if self.problem.is_random_access { part } else { region };
+        assert!(wanted.intersection(&region).is_some(), "a chunk that is needed");
         self.costs.source_gets += 1;
         let bytes = self.bytes(region.element_count());
         self.costs.source_bytes += bytes;

@@ -27,7 +27,6 @@ pub(super) fn problem(
         source: ChunkGrid::regular(shape, source),
         target: ChunkGrid::regular(shape, target),
         can_pass_through: false,
-        is_random_access: false,
         memory: TaskMemory::prototype(budget, chunk),
         thread_count: 1,
         worker_count: 1,
@@ -198,18 +197,8 @@ impl Dice {
             cells_written_at_once: self.roll(0..=1),
             ..TaskMemory::prototype(budget, chunk)
         };
-        let is_random_access = !can_pass_through && self.one_in(5);
         let worker_count = if self.one_in(4) { self.roll(2..=9) } else { 1 };
-        Problem {
-            item_bytes,
-            source,
-            target,
-            can_pass_through,
-            is_random_access,
-            memory,
-            thread_count,
-            worker_count,
-        }
+        Problem { item_bytes, source, target, can_pass_through, memory, thread_count, worker_count }
     }
 }
 
