@@ -47,6 +47,10 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "COMMAND", default_value = "levain worker")]
     pub(crate) worker_command: String,
 
+    /// A run of AWS Batch of which nothing starts for so long is ended, to be resumed [default: 15m]
+    #[arg(long, value_name = "TIME", env = "LEVAIN_BATCH__RUNNABLE_FAIL")]
+    pub(crate) runnable_fail: Option<String>,
+
     /// Between two looks of driver and workers at the run store, while something changes
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 500, hide = true)]
     pub(crate) look_ms: u64,
@@ -77,6 +81,11 @@ fn with_batch(bake: Bake, run: &RunArgs, signals: &Watched) -> Result<Bake> {
     let mut settings = args.size.over(args.place.over(BatchSettings::default()))?;
     if let Some(mem) = &run.mem {
         settings.memory_ladder = vec![mem.parse()?];
+    }
+    if let Some(time) = &args.runnable_fail {
+        settings.runnable_fail =
+            time.parse().map_err(|error: Error| error.at("flag", "--runnable-fail"))?;
+        settings.runnable_warn = settings.runnable_warn.min(settings.runnable_fail);
     }
     settings.workers = args.workers.map_or(settings.workers, NonZeroU32::get);
     let cores = NonZeroUsize::new(settings.vcpus as usize).unwrap_or(NonZeroUsize::MIN);

@@ -89,9 +89,10 @@ pub(crate) struct SizeArgs {
     #[arg(long, value_name = "N")]
     pub(crate) vcpus: Option<f64>,
 
-    /// Memory, with its unit: 8GiB [default: 4GiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<String>,
+    /// Memory, with its unit: 8GiB; of several, the next is given to what has run out of it:
+    /// 4GiB,8GiB [default: 4GiB]
+    #[arg(long, value_name = "SIZE,...", value_delimiter = ',')]
+    pub(crate) memory: Vec<String>,
 }
 
 fn platform(text: &str) -> Result<Platform, String> {
@@ -135,11 +136,10 @@ impl SizeArgs {
     /// Memory without its unit.
     pub(crate) fn over(&self, mut base: BatchSettings) -> Result<BatchSettings> {
         base.vcpus = self.vcpus.unwrap_or(base.vcpus);
-        if let Some(memory) = &self.memory {
-            base.memory_ladder =
-                vec![memory.parse().map_err(|error: levain::dataflow::error::Error| {
-                    error.at("flag", "--memory")
-                })?];
+        if !self.memory.is_empty() {
+            let rungs = self.memory.iter().map(|memory| memory.parse());
+            let rungs: Result<Vec<_>> = rungs.collect();
+            base.memory_ladder = rungs.map_err(|error| error.at("flag", "--memory"))?;
         }
         Ok(base)
     }

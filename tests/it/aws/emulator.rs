@@ -24,6 +24,11 @@ impl Emulator {
     /// Starts one with these flags besides a queue; nothing, and a line that says so, if it was not
     /// built.
     pub(crate) fn start(flags: &[&str]) -> Option<Self> {
+        Self::start_with(flags, &[])
+    }
+
+    /// The same, whose jobs have these variables as well.
+    pub(crate) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Option<Self> {
         let folder = Path::new(env!("CARGO_BIN_EXE_levain")).parent().expect("a folder");
         let program = folder.join("examples/batch-emulator");
         if !program.exists() {
@@ -35,6 +40,8 @@ impl Emulator {
         let mut child = Command::new(program)
             .args(["--create-queue", QUEUE, "--slots", "16", "--rate", "1000"])
             .args(flags)
+            .args(variables.iter().flat_map(|(name, _)| ["--pass-env", name]))
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

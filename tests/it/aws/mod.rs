@@ -2,7 +2,7 @@
 
 mod definitions;
 mod doctor;
-mod emulator;
+pub(crate) mod emulator;
 mod hello;
 mod jobs;
 mod printed;

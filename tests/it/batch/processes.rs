@@ -172,9 +172,11 @@ fn of_two_drivers_at_once_one_is_refused() {
     assert!(bench.wait_for_files(&mut first, 12), "the run is met at work");
     let workers = workers_of(&bench.runs());
     // So that the first one does not come to its end before the second one has looked.
-    workers.iter().for_each(|worker| drop(signal(*worker, "STOP")));
+    let stopped = workers.iter().filter(|worker| signal(**worker, "STOP")).count();
+    assert!(stopped > 0, "no worker is at work");
     let second = crate::command::ran(bench.command().output().expect("it can be started"));
-    workers.iter().for_each(|worker| drop(signal(*worker, "CONT")));
+    let woken = workers.iter().filter(|worker| signal(**worker, "CONT")).count();
+    assert_eq!(woken, stopped);
     second.check_refused("E507", 8, &["another process drives this run"]);
     bench.check_finished(first);
 }

@@ -1,0 +1,249 @@
+//! Bakes on the emulator of AWS Batch over real S3 servers: the bytes are those of one process, whatever
+//! Batch, the store and the machines do meanwhile.
+
+use std::collections::BTreeMap;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dataflow::testing::s3_servers;
+use levain::objects::{Location, Objects, StoreOptions};
+use serde_json::{Value, json};
+
+use crate::aws::emulator::{Emulator, QUEUE};
+use crate::command::{Ran, levain, ran};
+use crate::determinism::objects;
+use crate::killing::{LAYOUT, noise};
+use crate::made::Folder;
+use crate::served::Served;
+
+const STEPS: i32 = 60;
+/// Faults of a store, each of which one request in twenty meets.
+const FAULTS: [&str; 7] =
+    ["after500", "drop_after", "drop_before", "before500", "conflict409", "slow_down", "truncate"];
+
+/// A bucket with a source, an emulator whose jobs reach it, and the bytes of one process.
+struct Bakery {
+    emulator: Emulator,
+    /// What the driver and the workers reach the bucket through.
+    driver: Served,
+    workers: Served,
+    bucket: Objects,
+    place: String,
+    want: BTreeMap<String, Vec<u8>>,
+}
+
+impl Bakery {
+    fn open(name: &str, endpoint: &str, flags: &[&str]) -> Option<Self> {
+        let proxy = || Served::start("store-faults", &["--upstream", endpoint, "--seed", "5"]);
+        let (driver, workers) = (proxy()?, proxy()?);
+        let reached = workers.url();
+        let variables = [
+            ("AWS_ENDPOINT_URL", reached.as_str()),
+            ("AWS_ALLOW_HTTP", "true"),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ];
+        let emulator = Emulator::start_with(&[&["--fast"], flags].concat(), &variables)?;
+        emulator.define();
+        let place = format!("s3://levain-test/bakery/{name}");
+        let options = StoreOptions::default()
+            .with_endpoint(endpoint)
+            .with_setting("aws_access_key_id", "test")
+            .with_setting("aws_secret_access_key", "test");
+        let location = Location::parse(&place).expect("a location");
+        let bucket = Objects::open(&location, &options).expect("a store");
+        bucket.delete_all("").expect("what an earlier test left can be deleted");
+        let folder = Folder::new();
+        let (source, out) = (folder.put("a.nc", &noise(0, STEPS)), folder.text("want.zarr"));
+        levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat())
+            .check_done();
+        let want = objects(&folder.path("want.zarr"));
+        let bytes = std::fs::read(source).expect("just written");
+        bucket.put("a.nc", Bytes::from(bytes)).wait().expect("uploaded");
+        Some(Self { emulator, driver, workers, bucket, place, want })
+    }
+
+    fn start(&self, own: &[&str]) -> Child {
+        let (source, out) = (format!("{}/a.nc", self.place), format!("{}/out.zarr", self.place));
+        let worker = format!("{} worker", env!("CARGO_BIN_EXE_levain"));
+        let batch = ["--runner", "batch", "--job-definition", "tests", "--worker-command", &worker];
+        let size = ["--workers", "3", "--vcpus", "1", "--look-ms", "20", "--progress", "none"];
+        let arguments =
+            [&["bake", &source, &out, "--resume"], &LAYOUT[..], &batch, &size, own].concat();
+        let mut command = self.emulator.command(&arguments);
+        command
+            .env("AWS_ENDPOINT_URL", self.driver.url())
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("AWS_REGION", "us-east-1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().expect("the command can be started")
+    }
+
+    fn bake(&self, own: &[&str]) -> Ran {
+        ran(self.start(own).wait_with_output().expect("a child"))
+    }
+
+    /// Waits until so many records of the run are there, or the driver has ended.
+    fn wait_for_commits(&self, child: &mut Child, count: usize) -> bool {
+        loop {
+            let kept = self.bucket.list("out.zarr.levain").expect("a list");
+            if kept.iter().filter(|it| it.key.contains("/work/c/")).count() >= count {
+                return true;
+            }
+            if child.try_wait().expect("a child").is_some() {
+                return false;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// Checks the store, and that nothing of the run is left that costs.
+    #[track_caller]
+    fn check(&self) {
+        let mut got = BTreeMap::new();
+        for facts in self.bucket.list("out.zarr").expect("a list") {
+            let body = self.bucket.get(&facts.key).expect("listed");
+            got.insert(facts.key["out.zarr/".len()..].to_owned(), body.to_vec());
+        }
+        assert!(got == self.want, "other bytes than those of one process");
+        let kept = self.bucket.list("out.zarr.levain").expect("a list");
+        for folder in ["d", "x", "k", "hb"] {
+            let part = format!("/work/{folder}/");
+            let left: Vec<_> = kept.iter().filter(|it| it.key.contains(&part)).collect();
+            assert!(left.is_empty(), "left: {left:?}");
+        }
+        let state = self.emulator.post("/v1/listjobs", &json!({ "jobQueue": QUEUE }));
+        assert_eq!(state["jobSummaryList"], json!([]), "jobs still run");
+    }
+
+    /// How often a rule was applied, by the rules of a proxy.
+    fn applied(proxy: &Served) -> Vec<u64> {
+        let state = proxy.control("/_faults/state", &json!({}));
+        let rules = state["rules"].as_array().expect("rules").clone();
+        rules.iter().map(|rule| rule["applied"].as_u64().unwrap_or(0)).collect()
+    }
+}
+
+/// Runs a test over the S3 servers that there are.
+fn over_servers(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
+    for (server, endpoint) in s3_servers() {
+        let server = server.to_lowercase();
+        let Some(bakery) = Bakery::open(&format!("{name}-{server}"), &endpoint, flags) else {
+            return;
+        };
+        test(&bakery);
+    }
+}
+
+#[test]
+fn workers_write_every_chunk_and_the_driver_none() {
+    over_servers("plain", &[], |bakery| {
+        // A rule that does nothing counts.
+        let chunks = |op: &str| json!({ "mode": "latency", "delay_s": 0, "op": op, "key": "*/out.zarr/v/c/*" });
+        let reads =
+            json!({ "mode": "latency", "delay_s": 0, "op": "GetObject", "key": "*/work/d/*" });
+        let rules = json!({ "rules": [chunks("PutObject"), reads] });
+        for proxy in [&bakery.driver, &bakery.workers] {
+            proxy.control("/_faults/rules", &rules);
+        }
+        bakery.bake(&["--memory", "1GiB"]).check_done();
+        bakery.check();
+        let chunk_count = bakery.want.keys().filter(|key| key.starts_with("v/c/")).count() as u64;
+        assert_eq!(Bakery::applied(&bakery.driver)[0], 0, "the driver has written chunks");
+        assert_eq!(Bakery::applied(&bakery.workers)[0], chunk_count);
+        let state = bakery.driver.control("/_faults/state", &json!({}));
+        let moved = |name: &str| -> u64 {
+            let operations = state["operations"].as_object().expect("operations").values();
+            operations.map(|it| it[name].as_u64().unwrap_or(0)).sum()
+        };
+        let bytes = moved("sentBytes") + moved("receivedBytes");
+        assert!(bytes < 4 << 20, "{bytes} bytes have passed through the driver");
+        assert!(bakery.emulator.called("SubmitJob") <= 4, "{:?}", bakery.emulator.calls());
+    });
+}
+
+#[test]
+fn one_request_in_twenty_may_fail_in_any_way() {
+    over_servers("faults", &[], |bakery| {
+        let rule = |mode: &&str| match *mode {
+            "conflict409" => json!({ "mode": mode, "create": true, "probability": 0.05 }),
+            "truncate" => json!({ "mode": mode, "op": "GetObject", "probability": 0.05 }),
+            _ => json!({ "mode": mode, "probability": 0.05 }),
+        };
+        let rules = json!({ "rules": FAULTS.iter().map(rule).collect::<Vec<Value>>() });
+        for proxy in [&bakery.driver, &bakery.workers] {
+            proxy.control("/_faults/rules", &rules);
+        }
+        bakery.bake(&["--memory", "1GiB"]).check_done();
+        bakery.check();
+        let applied: u64 = Bakery::applied(&bakery.workers).iter().sum();
+        assert!(applied > 20, "only {applied} requests have failed");
+    });
+}
+
+#[test]
+fn machines_that_are_taken_away_are_followed_by_others() {
+    over_servers("spot", &[], |bakery| {
+        bakery.emulator.faults(&json!([
+            { "kind": "spot_kill", "after_s": 0.3, "times": 4 },
+            { "kind": "sigkill137", "after_s": 0.4, "times": 2 },
+        ]));
+        bakery.bake(&["--memory", "1GiB"]).check_done();
+        bakery.check();
+    });
+}
+
+#[test]
+fn workers_that_run_out_of_memory_are_given_more() {
+    over_servers("memory", &[], |bakery| {
+        bakery.emulator.faults(&json!([{ "kind": "oom_kill", "after_s": 0.3, "times": 3 }]));
+        bakery.bake(&["--memory", "1GiB,2GiB"]).check_done();
+        bakery.check();
+    });
+}
+
+#[test]
+fn a_driver_that_is_killed_is_followed_by_one_elsewhere() {
+    over_servers("driver", &[], |bakery| {
+        let mut killed = 0;
+        for commits in [1, 3, 6, 9, 12] {
+            let mut child = bakery.start(&["--memory", "1GiB"]);
+            if bakery.wait_for_commits(&mut child, commits)
+                && child.try_wait().expect("a child").is_none()
+            {
+                child.kill().expect("it runs");
+                killed += 1;
+            }
+            child.wait().expect("a child");
+        }
+        assert!(killed >= 3, "only {killed} drivers were met at work");
+        bakery.bake(&["--memory", "1GiB"]).check_done();
+        bakery.check();
+    });
+}
+
+#[test]
+fn answers_of_batch_that_are_lost_or_refused_lose_no_job() {
+    over_servers("answers", &[], |bakery| {
+        bakery.emulator.faults(&json!([
+            { "kind": "drop_after", "op": "SubmitJob", "times": 1 },
+            { "kind": "throttle", "op": "DescribeJobs", "times": 3 },
+            { "kind": "server500", "op": "DescribeJobs", "times": 2 },
+        ]));
+        bakery.bake(&["--memory", "1GiB"]).check_done();
+        bakery.check();
+    });
+}
+
+#[test]
+fn a_queue_that_starts_nothing_is_explained() {
+    over_servers("stuck", &[], |bakery| {
+        let reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT";
+        bakery.emulator.faults(&json!([{ "kind": "stuck", "reason": reason }]));
+        let ran = bakery.bake(&["--memory", "1GiB", "--runnable-fail", "2s"]);
+        ran.check_refused("E503", 6, &["no worker has started"]);
+    });
+}
