@@ -66,7 +66,9 @@ fn processes(world: &World) -> Value {
 }
 
 fn faults(world: &mut World, ask: Ask<'_>) -> Answer {
-    let rules = Value::Array(ask.list("rules")?.to_vec());
+    let Some(rules) = ask.raw("rules").cloned() else {
+        return Err(Refusal::client("no rules: send {\"rules\": []} for none"));
+    };
     let rules: Vec<Rule> = serde_json::from_value(rules)
         .map_err(|error| Refusal::client(format!("not a list of rules: {error}")))?;
     let count = rules.len();

@@ -9,7 +9,8 @@ pub(crate) const NAME: &str = "sts:GetCallerIdentity";
 /// Whether a request is a query and not JSON.
 pub(crate) fn is_query(head: &Head) -> bool {
     let kind = head.header("content-type").unwrap_or("");
-    kind.starts_with("application/x-www-form-urlencoded")
+    // Some clients call every body so: the path tells, too.
+    head.request() == ("POST", "/") && kind.starts_with("application/x-www-form-urlencoded")
 }
 
 /// The identity, for a query that asks for it.

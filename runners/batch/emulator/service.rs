@@ -43,6 +43,7 @@ enum Reply {
     },
     Text {
         status: u16,
+        kind: &'static str,
         body: String,
     },
     /// The connection is closed.

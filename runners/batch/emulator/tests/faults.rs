@@ -227,4 +227,7 @@ fn an_identity_is_told_until_the_token_has_expired() {
     let (status, text) = ask("GetCallerIdentity");
     assert!(status == 403 && text.contains("<Code>ExpiredToken</Code>"), "{text}");
     assert_eq!(ask("AssumeRole").0, 400);
+    let rules = emulator.send("POST", "/_emu/faults", &form, "{\"rules\": []}");
+    assert_eq!(rules, Some((200, json!({"rules": 0}))), "whatever a client calls its JSON");
+    assert_eq!(emulator.send("POST", "/_emu/faults", &[], "").map(|it| it.0), Some(400));
 }
