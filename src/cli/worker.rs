@@ -16,6 +16,7 @@ use crate::cli::args::{Cli, Command};
 use crate::cli::bake::{bake_jobs, rechunk_job};
 use crate::cli::out::Out;
 use crate::cli::signals::Watched;
+use crate::cli::workers::RunnerName;
 
 /// What a worker ends with; see `spec/batch.md` 3.4.
 const FAILED_EXIT: u8 = 10;
@@ -83,10 +84,17 @@ fn stay_with_input(stop: CancelToken) {
 /// The bake that the driver was asked for.
 fn bake_of(job: &WriteJob, signals: &Watched) -> Result<Bake> {
     let arguments = std::iter::once("levain").chain(job.arguments.iter().map(String::as_str));
-    let cli = Cli::try_parse_from(arguments).map_err(|why| other_binary(&why.to_string()))?;
-    let mut bakes = match &cli.command {
-        Command::Bake(args) => bake_jobs(args, signals)?,
-        Command::Rechunk(args) => vec![rechunk_job(args, signals)?],
+    let mut cli = Cli::try_parse_from(arguments).map_err(|why| other_binary(&why.to_string()))?;
+    // A worker has no workers of its own.
+    let mut bakes = match &mut cli.command {
+        Command::Bake(args) => {
+            args.run.workers.runner = RunnerName::Direct;
+            bake_jobs(args, signals)?
+        }
+        Command::Rechunk(args) => {
+            args.run.workers.runner = RunnerName::Direct;
+            vec![rechunk_job(args, signals)?]
+        }
         _ => return Err(other_binary("this command has no workers")),
     };
     if job.place >= bakes.len() {

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -32,7 +32,10 @@ const WHOLE_BYTES: usize = 64 << 20;
 const PART_BYTES: usize = 16 << 20;
 /// Attempts of a create-once whose answer leaves open what happened, and the wait after the first.
 const CREATE_ATTEMPTS: u32 = 8;
-const CREATE_WAIT: Duration = Duration::from_millis(50);
+const RETRY_WAIT: Duration = Duration::from_millis(50);
+/// How often it is tried to read an object whose answers break off, and how soon that must have come.
+const READ_ATTEMPTS: u32 = 5;
+const READ_AGAIN_WITHIN: Duration = Duration::from_secs(30);
 
 /// The bytes of an object as they come.
 pub(crate) type ObjectBytes = BoxStream<'static, Result<Bytes>>;
@@ -195,7 +198,7 @@ impl Object {
     /// The answer of a store is not trusted: `AlreadyExists` may mean that an attempt of ours was
     /// done although its answer was lost, or that two attempts met and neither was done.
     pub(crate) async fn create(&self, bytes: Bytes) -> Result<bool> {
-        let mut wait = CREATE_WAIT;
+        let mut wait = RETRY_WAIT;
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -241,7 +244,29 @@ impl Object {
             .at("object", &self.shown)
     }
 
+    /// Reads all or a range; an answer that breaks off is asked for again, which the client of the
+    /// store does not do once it has begun.
     async fn get_with(&self, range: Option<GetRange>) -> Result<Option<(Bytes, u64)>> {
+        let (began, mut wait, mut attempt) = (Instant::now(), RETRY_WAIT, 1);
+        loop {
+            let outcome = self.get_once(range.clone()).await;
+            match outcome {
+                // What took long was asked for again by the client.
+                Err(error)
+                    if error.is_transient()
+                        && attempt < READ_ATTEMPTS
+                        && began.elapsed() < READ_AGAIN_WITHIN =>
+                {
+                    tracing::debug!(%error, attempt, "an answer broke off");
+                }
+                outcome => return outcome,
+            }
+            tokio::time::sleep(wait).await;
+            (wait, attempt) = (wait * 2, attempt + 1);
+        }
+    }
+
+    async fn get_once(&self, range: Option<GetRange>) -> Result<Option<(Bytes, u64)>> {
         let _permit = self.client.permit().await;
         let options = GetOptions::new().with_range(range);
         let got = self.client.store.get_opts(&self.path, options).await;

@@ -145,3 +145,13 @@ fn all_faults_at_once_change_nothing() {
         assert_eq!(direct.list("k").expect("lists"), []);
     });
 }
+
+#[test]
+fn a_body_that_breaks_off_is_asked_for_again() {
+    let rules = json!([{"mode": "truncate", "op": "GetObject", "times_per_key": 3}]);
+    check("broken-off", &rules, |through, direct| {
+        direct.put("k", text(0, 5000)).wait().expect("written");
+        assert_eq!(through.get("k").expect("read at last"), text(0, 5000));
+        assert_eq!(through.try_get("nothing").expect("known at last"), None);
+    });
+}
