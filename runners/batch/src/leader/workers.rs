@@ -396,13 +396,19 @@ impl<'a> Launched<'a> {
                 .filter_map(|sent| sent.id.clone())
                 .collect();
             let known = self.launcher.describe(&live)?;
-            let live: Vec<JobId> =
-                known.into_iter().filter(|it| !it.state.has_ended()).map(|it| it.id).collect();
+            let live: Vec<&JobStatus> = known.iter().filter(|it| !it.state.has_ended()).collect();
             if live.is_empty() {
                 return Ok(());
             }
-            if began.elapsed() > patience {
-                return self.launcher.stop(&live, "the run is over");
+            // What has not started cannot go home, and would start for nothing.
+            let is_late = began.elapsed() > patience;
+            let stays = live.iter().filter(|it| is_late || it.state == JobState::Waiting);
+            let stays: Vec<JobId> = stays.map(|it| it.id.clone()).collect();
+            if !stays.is_empty() {
+                self.launcher.stop(&stays, "the run is over")?;
+            }
+            if is_late {
+                return Ok(());
             }
             crate::pause(pause);
             pause = (pause * 2).min(Duration::from_secs(1));

@@ -19,17 +19,34 @@ pub(super) struct Pulse {
     state: Mutex<State>,
 }
 
+/// Who lives, as the store told when it was last asked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Living {
+    workers: BTreeSet<String>,
+    /// When that was, by its clock.
+    at_ms: i64,
+    silence_ms: i64,
+}
+
+impl Living {
+    /// Whether a worker lives that has begun something at a moment: one that nobody has heard of yet
+    /// may have started since.
+    pub(super) fn has(&self, worker: &str, begun_ms: i64) -> bool {
+        self.workers.contains(worker) || self.at_ms - begun_ms <= self.silence_ms
+    }
+}
+
 #[derive(Debug)]
 struct State {
     beat: WorkerBeat,
-    living: BTreeSet<String>,
+    living: Living,
     /// When the driver was last known to live.
     leader_seen: Instant,
 }
 
 impl Pulse {
     pub(super) fn new(name: String, beat: WorkerBeat) -> Self {
-        let state = State { beat, living: BTreeSet::new(), leader_seen: Instant::now() };
+        let state = State { beat, living: Living::default(), leader_seen: Instant::now() };
         Self { name, state: Mutex::new(state) }
     }
 
@@ -39,7 +56,7 @@ impl Pulse {
     }
 
     /// The workers that live.
-    pub(super) fn living(&self) -> BTreeSet<String> {
+    pub(super) fn living(&self) -> Living {
         self.state().living.clone()
     }
 
@@ -83,12 +100,13 @@ impl Pulse {
         let silence_ms = silence_ms.max(LEAST_SILENCE_MS);
         let is_living = |at_ms: i64| now_ms - at_ms <= silence_ms as i64;
         let mut state = self.state();
-        state.living.clear();
+        state.living =
+            Living { workers: BTreeSet::new(), at_ms: now_ms, silence_ms: silence_ms as i64 };
         for facts in beats.iter().filter(|it| is_living(it.last_modified_ms)) {
             let name = facts.key.rsplit('/').next().unwrap_or_default();
             match name.strip_prefix("w-") {
                 Some(worker) => {
-                    state.living.insert(worker.to_owned());
+                    state.living.workers.insert(worker.to_owned());
                 }
                 None => state.leader_seen = Instant::now(),
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dataflow::error::Result;
 use dataflow::plan::{StageGraph, StageId};
 
+use super::beat::Living;
 use crate::leader::merged_by;
 use crate::store::{Bundle, Decision, RunStore, StagePlan, keys};
 
@@ -37,7 +38,7 @@ pub(super) struct Picker<'a> {
     pub(super) slots: u32,
     pub(super) rung: u32,
     /// The workers that live; tasks that they have begun are theirs.
-    pub(super) living: &'a BTreeSet<String>,
+    pub(super) living: &'a Living,
 }
 
 impl Board {
@@ -84,7 +85,9 @@ impl Board {
         Ok(has_changed)
     }
 
-    /// The next task for a worker, which begins it: its own first, then any that nobody is at.
+    /// The next task for a worker, which begins it: one that nobody is at, its own first.
+    ///
+    /// Cost: a list of the claims of each stage that has open tasks.
     ///
     /// # Errors
     /// A store that fails.
@@ -94,15 +97,7 @@ impl Board {
         picker: Picker<'_>,
     ) -> Result<Option<(StageId, u32)>> {
         for (&stage, open) in &mut self.stages {
-            let is_own = |&task: &u32| task % picker.slots.max(1) == picker.index;
-            let next = open.open_tasks(picker.rung).find(is_own);
-            if let Some(task) = next {
-                open.begun.insert(task);
-                return Ok(Some((stage, task)));
-            }
-        }
-        for (&stage, open) in &mut self.stages {
-            if let Some(task) = open.steal(store, stage, picker)? {
+            if let Some(task) = open.next(store, stage, picker)? {
                 open.begun.insert(task);
                 return Ok(Some((stage, task)));
             }
@@ -165,17 +160,23 @@ impl Open {
         })
     }
 
-    fn steal(&self, store: &RunStore, stage: StageId, picker: Picker<'_>) -> Result<Option<u32>> {
+    fn next(&self, store: &RunStore, stage: StageId, picker: Picker<'_>) -> Result<Option<u32>> {
         let open: Vec<u32> = self.open_tasks(picker.rung).collect();
         if open.is_empty() {
             return Ok(None);
         }
         let claims = store.list(&keys::claims(stage))?;
-        let is_living = |&(_, worker): &(u32, &str)| picker.living.contains(worker);
-        let taken = claims.iter().filter_map(|it| keys::task_of(&it.key)).filter(is_living);
-        let taken: BTreeSet<u32> = taken.map(|(task, _)| task).collect();
+        let taken = claims.iter().filter_map(|claim| {
+            let (task, worker) = keys::task_of(&claim.key)?;
+            picker.living.has(worker, claim.last_modified_ms).then_some(task)
+        });
+        let taken: BTreeSet<u32> = taken.collect();
         let is_free = |task: &u32| !taken.contains(task) || self.decided.speculate.contains(task);
-        // Workers begin to steal at different tasks.
+        let is_own = |task: &u32| task % picker.slots.max(1) == picker.index;
+        if let Some(own) = open.iter().copied().find(|task| is_own(task) && is_free(task)) {
+            return Ok(Some(own));
+        }
+        // Workers begin with those of others at different tasks.
         let from = open.partition_point(|&task| task < picker.start(self.plan.tasks.len()));
         let (later, sooner) = (open[from..].iter(), open[..from].iter());
         Ok(later.chain(sooner).copied().find(is_free))
