@@ -24,7 +24,7 @@ impl Bake {
         let (sources, missing) = self.expand_sources()?;
         self.check_destination(&sources)?;
         let concat = self.choose_concat(&sources)?;
-        let schema = self.reduce(&sources, concat, observer)?;
+        let schema = self.reduce(&sources, &[], concat, observer)?;
         let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
             let (places, options) = ((&sources[..], &self.destination), self.options.clone());
             BakePlan::for_append(&schema, dimension, places, options, &self.store, machine)
@@ -53,7 +53,7 @@ impl Bake {
             return Err(error.mend("name it: --region DIM=auto"));
         };
         let region = region.clone().along(dimension);
-        let schema = self.reduce(&sources, concat, observer)?;
+        let schema = self.reduce(&sources, &[], concat, observer)?;
         let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
             let (places, options) = ((&sources[..], &self.destination), self.options.clone());
             BakePlan::for_region(&schema, &region, places, options, &self.store, machine)

@@ -256,7 +256,8 @@ impl Bake {
         if let ([source], true) = (sources.as_slice(), self.is_tree) {
             return self.scan_tree(source, observer);
         }
-        let Readable { sources, concat, schema, unreadable } = self.read(sources, observer)?;
+        let Readable { sources, concat, schema, unreadable } =
+            self.read(sources, &missing, observer)?;
         let mut plan = plan_within(self.memory, self.machine(&sources)?, |machine| {
             let (concat, options) = (concat.clone(), self.options.clone());
             BakePlan::new(&schema, concat, &self.destination, options, &self.store, machine)
@@ -401,10 +402,13 @@ impl Bake {
     pub(super) fn reduce(
         &self,
         sources: &[Location],
+        missing: &[Location],
         concat: Option<String>,
         observer: &dyn JobObserver,
     ) -> Result<Schema> {
-        let places = 0..sources.len() as u32;
+        let missing: BTreeSet<&Location> = missing.iter().collect();
+        let is_there = |(_, source): &(u32, &Location)| !missing.contains(source);
+        let places: Vec<u32> = (0..).zip(sources).filter(is_there).map(|it| it.0).collect();
         let options = self.options.clone();
         let scan = ScanFiles::new(sources.into(), concat, options, self.store.clone());
         let mut scan = scan.with_keep_going(self.may_leave_out());

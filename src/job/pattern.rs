@@ -33,7 +33,8 @@ impl Bake {
         Ok(names.first().map(|&name| name.to_owned()))
     }
 
-    /// The files of a pattern in its order, and those that are missing where that is allowed.
+    /// The files of a pattern in its order, and those that are missing where that is allowed; in a grid
+    /// whose holes are filled, these are among the files.
     ///
     /// # Errors
     /// More files than are baked at once, or a hole in a grid.
@@ -58,17 +59,26 @@ impl Bake {
             };
         }
         let (mut sources, mut missing) = (Vec::new(), Vec::new());
-        for location in all {
-            match self.is_there(&location)? {
-                true => sources.push(location),
-                false => missing.push(location),
+        for location in &all {
+            match self.is_there(location)? {
+                true => sources.push(location.clone()),
+                false => missing.push(location.clone()),
             }
         }
         let is_list = pattern.dims().iter().all(|dim| dim.op() == CombineOp::Concat);
-        if let Some(first) = missing.first().filter(|_| !is_list || pattern.dims().len() > 1) {
+        let is_grid = !is_list || pattern.dims().len() > 1;
+        if is_grid && self.options.missing_files == MissingFilePolicy::Fill {
+            return match (sources.first(), missing.first()) {
+                (None, Some(first)) => Err(missing_file(first, "all files of a grid are missing")
+                    .mend("correct the template or the keys")),
+                _ => Ok((all, missing)),
+            };
+        }
+        if let Some(first) = missing.first().filter(|_| is_grid) {
             let message = format!("{} files of a grid are missing", missing.len());
             return Err(missing_file(first, &message).mend(
-                "a file of a grid cannot be skipped: leave out a key whose files are missing",
+                "a file of a grid cannot be skipped: leave out a key whose files are missing, or say \
+                 --missing-files fill",
             ));
         }
         Ok((sources, missing))

@@ -18,13 +18,15 @@ pub(super) struct Readable {
 
 impl Bake {
     /// Scans the sources; those that cannot be read are left out where that is asked for, and the
-    /// others are then scanned again, as if they were all.
+    /// others are then scanned again, as if they were all. Those of them that are `missing` are not
+    /// looked at.
     ///
     /// # Errors
     /// A source that cannot be read and may not be left out; none that can be.
     pub(super) fn read(
         &self,
         mut sources: Vec<Location>,
+        missing: &[Location],
         observer: &dyn JobObserver,
     ) -> Result<Readable> {
         let mut unreadable = Vec::new();
@@ -35,7 +37,7 @@ impl Bake {
                 }
                 chosen => chosen?,
             };
-            let schema = self.reduce(&sources, concat.clone(), observer)?;
+            let schema = self.reduce(&sources, missing, concat.clone(), observer)?;
             let failed: Vec<(u32, Error)> =
                 schema.unreadable().map(|(place, why)| (place, why.clone())).collect();
             if failed.is_empty() {

@@ -27,7 +27,7 @@ impl Bake {
         for group in groups {
             // Of the one source only parts are left out.
             let own = self.clone().with_keep_going(false).with_options(group.options.clone());
-            let schema = own.reduce(sources, None, observer);
+            let schema = own.reduce(sources, &[], None, observer);
             let schema = schema.map_err(|error| match group.path.is_root() {
                 true => error,
                 false => error.at("group", &group.path),

@@ -1,5 +1,6 @@
 //! Files in a grid: several concat dimensions, merge dimensions, dimensions made from keys.
 
+mod holes;
 mod joins;
 mod made_dims;
 mod random;
@@ -224,7 +225,7 @@ fn a_file_of_a_grid_that_is_missing_is_named() {
     let all = || pattern(&folder, "t_{time}_{lat}.nc", dims());
     refused(&folder, all(), plain(), ErrorCode::NOTHING_MATCHES, &["t_1_1.nc"]);
     let skip = BakeOptions { missing_files: MissingFilePolicy::Skip, ..plain() };
-    refused(&folder, all(), skip, ErrorCode::NOTHING_MATCHES, &["t_1_1.nc", "grid"]);
+    refused(&folder, all(), skip, ErrorCode::NOTHING_MATCHES, &["t_1_1.nc", "grid", "fill"]);
 }
 
 #[test]

@@ -78,7 +78,8 @@ pub(crate) fn of_store(
     policy: AttributePolicy,
     mut lost: impl FnMut(&str),
 ) -> Attributes {
-    let file_count = schema.files.len() as u32;
+    // Files that are not there say nothing.
+    let file_count = (schema.files.len() - schema.holes.len()) as u32;
     let mut ordered: Vec<(&String, &Attribute)> = schema.attributes.iter().collect();
     ordered.sort_by_key(|(_, attribute)| attribute.first().0);
     let mut kept = Attributes::default();

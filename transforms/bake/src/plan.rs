@@ -17,6 +17,7 @@ use crate::check::{Checked, Role, check};
 use crate::files::OpenFiles;
 use crate::filled::{FilledCoordinate, FilledRun};
 use crate::filling::{FilledLog, Filling};
+use crate::grid::complete;
 use crate::open::SourceVersion;
 use crate::options::BakeOptions;
 use crate::order::Piece;
@@ -147,6 +148,8 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
+        let completed = complete(schema, &options)?;
+        let schema = completed.as_ref().unwrap_or(schema);
         let aligned = align(schema, &options)?;
         let schema = aligned.as_ref().map_or(schema, |it| &it.schema);
         let (dims, joins) =
@@ -305,7 +308,9 @@ impl BakePlan {
         let names: Vec<String> = missing.iter().map(Location::to_string).collect();
         if let Some(first) = names.first() {
             let sources = if names.len() == 1 { "source is" } else { "sources are" };
-            let note = format!("{} {sources} missing and left out: {first}", names.len());
+            let is_filled = !self.lanes.is_empty();
+            let how = if is_filled { "filled" } else { "left out" };
+            let note = format!("{} {sources} missing and {how}: {first}", names.len());
             self.warnings.push(if names.len() == 1 { note } else { format!("{note}, ...") });
             self.name_missing(names);
         }

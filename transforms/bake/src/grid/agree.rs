@@ -48,6 +48,13 @@ fn table(schema: &Schema, pattern: &FilePattern, dim: usize, places: &[FilePlace
     lines.join("\n")
 }
 
+/// The key of a file along one dimension, as `time=2000-01-01`.
+pub(super) fn key_of(pattern: &FilePattern, place: FilePlace, name: &str) -> String {
+    let index = pattern.index(place.into());
+    let key = index.and_then(|index| pattern.key(&index, name).ok().map(|key| key.to_string()));
+    format!("{name}={}", key.unwrap_or_else(|| "?".to_owned()))
+}
+
 /// The keys of a file along some dimensions, as `var=t, time=2000-01-01`.
 pub(super) fn keys_of(
     pattern: &FilePattern,

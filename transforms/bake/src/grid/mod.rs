@@ -20,8 +20,10 @@ mod agree;
 mod join;
 mod sequence;
 
+mod holes;
 mod roles;
 
+pub(crate) use holes::complete;
 pub(crate) use lay::Lay;
 pub(crate) use roles::{CheckedGrid, check_grid};
 pub(crate) use shape::{FileGrid, GridDim};

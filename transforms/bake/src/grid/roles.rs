@@ -12,11 +12,11 @@ use crate::grid::FileGrid;
 use crate::grid::agree::keys_of;
 use crate::grid::join::Joined;
 use crate::grid::sequence::Sequence;
-use crate::options::{BakeOptions, PresencePolicy, StaticPolicy};
+use crate::options::{BakeOptions, StaticPolicy};
 use crate::pattern::{CombineOp, FilePattern};
 use crate::schema::{FilePlace, Schema, VariableSchema};
 use crate::source::GridAxis;
-use crate::tiling::Lane;
+use crate::tiling::{Lane, Segment};
 
 /// Where the values of one variable come from.
 #[derive(Debug)]
@@ -74,7 +74,9 @@ pub(crate) fn check_grid(
         let message =
             format!("{} of {} files of the pattern are there", schema.files.len(), grid.file_count);
         let error = Error::new(ErrorCode::NOTHING_MATCHES, ErrorKind::NotFound, message);
-        return Err(error.mend("a grid of files has no holes: leave out keys that files lack"));
+        return Err(error.mend(
+            "leave out keys that files lack; --missing-files fill fills what single files lack",
+        ));
     }
     let grids = Grids { schema, grid, pattern, options };
     let mut checked = Checked::default();
@@ -140,13 +142,15 @@ impl Grids<'_> {
         notes: &mut Vec<String>,
     ) -> Result<bool> {
         let file_count = cells.len() * self.grid.files_per_cell() as usize;
-        let count = file_count - variable.file_count as usize;
+        let is_lacking = |place: &&FilePlace| {
+            cells.contains(&self.grid.cell_start(**place))
+                && !variable.files.contains(**place)
+                && !self.schema.holes.contains(*place)
+        };
+        let count = self.schema.files.keys().filter(is_lacking).count();
         if count == 0 {
             return Ok(true);
         }
-        let is_lacking = |place: &&FilePlace| {
-            cells.contains(&self.grid.cell_start(**place)) && !variable.files.contains(**place)
-        };
         let first = self.schema.files.keys().find(is_lacking).copied();
         let lacking = Lacking { count, file_count, first };
         check_lacking(self.schema, name, variable, &lacking, self.options.presence, notes)
@@ -354,6 +358,14 @@ impl Grids<'_> {
         if is_shared {
             base -= self.grid.cell_start(first);
         }
+        if let ([(axis, dim)], true) = (along, repeated.is_empty() && !is_joined)
+            && let Some(lane) = self.lane_around_holes(found, *dim, &sequences[*dim].lane(cells))
+        {
+            let has_holes = lane.has_holes();
+            let axes =
+                GridAxis { axis: *axis, dim: *dim, lane: decided.lane(lane), is_repeated: false };
+            return Ok(GridRole { first: 0, axes: vec![axes], has_holes });
+        }
         let mut has_holes = false;
         let repeated_axes = repeated.iter().enumerate().map(|(axis, &dim)| (axis, dim, true));
         let own_axes = along.iter().map(|&(axis, dim)| (axis + repeated.len(), dim, false));
@@ -375,10 +387,26 @@ impl Grids<'_> {
         let file_count = found.cells.len() * self.grid.files_per_cell() as usize;
         let is_lacking = (found.variable.file_count as usize) < file_count;
         if is_lacking {
-            debug_assert_eq!(self.options.presence, PresencePolicy::Union, "checked before");
             self.check_fillable(found, along, base)?;
         }
         Ok(GridRole { first: base, axes, has_holes: has_holes || is_lacking })
+    }
+
+    /// The elements of a variable along one dimension, each from the first file of its key that has
+    /// it, where files are missing; places are those of files then.
+    fn lane_around_holes(&self, found: &Found<'_>, dim: usize, lane: &Lane) -> Option<Lane> {
+        let has = |place: &&FilePlace| found.variable.files.contains(**place);
+        if self.schema.holes.is_empty() {
+            return None;
+        }
+        let along = &self.grid.along[dim];
+        let around = |segment: &Segment| {
+            let position = segment.file? / along.stride;
+            let mut files = self.schema.files.keys().filter(has);
+            files.find(|place| along.position(**place) == position).copied()
+        };
+        let segments = lane.0.iter().map(|it| Segment { file: around(it), ..*it });
+        Some(Lane(segments.collect()))
     }
 
     /// Refuses to fill what another file has.

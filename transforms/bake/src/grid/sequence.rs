@@ -6,7 +6,7 @@ use crate::grid::FileGrid;
 use crate::grid::agree::{keys_of, refuse};
 use crate::grid::join::Joined;
 use crate::grid::projection::{Projection, has_same_elements};
-use crate::options::{BakeOptions, JoinPolicy};
+use crate::options::{BakeOptions, JoinPolicy, MissingFilePolicy};
 use crate::order::{Order, Piece};
 use crate::pattern::FilePattern;
 use crate::schema::{FilePlace, Schema};
@@ -41,6 +41,7 @@ impl Sequence {
         notes: &mut Vec<String>,
     ) -> Result<Self> {
         let name = grid.along[dim].name.as_str();
+        let options = &by_keys(options);
         if options.fills_gaps() {
             let message = "gaps between files that lie in a grid cannot be filled";
             let error = Error::new(ErrorCode::UNSUPPORTED_FEATURE, ErrorKind::Unsupported, message);
@@ -123,6 +124,15 @@ impl Sequence {
             Kind::Joined(joined) => joined.lane(cells, self.stride),
         }
     }
+}
+
+/// The options, where files that are missing are filled by their keys and leave no gap.
+fn by_keys(options: &BakeOptions) -> BakeOptions {
+    let missing_files = match options.missing_files {
+        MissingFilePolicy::Fill => MissingFilePolicy::Skip,
+        other => other,
+    };
+    BakeOptions { missing_files, ..options.clone() }
 }
 
 /// The files of all keys along the dimension at which not all merge keys have the same elements.

@@ -139,7 +139,8 @@ policy! {
         Error = "error",
         /// They are left out, and named in the store: the attribute `missing_sources`.
         Skip = "skip",
-        /// The same, and gaps are filled as [`GapPolicy::Fill`] does.
+        /// The same, and gaps are filled as [`GapPolicy::Fill`] does; in a grid of files, the elements
+        /// of each file that is missing.
         Fill = "fill",
     }
 }

@@ -70,6 +70,9 @@ pub struct Schema {
     #[serde(default)]
     pub(crate) unknown: Option<BTreeSet<Unknown>>,
     pub(crate) groups: BTreeSet<String>,
+    /// Files of a grid that are not there, but count as files without variables.
+    #[serde(default)]
+    pub(crate) holes: BTreeSet<FilePlace>,
     /// Files that could not be scanned, where that is allowed, and why.
     #[serde(default)]
     pub(crate) unreadable: BTreeMap<FilePlace, Error>,
@@ -135,6 +138,7 @@ impl Schema {
             listed: BTreeMap::new(),
             unknown: Some(BTreeSet::new()),
             groups: dataset.groups.iter().cloned().collect(),
+            holes: BTreeSet::new(),
             unreadable: BTreeMap::new(),
             warnings: warnings.collect(),
         }
@@ -172,6 +176,7 @@ impl Schema {
             (known, more) => known.or(more),
         };
         self.groups.extend(other.groups);
+        self.holes.extend(other.holes);
         self.unreadable.extend(other.unreadable);
         merge_maps(&mut self.warnings, other.warnings, |first, other| *first = other.min(*first));
     }
