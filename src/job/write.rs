@@ -135,11 +135,19 @@ impl ScannedBake {
         if self.plan.is_nothing() {
             return Ok(self.report(&Totals::default(), None, None));
         }
-        if let Some(references) = &self.references {
-            let written = self.bake.write_references(references, &self.sources)?;
-            let report = self.report(&Totals::default(), None, None);
-            return Ok(BakeReport { references: Some(written), ..report });
+        match &self.references {
+            Some(references) => self.write_references(references),
+            None => self.write_store(observer),
         }
+    }
+
+    fn write_references(&self, references: &References) -> Result<BakeReport> {
+        let written = self.bake.write_references(references, &self.sources)?;
+        let report = self.report(&Totals::default(), None, None);
+        Ok(BakeReport { references: Some(written), ..report })
+    }
+
+    fn write_store(&self, observer: &dyn JobObserver) -> Result<BakeReport> {
         let bake = &self.bake;
         let run = RunStore::new(&bake.runs()?, &bake.store)?;
         let opened = self.open(&run)?;
