@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dataflow::testing::s3_servers;
@@ -15,6 +15,7 @@ use crate::command::{Ran, levain, ran};
 use crate::determinism::objects;
 use crate::killing::{LAYOUT, noise};
 use crate::made::Folder;
+use crate::random_recipes::Draw;
 use crate::served::Served;
 
 const STEPS: i32 = 60;
@@ -127,6 +128,16 @@ impl Bakery {
     }
 }
 
+/// Rules for one request in so many, of all faults.
+fn faults(one_in: f64) -> Value {
+    let rule = |mode: &&str| match *mode {
+        "conflict409" => json!({ "mode": mode, "create": true, "probability": 1.0 / one_in }),
+        "truncate" => json!({ "mode": mode, "op": "GetObject", "probability": 1.0 / one_in }),
+        _ => json!({ "mode": mode, "probability": 1.0 / one_in }),
+    };
+    json!({ "rules": FAULTS.iter().map(rule).collect::<Vec<Value>>() })
+}
+
 /// Runs a test over the S3 servers that there are.
 fn over_servers(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
     for (server, endpoint) in s3_servers() {
@@ -169,12 +180,7 @@ fn workers_write_every_chunk_and_the_driver_none() {
 #[test]
 fn one_request_in_twenty_may_fail_in_any_way() {
     over_servers("faults", &[], |bakery| {
-        let rule = |mode: &&str| match *mode {
-            "conflict409" => json!({ "mode": mode, "create": true, "probability": 0.05 }),
-            "truncate" => json!({ "mode": mode, "op": "GetObject", "probability": 0.05 }),
-            _ => json!({ "mode": mode, "probability": 0.05 }),
-        };
-        let rules = json!({ "rules": FAULTS.iter().map(rule).collect::<Vec<Value>>() });
+        let rules = faults(20.0);
         for proxy in [&bakery.driver, &bakery.workers] {
             proxy.control("/_faults/rules", &rules);
         }
@@ -247,4 +253,50 @@ fn a_queue_that_starts_nothing_is_explained() {
         let ran = bakery.bake(&["--memory", "1GiB", "--runnable-fail", "2s"]);
         ran.check_refused("E503", 6, &["no worker has started"]);
     });
+}
+
+/// Bakes for so many minutes as `LEVAIN_TEST_SOAK_MINUTES` says, each time under faults of the store, of
+/// Batch, of machines and of drivers that the seed draws.
+#[test]
+#[expect(clippy::print_stdout, reason = "what a soak has met is what it is for")]
+#[expect(clippy::disallowed_methods, reason = "how long is told by the environment")]
+fn a_soak_ends_every_bake_with_the_same_bytes() {
+    let Some(minutes) = std::env::var("LEVAIN_TEST_SOAK_MINUTES").ok() else { return };
+    let minutes: u64 = minutes.parse().expect("a number of minutes");
+    let servers = s3_servers();
+    let (began, mut draw, mut bakes, mut kills, mut failed) =
+        (Instant::now(), Draw::new(6), 0u32, 0u32, 0u64);
+    while began.elapsed() < Duration::from_secs(60 * minutes) {
+        let (_, endpoint) = &servers[draw.below(servers.len())];
+        let bakery = Bakery::open(&format!("soak-{bakes}"), endpoint, &[]).expect("it is built");
+        let rules = faults([20.0, 50.0, 200.0][draw.below(3)]);
+        for proxy in [&bakery.driver, &bakery.workers] {
+            proxy.control("/_faults/rules", &rules);
+        }
+        let after = |draw: &mut Draw| 0.1 + draw.below(20) as f64 / 10.0;
+        bakery.emulator.faults(&json!([
+            { "kind": "spot_kill", "after_s": after(&mut draw), "times": draw.below(4) },
+            { "kind": "sigkill137", "after_s": after(&mut draw), "times": draw.below(3) },
+            { "kind": "oom_kill", "after_s": after(&mut draw), "times": draw.below(2) },
+            { "kind": "freeze", "after_s": after(&mut draw), "for_s": 3, "times": draw.below(2) },
+            { "kind": "throttle", "op": "DescribeJobs", "times": draw.below(5) },
+            { "kind": "drop_after", "op": "SubmitJob", "times": draw.below(2) },
+        ]));
+        for commits in 1..=draw.below(3) {
+            let mut child = bakery.start(&["--memory", "1GiB,2GiB"]);
+            let is_met = bakery.wait_for_commits(&mut child, 2 * commits);
+            if is_met && child.try_wait().expect("a child").is_none() {
+                child.kill().expect("it runs");
+                kills += 1;
+            }
+            child.wait().expect("a child");
+        }
+        let ran = bakery.bake(&["--memory", "1GiB,2GiB"]);
+        assert_eq!(ran.exit, Some(0), "bake {bakes}: {}", ran.stderr);
+        bakery.check();
+        failed += Bakery::applied(&bakery.workers).iter().sum::<u64>();
+        failed += Bakery::applied(&bakery.driver).iter().sum::<u64>();
+        bakes += 1;
+        println!("{bakes} bakes, {kills} drivers killed, {failed} requests failed");
+    }
 }
