@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::served::Served;
 
-const KEYS: usize = 24;
+const KEYS: usize = 12;
 
 /// A folder of its own on a server, or on a proxy before it.
 fn store(endpoint: &str, name: &str) -> Objects {
@@ -122,7 +122,7 @@ fn a_connection_that_breaks_before_is_no_win() {
 
 #[test]
 fn a_conflict_means_neither_loss_nor_win() {
-    check("conflict", 8, &json!([{"mode": "conflict409", "create": true, "times_per_key": 3}]));
+    check("conflict", 8, &json!([{"mode": "conflict409", "create": true, "times_per_key": 2}]));
 }
 
 #[test]
