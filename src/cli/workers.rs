@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use levain::batch::BatchOptions;
-use levain::batch::aws::{AwsLauncher, BatchSettings};
+use levain::batch::aws::{BatchSettings, launcher_of_run};
 use levain::batch::launch::ProcessLauncher;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, MemoryLimit, Workers, log_folder};
 
 use crate::cli::args::RunArgs;
-use crate::cli::batch::{PlaceArgs, SizeArgs, open};
+use crate::cli::batch::{PlaceArgs, SizeArgs};
 use crate::cli::signals::Watched;
 
 /// What a worker may use of the memory of its container: the rest is the kernel's and the agent's.
@@ -105,8 +105,8 @@ fn with_batch(bake: Bake, run: &RunArgs, signals: &Watched) -> Result<Bake> {
     options.with_look_ms(args.look_ms);
     options.command = args.worker_command.split_whitespace().map(str::to_owned).collect();
     let memory_mib = options.usable_mib(0);
-    let launcher = AwsLauncher::new(open(&settings, signals)?, settings)?;
-    let workers = Workers::new(Arc::new(launcher), options, std::env::args().skip(1).collect())?;
+    let launcher = launcher_of_run(&settings, signals.token())?;
+    let workers = Workers::new(launcher, options, std::env::args().skip(1).collect())?;
     let limit = MemoryLimit::of(ByteSize(memory_mib << 20));
     Ok(bake.with_threads(threads).with_memory(limit).with_workers(workers.elsewhere()))
 }

@@ -118,10 +118,15 @@ impl AwsAccess {
         sent.unwrap_or_else(|error| Err(AwsFailure::NotSigned(error)))
     }
 
+    /// Says that a request was answered whose credentials were refused before: nobody waits any more.
+    pub fn end_pause(&self) {
+        self.0.end_pause();
+    }
+
     /// Waits until there are other credentials than those that were refused, as long as is allowed.
     ///
     /// # Errors
-    /// There are still none.
+    /// There are still none; the same may be taken after all.
     pub fn renew(&self, refused: &AwsAnswer, grace: Duration) -> Result<()> {
         let provider = Arc::clone(&self.0);
         let refused = Arc::clone(&refused.signed_by);

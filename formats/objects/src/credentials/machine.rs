@@ -1,6 +1,7 @@
 //! Credentials that others give to this process: STS for a token, a container, a machine of EC2.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use url::Url;
@@ -19,8 +20,14 @@ const CONTAINER_HOST: &str = "http://169.254.170.2";
 const CONTAINER_HOSTS: [&str; 3] = ["169.254.170.2", "169.254.170.23", "fd00:ec2::23"];
 const MACHINE_HOST: &str = "http://169.254.169.254";
 
+/// The client for all of them: to make one reads all certificates of the machine.
+pub(super) fn client() -> Result<&'static reqwest::Client, String> {
+    static CLIENT: LazyLock<Result<reqwest::Client, String>> = LazyLock::new(build);
+    CLIENT.as_ref().map_err(Clone::clone)
+}
+
 /// A client that leaves alone what proxies say: these hosts are near.
-pub(super) fn client() -> Result<reqwest::Client, String> {
+fn build() -> Result<reqwest::Client, String> {
     // An error says that a provider is installed already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder()

@@ -95,6 +95,11 @@ impl Provider {
         Profile::load(&self.surroundings, self.profile.as_deref())
     }
 
+    /// How often the chain is asked while somebody waits.
+    pub(crate) fn ask_every(&self) -> Duration {
+        self.ask_every
+    }
+
     /// Whether somebody waits for new credentials.
     pub(crate) fn pause(&self) -> Option<Pause> {
         self.pause.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -134,20 +139,21 @@ impl Provider {
         grace: Duration,
     ) -> Result<Arc<AwsCredential>> {
         let started = Instant::now();
+        // To ask may take longer than is allowed; whoever may wait at all is told that it waits.
+        let mut has_waited = grace.is_zero();
         loop {
+            let is_last = has_waited && started.elapsed() >= grace;
             match self.other_than(refused).await {
                 Ok(Some(new)) => {
                     self.end_pause();
                     return Ok(new);
                 }
-                Ok(None) if started.elapsed() >= grace => {
-                    return Err(self.ended().await);
-                }
-                Err(error) if started.elapsed() >= grace => return Err(error),
+                Ok(None) if is_last => return Err(self.ended().await),
+                Err(error) if is_last => return Err(error),
                 Ok(None) | Err(_) => self.begin_pause().await,
             }
-            let left = grace.saturating_sub(started.elapsed());
-            tokio::time::sleep(self.ask_every.min(left)).await;
+            tokio::time::sleep(self.ask_every.min(grace)).await;
+            has_waited = true;
         }
     }
 
@@ -181,10 +187,11 @@ impl Provider {
         }
     }
 
-    fn end_pause(&self) {
+    /// Says that credentials are taken again, if somebody was told that they are not.
+    pub(crate) fn end_pause(&self) {
         let ended = self.pause.lock().unwrap_or_else(PoisonError::into_inner).take();
         if ended.is_some() {
-            tracing::warn!("there are new credentials; the run goes on");
+            tracing::warn!("the credentials are taken again; the run goes on");
         }
     }
 
@@ -218,10 +225,10 @@ impl Provider {
         if let Some(found) = self.of_variables() {
             return Ok(found);
         }
-        let client = machine::client().map_err(|why| refusal(&why))?;
         let token = self.surroundings.get("AWS_WEB_IDENTITY_TOKEN_FILE");
         if let (Some(token), Some(role)) = (token, self.surroundings.get("AWS_ROLE_ARN")) {
-            let keys = machine::web_identity(&client, &self.surroundings, &token, &role).await;
+            let client = machine::client().map_err(|why| refusal(&why))?;
+            let keys = machine::web_identity(client, &self.surroundings, &token, &role).await;
             let origin = format!("web identity {role}");
             let mend = "let the platform write a new token to AWS_WEB_IDENTITY_TOKEN_FILE";
             return self.given(keys, &origin, mend);
@@ -232,12 +239,13 @@ impl Provider {
         if self.surroundings.profile_name().is_some() {
             return Err(no_keys(&profile.name));
         }
-        match machine::container(&client, &self.surroundings).await {
+        let client = machine::client().map_err(|why| refusal(&why))?;
+        match machine::container(client, &self.surroundings).await {
             Ok(None) => {}
             Ok(Some(keys)) => return self.given(Ok(keys), "the container", "look at its role"),
             Err(why) => return self.given(Err(why), "the container", "look at its role"),
         }
-        match machine::machine(&client, &self.surroundings).await {
+        match machine::machine(client, &self.surroundings).await {
             Ok(keys) => self.given(Ok(keys), "the machine (IMDSv2)", "look at its role"),
             Err(why) => Err(refusal("no credentials were found")
                 .at("machine", why)

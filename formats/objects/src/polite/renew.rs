@@ -1,9 +1,8 @@
 //! Requests to S3 that are refused because their credentials have ended are signed anew.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpError, HttpRequest, HttpResponse, HttpResponseBody};
 
@@ -23,16 +22,30 @@ pub(crate) struct Renewal {
     pub(crate) grace: Duration,
 }
 
+/// How often, and since when, one request was refused because its credentials had ended.
+#[derive(Debug, Default)]
+pub(super) struct Refused {
+    count: u32,
+    since: Option<Instant>,
+}
+
+/// How often one request is signed anew without a wait in between.
+const MOST_SIGNATURES: u32 = 8;
+
 impl Renewal {
-    /// A refused request with a new signature, if its credentials had ended and there are others;
-    /// otherwise the answer as it was.
+    /// A refused request with a new signature, if its credentials had ended and there are others or
+    /// may still be; otherwise the answer as it was.
     pub(super) async fn again(
         &self,
         request: &HttpRequest,
         answer: HttpResponse,
+        refused: &mut Refused,
     ) -> Result<Result<HttpRequest, HttpResponse>, HttpError> {
         let status = answer.status().as_u16();
         let Some(signed) = Signed::of(request).filter(|_| matches!(status, 400 | 403)) else {
+            if refused.since.is_some() {
+                self.provider.end_pause();
+            }
             return Ok(Err(answer));
         };
         let (head, body) = answer.into_parts();
@@ -40,27 +53,37 @@ impl Renewal {
         let text = String::from_utf8_lossy(&body);
         let has_ended = ENDED.iter().any(|code| text.contains(code));
         // The answer to HEAD has no words.
-        let may_have_ended = request.method() == reqwest::Method::HEAD && status == 400;
-        let unchanged = |body: Bytes| {
-            let body = HttpResponseBody::from(body);
-            Ok(Err(HttpResponse::from_parts(head, body)))
-        };
-        if !(has_ended || may_have_ended) {
-            return unchanged(body);
-        }
-        let Ok((current, _)) = self.provider.current().await else { return unchanged(body) };
-        let grace = if has_ended { self.grace } else { Duration::ZERO };
-        let new = if current.key_id == signed.key_id && current.token.as_deref() == signed.token {
-            match self.provider.renewed(&current, grace).await {
-                Ok(new) => new,
-                Err(_) => return unchanged(body),
-            }
+        let may_have_ended =
+            request.method() == reqwest::Method::HEAD && status == 400 && refused.count == 0;
+        let again = if has_ended || may_have_ended {
+            self.signed_anew(request, &signed, refused, has_ended).await
         } else {
-            current
+            None
         };
-        match signed.anew(request, &new) {
-            Some(request) => Ok(Ok(request)),
-            None => unchanged(body),
+        Ok(again.ok_or_else(|| HttpResponse::from_parts(head, HttpResponseBody::from(body))))
+    }
+
+    async fn signed_anew(
+        &self,
+        request: &HttpRequest,
+        signed: &Signed<'_>,
+        refused: &mut Refused,
+        may_wait: bool,
+    ) -> Option<HttpRequest> {
+        refused.count += 1;
+        let since = *refused.since.get_or_insert_with(Instant::now);
+        let (current, _) = self.provider.current().await.ok()?;
+        if current.key_id != signed.key_id || current.token.as_deref() != signed.token {
+            return signed.anew(request, &current).filter(|_| refused.count < MOST_SIGNATURES);
+        }
+        let grace = if may_wait { self.grace } else { Duration::ZERO };
+        let left = grace.saturating_sub(since.elapsed());
+        let wait = left.min(self.provider.ask_every());
+        match self.provider.renewed(&current, wait).await {
+            Ok(new) => signed.anew(request, &new),
+            // They may be taken after all: what has ended was looked at by a clock.
+            Err(_) if !left.is_zero() => signed.anew(request, &current),
+            Err(_) => None,
         }
     }
 }

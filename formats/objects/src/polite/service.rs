@@ -18,7 +18,7 @@ use crate::authorise::Authoriser;
 use crate::polite::gate::{Gate, Pass};
 use crate::polite::limits::HostLimits;
 use crate::polite::redirect::{MOST_HOPS, redirected};
-use crate::polite::renew::Renewal;
+use crate::polite::renew::{Refused, Renewal};
 use crate::polite::retry_after;
 
 /// A signed request is not sent again for longer: its signature ends.
@@ -80,9 +80,6 @@ struct Service {
     renewal: Option<Renewal>,
 }
 
-/// How often one request is signed anew.
-const MOST_SIGNATURES: usize = 8;
-
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
@@ -103,14 +100,14 @@ impl Service {
     /// Sends a signed request, and again with other credentials if its own have ended.
     async fn renewing(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let Some(renewal) = &self.renewal else { return self.patiently(request).await };
-        for _ in 1..MOST_SIGNATURES {
+        let mut refused = Refused::default();
+        loop {
             let answer = self.patiently(request.clone()).await?;
-            match renewal.again(&request, answer).await? {
+            match renewal.again(&request, answer, &mut refused).await? {
                 Ok(again) => request = again,
                 Err(answer) => return Ok(answer),
             }
         }
-        self.patiently(request).await
     }
 
     /// Sends a request with what its host may know; once more, if that was out of date.

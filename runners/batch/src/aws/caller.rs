@@ -51,11 +51,20 @@ impl CallOptions {
         self.credential_grace = Duration::MAX;
         self
     }
+
+    /// Sets how long new credentials are waited for when these have ended.
+    #[must_use]
+    pub fn with_credential_grace(mut self, grace: Duration) -> Self {
+        self.credential_grace = grace;
+        self
+    }
 }
 
 /// A permission that was there is believed to come back: roles take a while to be known everywhere.
 const DENIED_ATTEMPTS: u32 = 5;
 const DENIED_WAIT: Duration = Duration::from_secs(12);
+/// How long new credentials are waited for before the same are tried again.
+const CREDENTIAL_WAIT: Duration = Duration::from_secs(5);
 /// Waiting looks so often whether it is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -148,6 +157,7 @@ impl Caller {
         operation: &Operation,
         request: &AwsRequest,
     ) -> Result<Result<Value, Failed>, Failed> {
+        let mut refused_since = None;
         loop {
             let wait = self.pace().take(Instant::now());
             self.wait(wait).map_err(client)?;
@@ -163,6 +173,9 @@ impl Caller {
             };
             if (200..300).contains(&answer.status) {
                 self.allowed().insert(operation.action);
+                if refused_since.is_some() {
+                    self.0.access.end_pause();
+                }
                 let read = match operation.form {
                     Form::Query(_) => {
                         Ok(Value::String(String::from_utf8_lossy(&answer.body).into_owned()))
@@ -181,23 +194,22 @@ impl Caller {
                 }
                 Class::Unrecognized if self.allowed().is_empty() => return Err(failed),
                 Class::Expired | Class::Unrecognized => {
-                    self.renew(&answer).map_err(|error| Failed { error, ..failed })?;
+                    let since = *refused_since.get_or_insert_with(Instant::now);
+                    self.renew(&answer, since).map_err(|error| Failed { error, ..failed })?;
                 }
                 _ => return Ok(Err(failed)),
             }
         }
     }
 
-    /// Waits for new credentials, in pieces: a cancelled run waits for nothing.
-    fn renew(&self, refused: &objects::AwsAnswer) -> Result<()> {
-        let (started, grace) = (Instant::now(), self.0.options.credential_grace);
-        loop {
-            let left = grace.saturating_sub(started.elapsed());
-            match self.0.access.renew(refused, left.min(Duration::from_secs(5))) {
-                Err(error) if started.elapsed() >= grace => return Err(error),
-                Err(_) => self.0.options.cancel.check()?,
-                Ok(()) => return Ok(()),
-            }
+    /// Waits a while for new credentials; without any, those that there are may be taken after all,
+    /// as long as is allowed.
+    fn renew(&self, refused: &objects::AwsAnswer, since: Instant) -> Result<()> {
+        self.0.options.cancel.check()?;
+        let left = self.0.options.credential_grace.saturating_sub(since.elapsed());
+        match self.0.access.renew(refused, left.min(CREDENTIAL_WAIT)) {
+            Err(error) if left.is_zero() => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, Result};
 use serde_json::{Value, json};
 
 use crate::INDEX_VARIABLE;
 use crate::aws::api::{BatchApi, Listing, Read};
+use crate::aws::caller::CallOptions;
 use crate::aws::definition::{definition_of, resources};
 use crate::aws::diagnose::diagnose;
 use crate::aws::end::End;
@@ -333,11 +335,11 @@ fn end_of(job: &JobId, detail: &Read<JobDetail>) -> Option<WorkerEnd> {
 ///
 /// # Errors
 /// Settings that AWS would refuse, or no region.
-pub fn launcher_of_run(
-    settings: &BatchSettings,
-    cancel: dataflow::cancel::CancelToken,
-) -> Result<Arc<AwsLauncher>> {
-    let options = crate::aws::caller::CallOptions { cancel, ..Default::default() }.of_run();
+pub fn launcher_of_run(settings: &BatchSettings, cancel: CancelToken) -> Result<Arc<AwsLauncher>> {
+    let mut options = CallOptions { cancel, ..Default::default() }.of_run();
+    if let Some(wait) = settings.credential_wait {
+        options = options.with_credential_grace(Duration::from_secs(wait.0));
+    }
     let api = BatchApi::open(settings, options)?;
     Ok(Arc::new(AwsLauncher::new(api, settings.clone())?))
 }

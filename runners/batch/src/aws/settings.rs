@@ -82,6 +82,10 @@ pub struct BatchSettings {
     pub endpoint: Option<String>,
     /// Requests a second to the services of AWS, all together.
     pub requests_per_second: f64,
+    /// How long a run waits for new credentials when its own have ended; without end if it is left
+    /// out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credential_wait: Option<Seconds>,
     /// Whether the first launch that fails ends the run, with its whole error.
     pub fail_fast_launch: bool,
 }
@@ -139,6 +143,7 @@ impl Default for BatchSettings {
             profile: None,
             endpoint: None,
             requests_per_second: 5.0,
+            credential_wait: None,
             fail_fast_launch: false,
         }
     }

@@ -133,6 +133,37 @@ fn a_call_goes_on_with_new_keys_when_the_old_ones_have_ended() {
     assert_eq!(paths(&server).len(), 2);
 }
 
+/// E47: the same keys may be taken after all; when the wait is over, the run ends with E602, exit 5.
+#[test]
+fn a_call_waits_for_credentials_no_longer_than_it_may() {
+    let expired = |times: usize| {
+        let left = Mutex::new(times);
+        Loopback::start(move |_, _| {
+            let mut left = left.lock().expect("no panic");
+            if *left == 0 {
+                return ok(&json!({ "jobs": [{ "jobId": "j" }] }));
+            }
+            *left -= 1;
+            refusal(403, "ExpiredTokenException")
+        })
+    };
+    let ask = |server: &Loopback, grace: Duration| {
+        let options = CallOptions::default().with_credential_grace(grace);
+        let api = open(server, AwsAccess::of_variables(&KEYS), options);
+        let answer = api.describe_jobs(&["j"]).map(|jobs| jobs.len());
+        (answer, api.pause())
+    };
+    let (answer, pause) = ask(&expired(1), Duration::from_secs(60));
+    assert_eq!((answer.expect("taken after all"), pause), (1, None));
+    let server = expired(usize::MAX);
+    let (answer, _) = ask(&server, Duration::ZERO);
+    let error = answer.expect_err("they have ended");
+    assert_eq!(error.code().exit_code(), 5, "{error}");
+    assert_eq!(paths(&server).len(), 1);
+    let (answer, _) = ask(&expired(usize::MAX), Duration::from_millis(50));
+    assert!(answer.is_err());
+}
+
 /// E28: three refusals, three ways out.
 #[test]
 fn refused_keys_have_their_own_mends() {
