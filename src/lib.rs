@@ -31,3 +31,4 @@ pub use zarr;
 
 pub mod job;
 pub mod prelude;
+pub mod report;

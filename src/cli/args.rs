@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::batch::{BatchCommand, ImageCommand};
+use crate::cli::config::{ConfigArgs, InitArgs, ShowArgs};
 use crate::cli::doctor::DoctorArgs;
 use crate::cli::fetch::FetchArgs;
 use crate::cli::infra::InfraCommand;
+use crate::cli::records::{FailuresArgs, RunArg, RunsArgs, StatusArgs};
 use crate::cli::workers::WorkerArgs;
 
 /// Bakes many array files into one well-chunked Zarr store.
@@ -25,6 +27,9 @@ pub(crate) struct Cli {
     /// Says more on stderr; twice, much more
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub(crate) verbose: u8,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,6 +71,21 @@ pub(crate) enum Command {
     /// Prints how the image of workers is made
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Lists runs: of a destination, of a folder, of a store
+    Runs(RunsArgs),
+    /// Says how a run goes, or how it has ended
+    Status(StatusArgs),
+    /// Shows what failed in a run, in groups of those that are alike
+    Failures(FailuresArgs),
+    /// Writes the page of a run anew, and says where it lies
+    Report(RunArg),
+    /// Says what an error code means, why it comes, and how to mend it
+    Explain(ExplainArgs),
+    /// Shows, writes and explains settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Prints what makes a shell complete this command's words
+    Completions(CompletionsArgs),
     /// Shows which runners there are, and what of the model each offers
     #[cfg(feature = "conformance")]
     Runners(RunnersArgs),
@@ -79,6 +99,34 @@ impl Command {
         #[cfg(not(feature = "conformance"))]
         return false;
     }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A code, as E201; without one, all codes are listed
+    #[arg(value_name = "CODE")]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Shows the settings that hold
+    Show(ShowArgs),
+    /// Asks for what most runs need, and writes levain.toml
+    Init(InitArgs),
+    /// Says what a setting means and takes; without one, all are listed
+    Explain {
+        /// A setting, as batch.queue
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
 }
 
 #[derive(Debug, Args)]
@@ -323,12 +371,13 @@ pub(crate) struct LayoutArgs {
 /// How a job is to run; none of this changes what is written.
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The greatest resident memory of the process [default: 60 % of what is free]
-    #[arg(long, value_name = "SIZE", env = "LEVAIN_MEM")]
+    /// The greatest resident memory of the process: the setting limits.mem [default: 60 % of what is
+    /// free]
+    #[arg(long, value_name = "SIZE")]
     pub(crate) mem: Option<String>,
 
-    /// Threads that compute [default: all cores]
-    #[arg(long, value_name = "N", env = "LEVAIN_THREADS")]
+    /// Threads that compute: the setting direct.threads [default: all cores]
+    #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 
     /// How progress is shown: bars on a terminal, lines elsewhere
@@ -374,7 +423,7 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "CHECK,...", allow_hyphen_values = true)]
     pub(crate) validate: Option<String>,
 
-    /// Threads that decode [default: all cores]
+    /// Threads that decode: the setting direct.threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
 }

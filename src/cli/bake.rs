@@ -10,8 +10,8 @@ use levain::bake::{
 };
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, BakeReport, MemoryLimit, Recipe, ScannedBake};
-use levain::objects::StoreOptions;
+use levain::job::{Bake, BakeReport, Recipe, ScannedBake, VerifyLevel};
+use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
 use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs, RunArgs};
@@ -19,35 +19,68 @@ use crate::cli::exit::Finished;
 use crate::cli::out::{Out, error_json};
 use crate::cli::progress::Display;
 use crate::cli::references;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::table::{Table, count, shape};
 use crate::cli::validation::{say_findings, validation_text};
+use crate::cli::verify;
 use crate::cli::ways::{full_name, ways_text};
 use crate::cli::workers::with_workers;
 
 /// Bakes files into one store.
-pub(crate) fn bake(args: &BakeArgs, out: &Out, signals: &Watched) -> Result<Finished> {
-    write("bake", &bake_jobs(args, signals)?, &args.run, out)
+pub(crate) fn bake(
+    args: &BakeArgs,
+    settled: &Settled,
+    out: &Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let shown = Shown { title: "bake", run: &args.run, settled, out, signals };
+    write(&shown, &bake_jobs(args, settled, signals)?)
 }
 
 /// Writes a store anew with other chunks.
-pub(crate) fn rechunk(args: &RechunkArgs, out: &Out, signals: &Watched) -> Result<Finished> {
-    write("rechunk", &[rechunk_job(args, signals)?], &args.run, out)
+pub(crate) fn rechunk(
+    args: &RechunkArgs,
+    settled: &Settled,
+    out: &Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let shown = Shown { title: "rechunk", run: &args.run, settled, out, signals };
+    write(&shown, &[rechunk_job(args, settled, signals)?])
+}
+
+/// How a job is shown that writes.
+struct Shown<'a> {
+    title: &'static str,
+    run: &'a RunArgs,
+    settled: &'a Settled,
+    out: &'a Out,
+    signals: &'a Watched,
 }
 
 /// Says what a bake or a rechunk would do.
-pub(crate) fn plan(args: &PlanArgs, out: &Out, signals: &Watched) -> Result<Finished> {
-    match &args.job {
+pub(crate) fn plan(
+    args: &PlanArgs,
+    settled: &Settled,
+    out: &Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let args = match &args.job {
         Some(PlanCommand::Rechunk(args)) => {
-            show("rechunk", &[rechunk_job(args, signals)?], &args.run, out)
+            return show("rechunk", &[rechunk_job(args, settled, signals)?], &args.run, out);
         }
-        Some(PlanCommand::Bake(args)) => show("bake", &bake_jobs(args, signals)?, &args.run, out),
-        None => show("bake", &bake_jobs(&args.recipe, signals)?, &args.recipe.run, out),
-    }
+        Some(PlanCommand::Bake(args)) => args,
+        None => &args.recipe,
+    };
+    show("bake", &bake_jobs(args, settled, signals)?, &args.run, out)
 }
 
 /// The jobs that are asked for: one for each group of a recipe.
-pub(crate) fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>> {
+pub(crate) fn bake_jobs(
+    args: &BakeArgs,
+    settled: &Settled,
+    signals: &Watched,
+) -> Result<Vec<Bake>> {
     let recipes = match args.paths.as_slice() {
         [recipe] if recipe.ends_with(".toml") => Recipe::read_all(Path::new(recipe))?,
         [_] => {
@@ -72,10 +105,10 @@ pub(crate) fn bake_jobs(args: &BakeArgs, signals: &Watched) -> Result<Vec<Bake>>
         return Err(error.mend("leave --target-group out"));
     }
     let bakes = recipes.into_iter().enumerate();
-    bakes.map(|(place, it)| Ok(bake_job(it, args, signals)?.with_place(place))).collect()
+    bakes.map(|(place, it)| Ok(bake_job(it, args, settled, signals)?.with_place(place))).collect()
 }
 
-fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> {
+fn bake_job(recipe: Recipe, args: &BakeArgs, settled: &Settled, signals: &Watched) -> Result<Bake> {
     let mut options = with_layout(recipe.options, &args.layout)?;
     if let Some(group) = &args.group {
         options.steps.retain(|step| !matches!(step, Step::Group { .. }));
@@ -103,17 +136,21 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, signals: &Watched) -> Result<Bake> 
         options.reading.row_column.clone_from(&args.row_column);
     }
     let mut store = recipe.store;
+    settled.config().set_store(&mut store)?;
     args.fetch.set(&mut store)?;
-    let bake =
-        job(&recipe.sources, &recipe.destination, options, &args.layout, &args.run, signals)?;
+    let bake = job(&recipe.sources, &recipe.destination, options, &args.layout, signals)?;
+    let bake = settled.apply(bake, &args.run, "bake")?;
+    let bake = with_workers(bake, &args.run, settled, &recipe.destination, signals)?;
     let bake = bake.with_target_group(target_group).with_resume(args.resume);
     let mut checks = recipe.checks;
     given(&mut checks, args.validate.as_deref())?;
-    let mut bake = bake.with_keep_going(args.keep_going).with_store(store).with_checks(checks);
+    let is_into_store = args.append.is_some() || args.region.is_some();
+    let keeps_going = settled.leaves_out(args.keep_going, is_into_store);
+    let mut bake = bake.with_keep_going(keeps_going).with_store(store).with_checks(checks);
     if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
         bake = bake.with_pyramid(pyramid)?;
     }
-    if args.append.is_some() || args.region.is_some() {
+    if is_into_store {
         check_no_layout(&args.layout)?;
     }
     if let Some(region) = &args.region {
@@ -173,14 +210,20 @@ fn check_no_layout(layout: &LayoutArgs) -> Result<()> {
     Err(error.mend(format!("leave out {flag}; `levain rechunk` writes a store anew")))
 }
 
-pub(crate) fn rechunk_job(args: &RechunkArgs, signals: &Watched) -> Result<Bake> {
+pub(crate) fn rechunk_job(
+    args: &RechunkArgs,
+    settled: &Settled,
+    signals: &Watched,
+) -> Result<Bake> {
     let options = with_layout(BakeOptions::default(), &args.layout)?;
     let sources = std::slice::from_ref(&args.source);
-    let mut store = StoreOptions::default();
+    let mut store = settled.store()?;
     args.fetch.set(&mut store)?;
-    let bake = job(sources, &args.destination, options, &args.layout, &args.run, signals)?;
+    let bake = job(sources, &args.destination, options, &args.layout, signals)?;
+    let bake = settled.apply(bake, &args.run, "rechunk")?;
+    let bake = with_workers(bake, &args.run, settled, &args.destination, signals)?;
     let bake = bake.with_store(store).with_groups(true).with_resume(args.resume);
-    Ok(bake.with_keep_going(args.keep_going))
+    Ok(bake.with_keep_going(settled.leaves_out(args.keep_going, false)))
 }
 
 /// Sets what is asked for; the rest stays.
@@ -224,25 +267,12 @@ fn job(
     destination: &str,
     options: BakeOptions,
     layout: &LayoutArgs,
-    run: &RunArgs,
     signals: &Watched,
 ) -> Result<Bake> {
-    let bake = Bake::new(sources.iter().cloned(), destination)?
+    Ok(Bake::new(sources.iter().cloned(), destination)?
         .with_options(options)
         .with_overwrite(layout.overwrite)
-        .with_cancel(signals.token());
-    with_workers(with_run(bake, run)?, run, destination, signals)
-}
-
-/// Sets memory and threads as they were asked for.
-pub(crate) fn with_run(mut bake: Bake, run: &RunArgs) -> Result<Bake> {
-    if let Some(mem) = &run.mem {
-        bake = bake.with_memory(MemoryLimit::of(mem.parse()?));
-    }
-    if let Some(threads) = run.threads {
-        bake = bake.with_threads(threads);
-    }
-    Ok(bake)
+        .with_cancel(signals.token()))
 }
 
 fn scan(bake: &Bake, run: &RunArgs, out: &Out) -> Result<ScannedBake> {
@@ -257,7 +287,8 @@ fn scan(bake: &Bake, run: &RunArgs, out: &Out) -> Result<ScannedBake> {
 }
 
 /// Scans all before the first is written.
-fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Result<Finished> {
+fn write(shown: &Shown<'_>, bakes: &[Bake]) -> Result<Finished> {
+    let Shown { title, run, out, .. } = *shown;
     let began = Instant::now();
     let scanned = bakes.iter().map(|bake| scan(bake, run, out)).collect::<Result<Vec<_>>>()?;
     let (mut texts, mut documents, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
@@ -273,12 +304,41 @@ fn write(title: &'static str, bakes: &[Bake], run: &RunArgs, out: &Out) -> Resul
             say_findings(validation);
         }
         report.filled.iter().for_each(|filled| out.report(&filled.report()));
+        texts.extend(told_text(&report, out));
+        check_again(&report, shown)?;
         documents.push(finished_json(&report, seconds));
         unreadable.extend(report.unreadable);
         unreadable.extend(report.filled.iter().map(FilledElements::report));
     }
     out.result(&texts.join("\n"), &one_or_groups(documents))?;
     Ok(Finished::without(&unreadable))
+}
+
+/// Where the report of a run lies; that there is none is said.
+fn told_text(report: &BakeReport, out: &Out) -> Option<String> {
+    let told = report.run.as_ref()?;
+    match &told.unreported {
+        Some(why) => {
+            out.warning(&format!("the run has no report: {}", why.message()));
+            None
+        }
+        None => Some(format!("report     {}/report.html", told.folder)),
+    }
+}
+
+/// Looks at what was written as closely as the settings ask for; that each unit was committed is
+/// known already.
+fn check_again(report: &BakeReport, shown: &Shown<'_>) -> Result<()> {
+    let level = match shown.settled.config().text("run.verify") {
+        Some("digests") => VerifyLevel::Digests,
+        Some("readback") => VerifyLevel::Readback,
+        _ => return Ok(()),
+    };
+    if report.references.is_some() {
+        return Ok(());
+    }
+    let location = Location::parse(&report.destination)?;
+    verify::check(&location, level, shown.settled, shown.signals)
 }
 
 /// One document: that of the only job, or those of all groups.
@@ -373,6 +433,8 @@ fn finished_json(report: &BakeReport, seconds: f64) -> serde_json::Value {
         "filled": report.filled,
         "references": report.references.as_ref().map(references::written_json),
         "validation": report.validation,
+        "run": report.run.as_ref().map(|run| &run.id),
+        "report": report.run.as_ref().map(|run| format!("{}/report.json", run.folder)),
         "plan": report.plan,
     })
 }

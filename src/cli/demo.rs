@@ -1,6 +1,5 @@
 //! `levain demo`: the main job from nothing, on files that it makes itself.
 
-use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,19 +7,21 @@ use levain::bake::BakeOptions;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{
-    Bake, BakeReport, SampleFormat, VerifyLevel, verify, write_sample_files, write_sample_tiles,
+    Bake, BakeReport, SampleFormat, VerifyLevel, verify_with_runs, write_sample_files,
+    write_sample_tiles,
 };
-use levain::objects::{Location, StoreOptions};
+use levain::objects::Location;
 use serde_json::json;
 
 use crate::cli::args::DemoArgs;
-use crate::cli::bake::{finished_text, with_run};
+use crate::cli::bake::finished_text;
 use crate::cli::out::Out;
 use crate::cli::progress::Display;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 
 /// Makes files, bakes, rechunks and verifies them, and says how fast.
-pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> {
+pub(crate) fn demo(args: &DemoArgs, settled: &Settled, out: &Out, signals: &Watched) -> Result<()> {
     let folder = &args.dir;
     let sources = folder.join("files");
     let began = Instant::now();
@@ -39,14 +40,18 @@ pub(crate) fn demo(args: &DemoArgs, out: &Out, signals: &Watched) -> Result<()> 
     let slabs = folder.join("by-day.zarr");
     let options =
         BakeOptions { chunks: "time=24,lat=-1,lon=-1".parse()?, ..BakeOptions::default() };
-    let baked = run("bake", &sources, &slabs, options, args, out, signals)?;
+    let began = Instant::now();
+    let baked = run("bake", &sources, &slabs, options, args, settled, signals)?;
+    say_done("baked   ", &baked, began, out)?;
     let pencils = folder.join("by-place.zarr");
     let options =
         BakeOptions { chunks: "time=-1,lat=24,lon=24".parse()?, ..BakeOptions::default() };
     let source = [slabs.display().to_string()];
-    let rechunked = run("rechunk", &source, &pencils, options, args, out, signals)?;
+    let began = Instant::now();
+    let rechunked = run("rechunk", &source, &pencils, options, args, settled, signals)?;
+    say_done("rechunk ", &rechunked, began, out)?;
     for store in [&slabs, &pencils] {
-        check(store, out, signals)?;
+        check(store, settled, out, signals)?;
     }
     out.line(&format!(
         "open it    python -c \"import xarray; print(xarray.open_zarr('{}'))\"",
@@ -67,29 +72,31 @@ fn run(
     destination: &Path,
     options: BakeOptions,
     args: &DemoArgs,
-    out: &Out,
+    settled: &Settled,
     signals: &Watched,
 ) -> Result<BakeReport> {
-    let began = Instant::now();
     let bake = Bake::new(sources.iter().cloned(), &destination.display().to_string())?
         .with_options(options)
         .with_overwrite(true)
         .with_cancel(signals.token());
-    let bake = with_run(bake, &args.run)?;
+    let bake = settled.apply(bake, &args.run, title)?;
     let report = bake.scan(&Display::new("scan", args.run.progress))?;
-    let report = report.write(&Display::new(title, args.run.progress))?;
-    let text = finished_text(&report, began.elapsed().as_secs_f64());
-    out.line(&text.replacen("finished", if title == "bake" { "baked   " } else { "rechunk " }, 1))?;
-    Ok(report)
+    report.write(&Display::new(title, args.run.progress))
 }
 
-fn check(store: &Path, out: &Out, signals: &Watched) -> Result<()> {
+fn say_done(word: &str, report: &BakeReport, began: Instant, out: &Out) -> Result<()> {
+    let text = finished_text(report, began.elapsed().as_secs_f64());
+    out.line(&text.replacen("finished", word, 1))
+}
+
+fn check(store: &Path, settled: &Settled, out: &Out, signals: &Watched) -> Result<()> {
     let location = Location::parse(&store.display().to_string())?;
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let threads = settled.threads(None);
     let began = Instant::now();
     let stop = signals.token();
-    let (options, level) = (StoreOptions::default(), VerifyLevel::default());
-    let report = verify(&location, &options, level, threads, |_| stop.check())?;
+    let (options, level) = (settled.store()?, VerifyLevel::default());
+    let runs = settled.run_store();
+    let report = verify_with_runs(&location, runs, &options, level, threads, |_| stop.check())?;
     if report.finding_count > 0 {
         let message = format!("{} units are not right", report.finding_count);
         return Err(Error::new(ErrorCode::CHUNK_CORRUPT, ErrorKind::Corrupt, message)

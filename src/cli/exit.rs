@@ -44,6 +44,8 @@ pub(crate) enum Finished {
     Whole,
     /// Without some of it, as the user allowed.
     Partly,
+    /// Well, and with this exit code, which was asked for.
+    With(u8),
 }
 
 impl Finished {
@@ -57,6 +59,7 @@ impl Finished {
         match self {
             Self::Whole => 0,
             Self::Partly => 3,
+            Self::With(code) => code,
         }
     }
 }

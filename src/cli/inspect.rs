@@ -3,20 +3,21 @@
 use levain::array::{AttributeValue, Attributes, Dataset, Variable};
 use levain::bake::open_dataset;
 use levain::dataflow::error::Result;
-use levain::objects::{Location, StoreOptions};
+use levain::objects::Location;
 use serde_json::{Map, Value, json};
 
 use crate::cli::args::InspectArgs;
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::table::{Table, count, shape};
 
 /// Characters of an attribute that are shown.
 const ATTRIBUTE_LIMIT: usize = 100;
 
 /// Shows dimensions, variables, chunks, codecs and attributes.
-pub(crate) fn inspect(args: &InspectArgs, out: &Out) -> Result<()> {
+pub(crate) fn inspect(args: &InspectArgs, settled: &Settled, out: &Out) -> Result<()> {
     let location = Location::parse(&args.source)?;
-    let mut source = open_dataset(&location, &StoreOptions::default())?;
+    let mut source = open_dataset(&location, &settled.store()?)?;
     if let Some(group) = &args.group {
         source = source.group(&group.parse()?).map_err(|error| error.at("source", &location))?;
     }

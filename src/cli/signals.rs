@@ -38,6 +38,11 @@ impl Watched {
         self.cancel.check()
     }
 
+    /// The number of the signal that came, now or later; 0 as long as none did.
+    pub(crate) fn number(&self) -> Arc<AtomicU8> {
+        Arc::clone(&self.last)
+    }
+
     /// The signal that came, if any did.
     pub(crate) fn last(&self) -> Option<u8> {
         match self.last.load(Ordering::Relaxed) {

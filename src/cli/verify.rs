@@ -1,19 +1,17 @@
 //! `levain verify`: every chunk is there, is the one that was written, and decodes.
 
-use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{
-    MemoryLimit, VerifyLevel, VerifyReport, validate, validation_failure, verify as verify_store,
-};
-use levain::objects::{Location, StoreOptions};
+use levain::job::{VerifyLevel, VerifyReport, validate, validation_failure, verify_with_runs};
+use levain::objects::Location;
 use serde_json::json;
 
 use crate::cli::args::VerifyArgs;
 use crate::cli::exit::Verified;
 use crate::cli::out::{Out, error_json, say};
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::table::count;
 use crate::cli::validation::{say_findings, validation_text};
@@ -22,17 +20,21 @@ use crate::cli::validation::{say_findings, validation_text};
 const SHOWN: usize = 20;
 
 /// Checks a store and prints what is wrong.
-pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<Verified> {
+pub(crate) fn verify(
+    args: &VerifyArgs,
+    settled: &Settled,
+    out: &Out,
+    signals: &Watched,
+) -> Result<Verified> {
     let location = Location::parse(&args.store)?;
-    let all_cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = args.threads.unwrap_or(all_cores);
+    let threads = settled.threads(args.threads);
     let began = Instant::now();
     let stop = signals.token();
-    let (store, level) = (StoreOptions::default(), args.level.parse()?);
-    let report = verify_store(&location, &store, level, threads, |_| stop.check())?;
+    let (store, level, runs) = (settled.store()?, args.level.parse()?, settled.run_store());
+    let report = verify_with_runs(&location, runs, &store, level, threads, |_| stop.check())?;
     let checked = match &args.validate {
         Some(checks) => {
-            let how = (threads, MemoryLimit::of_machine());
+            let how = (threads, settled.memory(None)?);
             Some(validate(&location, &store, &checks.parse()?, how, |_| stop.check())?)
         }
         None => None,
@@ -56,6 +58,23 @@ pub(crate) fn verify(args: &VerifyArgs, out: &Out, signals: &Watched) -> Result<
         Verified::Sound if !report.filled.is_empty() => Verified::Filled,
         verified => verified,
     })
+}
+
+/// Checks a store that was just written; what is wrong is said.
+///
+/// # Errors
+/// Units that are not right, or a store that fails.
+pub(crate) fn check(
+    location: &Location,
+    level: VerifyLevel,
+    settled: &Settled,
+    signals: &Watched,
+) -> Result<()> {
+    let (store, runs, stop) = (settled.store()?, settled.run_store(), signals.token());
+    let threads = settled.threads(None);
+    let report = verify_with_runs(location, runs, &store, level, threads, |_| stop.check())?;
+    say_damage(&report);
+    failure_of(&report, location).map_or(Ok(()), Err)
 }
 
 /// Says the first units that are not right.

@@ -15,6 +15,7 @@ use levain::objects::{Location, StoreOptions};
 use crate::cli::args::{Cli, Command};
 use crate::cli::bake::{bake_jobs, rechunk_job};
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::workers::RunnerName;
 
@@ -85,15 +86,17 @@ fn stay_with_input(stop: CancelToken) {
 fn bake_of(job: &WriteJob, signals: &Watched) -> Result<Bake> {
     let arguments = std::iter::once("levain").chain(job.arguments.iter().map(String::as_str));
     let mut cli = Cli::try_parse_from(arguments).map_err(|why| other_binary(&why.to_string()))?;
+    // The settings are those of the driver: a worker may run where there are others.
+    let settled = Settled::of_driver(&cli.config, signals)?;
     // A worker has no workers of its own.
     let mut bakes = match &mut cli.command {
         Command::Bake(args) => {
             args.run.workers.runner = RunnerName::Direct;
-            bake_jobs(args, signals)?
+            bake_jobs(args, &settled, signals)?
         }
         Command::Rechunk(args) => {
             args.run.workers.runner = RunnerName::Direct;
-            vec![rechunk_job(args, signals)?]
+            vec![rechunk_job(args, &settled, signals)?]
         }
         _ => return Err(other_binary("this command has no workers")),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use levain::batch::BatchOptions;
-use levain::batch::aws::{BatchSettings, launcher_of_run};
+use levain::batch::aws::launcher_of_run;
 use levain::batch::launch::ProcessLauncher;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -13,6 +13,7 @@ use levain::job::{Bake, MemoryLimit, Workers, log_folder};
 
 use crate::cli::args::RunArgs;
 use crate::cli::batch::{PlaceArgs, SizeArgs};
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 
 /// What a worker may use of the memory of its container: the rest is the kernel's and the agent's.
@@ -66,19 +67,20 @@ pub(crate) struct WorkerArgs {
 pub(crate) fn with_workers(
     bake: Bake,
     run: &RunArgs,
+    settled: &Settled,
     destination: &str,
     signals: &Watched,
 ) -> Result<Bake> {
     match run.workers.runner {
         RunnerName::Direct => Ok(bake),
-        RunnerName::Procs => with_processes(bake, run, destination),
-        RunnerName::Batch => with_batch(bake, run, signals),
+        RunnerName::Procs => with_processes(bake, run, settled, destination),
+        RunnerName::Batch => with_batch(bake, run, settled, signals),
     }
 }
 
-fn with_batch(bake: Bake, run: &RunArgs, signals: &Watched) -> Result<Bake> {
+fn with_batch(bake: Bake, run: &RunArgs, settled: &Settled, signals: &Watched) -> Result<Bake> {
     let args = &run.workers;
-    let mut settings = args.size.over(args.place.over(BatchSettings::default()))?;
+    let mut settings = args.size.over(args.place.over(settled.batch()?))?;
     if let Some(mem) = &run.mem {
         settings.memory_ladder = vec![mem.parse()?];
     }
@@ -106,28 +108,24 @@ fn with_batch(bake: Bake, run: &RunArgs, signals: &Watched) -> Result<Bake> {
     options.command = args.worker_command.split_whitespace().map(str::to_owned).collect();
     let memory_mib = options.usable_mib(0);
     let launcher = launcher_of_run(&settings, signals.token())?;
-    let workers = Workers::new(launcher, options, std::env::args().skip(1).collect())?;
+    let workers = Workers::new(launcher, options, settled.worker_arguments())?;
     let limit = MemoryLimit::of(ByteSize(memory_mib << 20));
     Ok(bake.with_threads(threads).with_memory(limit).with_workers(workers.elsewhere()))
 }
 
-fn with_processes(bake: Bake, run: &RunArgs, destination: &str) -> Result<Bake> {
-    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = run.threads.unwrap_or(cores).get();
+fn with_processes(bake: Bake, run: &RunArgs, settled: &Settled, destination: &str) -> Result<Bake> {
+    let threads = settled.threads(run.threads).get();
     let all = u32::try_from(threads).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let workers = run.workers.workers.unwrap_or(all);
     let each = NonZeroUsize::new(threads / workers.get() as usize).unwrap_or(NonZeroUsize::MIN);
-    let limit = match &run.mem {
-        Some(mem) => MemoryLimit::of(mem.parse()?),
-        None => MemoryLimit::of_machine(),
-    };
+    let limit = settled.memory(run.mem.as_deref())?;
     let bytes = limit.size().0.saturating_sub(DRIVER_BYTES) / u64::from(workers.get());
     let mut options = BatchOptions::nearby();
     options.max_workers = workers;
     options.memory_ladder_mib = vec![(bytes >> 20).max(1)];
     options.command = vec![this_binary()?, "worker".to_owned()];
     let launcher = Arc::new(ProcessLauncher::new(log_folder(destination)));
-    let workers = Workers::new(launcher, options, std::env::args().skip(1).collect())?;
+    let workers = Workers::new(launcher, options, settled.worker_arguments())?;
     let limit = MemoryLimit::of(ByteSize(bytes >> 20 << 20));
     Ok(bake.with_threads(each).with_memory(limit).with_workers(workers))
 }

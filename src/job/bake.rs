@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use ::bake::{
     BakeOptions, BakePlan, Checks, CombineSchemas, FilePattern, MissingFilePolicy, Pyramid,
@@ -11,7 +13,7 @@ use array::GroupPath;
 use chunks::{Machine, StoreProfile};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::options::RunOptions;
+use dataflow::options::{OnError, RunOptions};
 use dataflow::plan::StageGraph;
 use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
@@ -19,13 +21,15 @@ use direct::DirectRunner;
 use objects::{Location, ObjectFile, StoreOptions, expand};
 use zarr::{ZarrFormat, ZarrGroup, ZarrSource};
 
+use crate::job::about::RunAbout;
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough, plan_within};
 use crate::job::place::Place;
 use crate::job::readable::Readable;
-use crate::job::run_store::RunStore;
+use crate::job::run_store::{RunStore, now_ms};
 use crate::job::workers::Workers;
 use crate::job::write::{BakeReport, ScannedBake};
+use crate::report::{Recorded, Recorder};
 
 /// What the engine takes for a bundle of the write besides what copies declare.
 const ENGINE_BYTES: u64 = 8 << 20;
@@ -56,6 +60,10 @@ pub struct Bake {
     pub(super) workers: Option<Workers>,
     /// Which of the bakes of one command it is.
     pub(super) place: usize,
+    pub(super) run_store: Option<Location>,
+    pub(super) scratch_folder: Option<PathBuf>,
+    pub(super) on_error: OnError,
+    pub(super) about: RunAbout,
 }
 
 impl Bake {
@@ -88,6 +96,10 @@ impl Bake {
             cancel: CancelToken::default(),
             workers: None,
             place: 0,
+            run_store: None,
+            scratch_folder: None,
+            on_error: OnError::Stop,
+            about: RunAbout::default(),
         })
     }
 
@@ -226,6 +238,37 @@ impl Bake {
         self
     }
 
+    /// Keeps runs below this place, in a folder for each destination, and not beside it.
+    #[must_use]
+    pub fn with_run_store(mut self, place: Location) -> Self {
+        self.run_store = Some(place);
+        self
+    }
+
+    /// Spills data to disk under this folder, and not under that of the system.
+    #[must_use]
+    pub fn with_scratch_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.scratch_folder = Some(folder.into());
+        self
+    }
+
+    /// Sets what a failure does to the rest of the run.
+    ///
+    /// What is written must be whole: a quarantine counts for files alone, as
+    /// [`Bake::with_keep_going`] has it, and bounds how many may be left out.
+    #[must_use]
+    pub fn with_on_error(mut self, policy: OnError) -> Self {
+        self.on_error = policy;
+        self
+    }
+
+    /// Says in the records of the run who has started it, and how.
+    #[must_use]
+    pub fn with_about(mut self, about: RunAbout) -> Self {
+        self.about = about;
+        self
+    }
+
     /// The checks that are made of what is written.
     pub fn checks(&self) -> &Checks {
         &self.checks
@@ -245,6 +288,26 @@ impl Bake {
     /// Inputs that cannot be read or contradict each other, a destination that may not be written,
     /// chunks that are not possible, too little memory.
     pub fn scan(&self, observer: &dyn JobObserver) -> Result<ScannedBake> {
+        let recorder = Arc::new(Recorder::new(now_ms()));
+        recorder.begin_phase("scan");
+        let scanned = self.scan_recorded(&Recorded { observer, recorder: &recorder })?;
+        self.check_left_out(&scanned.unreadable)?;
+        recorder.leave_out(&scanned.unreadable);
+        Ok(scanned.with_recorder(recorder))
+    }
+
+    /// Refuses to leave out more files than the policy allows.
+    fn check_left_out(&self, unreadable: &[Error]) -> Result<()> {
+        let OnError::Quarantine { limit } = self.on_error else { return Ok(()) };
+        match unreadable {
+            [first, ..] if unreadable.len() as u64 > limit => Err(first
+                .clone()
+                .at("left out", format_args!("{} files, {limit} are allowed", unreadable.len()))),
+            _ => Ok(()),
+        }
+    }
+
+    fn scan_recorded(&self, observer: &dyn JobObserver) -> Result<ScannedBake> {
         if let Some(dimension) = self.append.as_ref().filter(|_| !self.is_of_references()) {
             return self.scan_append(dimension, observer);
         }
@@ -323,10 +386,14 @@ impl Bake {
 
     /// The place beside which runs are kept: never within a store.
     pub(super) fn runs(&self) -> Result<Location> {
+        let root = match &self.run_store {
+            Some(place) => RunStore::place_within(place, &self.root),
+            None => self.root.clone(),
+        };
         if self.group.is_root() {
-            return Ok(self.root.clone());
+            return Ok(root);
         }
-        let beside = RunStore::folder(&self.root)?;
+        let beside = RunStore::folder(&root)?;
         Ok(beside.join("groups").join(&self.group.to_string()))
     }
 
@@ -441,7 +508,13 @@ impl Bake {
     pub(super) fn run_options(&self, graph: &StageGraph) -> Result<RunOptions> {
         let accounted_bytes = self.memory.accounted_bytes()?;
         check_enough(self.memory, accounted_bytes, DirectRunner::least_memory_bytes(graph))?;
-        Ok(RunOptions::default().with_memory_bytes(accounted_bytes))
+        let mut options = RunOptions::default().with_memory_bytes(accounted_bytes);
+        options.scratch_folder.clone_from(&self.scratch_folder);
+        options.on_error = match self.on_error {
+            OnError::Quarantine { .. } => OnError::Stop,
+            policy => policy,
+        };
+        Ok(options)
     }
 }
 

@@ -129,7 +129,7 @@ pub(crate) fn plan_within<T>(
 }
 
 /// A number of kibibytes in one of the kernel's tables, as bytes.
-fn status_bytes(table: &str, name: &str) -> Option<u64> {
+pub(super) fn status_bytes(table: &str, name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(table).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.split_whitespace().next()?.parse().ok()?;

@@ -3,14 +3,17 @@
 //! Jobs wire transforms, formats and the direct runner together. They print nothing; what happens
 //! is told to a [`JobObserver`](dataflow::runner::JobObserver).
 
+mod about;
 mod allocator;
 mod append;
 mod bake;
 mod committed;
 mod destination;
+mod history;
 mod memory;
 mod pattern;
 mod place;
+mod process;
 mod pyramid;
 mod readable;
 mod recipe;
@@ -18,6 +21,7 @@ mod recipe_encoding;
 mod recipe_fetch;
 mod recipe_pattern;
 mod references;
+mod reporting;
 mod resume;
 mod run_store;
 mod sample;
@@ -30,12 +34,16 @@ mod workers;
 mod write;
 
 pub use self::bake::Bake;
+pub use about::RunAbout;
+pub use history::{Run, RunSummary, find_run, list_runs};
 pub use memory::MemoryLimit;
 pub use recipe::Recipe;
 pub use recipe_fetch::{cache_options, wait_ms};
+pub use reporting::RunPlace;
+pub(crate) use run_store::now_ms;
 pub use sample::{SampleFiles, SampleFormat, write_sample_files};
 pub use sample_tiles::write_sample_tiles;
 pub use validate::{validate, validation_failure};
-pub use verify::{Finding, VerifyLevel, VerifyReport, verify};
+pub use verify::{Finding, VerifyLevel, VerifyReport, verify, verify_with_runs};
 pub use workers::{Workers, WriteJob, log_folder};
 pub use write::{BakeReport, ScannedBake};

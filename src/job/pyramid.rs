@@ -116,7 +116,7 @@ impl Bake {
         let graph = pipeline.compile_for(&self.runner())?;
         let run_options = self.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         let destination: Destination = own.opened_destination()?;
-        run.begin(&own.destination, &graph.fingerprint().to_string())?;
+        run.begin(&own.destination, &graph.fingerprint().to_string(), &self.about)?;
         let report = self.runner().run(&graph, &run_options, observer);
         let written = report.and_then(|report| {
             let totals: BTreeMap<String, ArrayTotal> = report.get(&totals)?.iter().collect();

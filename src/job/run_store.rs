@@ -13,13 +13,16 @@ use chunks::{DoneUnits, Written};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use objects::{Location, Objects, StoreOptions};
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::job::about::RunAbout;
 
 /// The version of the run store's form.
 const VERSION: u32 = 1;
 /// The units that were there when the run began, if workers are to know.
 const DONE_UNITS: &str = "done-units.json";
 /// Characters of the name of a run.
-const RUN_NAME_LENGTH: usize = 26;
+pub(crate) const RUN_NAME_LENGTH: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// One run in a run store.
@@ -36,6 +39,8 @@ struct RunRecord<'a> {
     destination: String,
     fingerprint: String,
     started_ms: u64,
+    #[serde(flatten)]
+    about: std::borrow::Cow<'a, RunAbout>,
 }
 
 /// How a run ended.
@@ -114,6 +119,12 @@ impl RunStore {
             Some(parent) => Ok(parent.join(&name)),
             None => Err(Error::internal("the destination has no name")),
         }
+    }
+
+    /// The name under which runs of a destination are kept below a place that several share.
+    pub(crate) fn place_within(place: &Location, destination: &Location) -> Location {
+        let digest = xxh3_64(destination.to_string().as_bytes());
+        place.join(&format!("{}-{digest:016x}", destination.file_name()))
     }
 
     /// A new run of this destination; nothing is written yet.
@@ -231,6 +242,29 @@ impl RunStore {
         Ok(runs)
     }
 
+    /// The place beside which the runs of a store are kept: below a shared one if that has some.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn place_of_runs(
+        shared: Option<&Location>,
+        destination: &Location,
+        store: &StoreOptions,
+    ) -> Result<Location> {
+        if let Some(shared) = shared {
+            let place = Self::place_within(shared, destination);
+            if Self::newest_name(&place, store)?.is_some() {
+                return Ok(place);
+            }
+        }
+        Ok(destination.clone())
+    }
+
+    /// The objects of this run.
+    pub(crate) fn objects(&self) -> &Objects {
+        &self.objects
+    }
+
     /// Where this run lies.
     pub(crate) fn location(&self) -> &Location {
         &self.location
@@ -241,20 +275,21 @@ impl RunStore {
         self.put("plan.json", plan)
     }
 
-    /// Its records.
-    pub(crate) fn objects(&self) -> &Objects {
-        &self.objects
-    }
-
     /// Says that the run begins. One without a plan, as that of a coarser level, is no run that others
     /// find.
-    pub(crate) fn begin(&self, destination: &Location, fingerprint: &str) -> Result<()> {
+    pub(crate) fn begin(
+        &self,
+        destination: &Location,
+        fingerprint: &str,
+        about: &RunAbout,
+    ) -> Result<()> {
         let run = RunRecord {
             v: VERSION,
             run: self.location.file_name(),
             destination: destination.to_string(),
             fingerprint: fingerprint.to_owned(),
             started_ms: now_ms(),
+            about: std::borrow::Cow::Borrowed(about),
         };
         self.put("run.json", &run)
     }
@@ -279,7 +314,8 @@ impl RunStore {
     }
 }
 
-fn now_ms() -> u64 {
+/// Now, in milliseconds since 1970.
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

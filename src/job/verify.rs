@@ -100,10 +100,27 @@ pub fn verify(
     store: &StoreOptions,
     level: VerifyLevel,
     threads: NonZeroUsize,
+    each: impl FnMut(u64) -> Result<()> + Send,
+) -> Result<VerifyReport> {
+    verify_with_runs(location, None, store, level, threads, each)
+}
+
+/// The same for a store whose runs may be kept below `run_store`, as
+/// [`Bake::with_run_store`](crate::job::Bake::with_run_store) has it, or beside it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_with_runs(
+    location: &Location,
+    run_store: Option<&Location>,
+    store: &StoreOptions,
+    level: VerifyLevel,
+    threads: NonZeroUsize,
     mut each: impl FnMut(u64) -> Result<()> + Send,
 ) -> Result<VerifyReport> {
     let tree = ZarrSource::open(location, store)?.tree()?;
-    let committed = Committed::read(location, store)?;
+    let runs = RunStore::place_of_runs(run_store, location, store)?;
+    let committed = Committed::read(&runs, store)?;
     if committed.is_none() && level == VerifyLevel::Digests {
         let message = "no run store says what was written: there are no digests to compare with";
         let error = Error::new(ErrorCode::METADATA_BROKEN, ErrorKind::NotFound, message);
@@ -120,7 +137,7 @@ pub fn verify(
         filled: committed.as_ref().map(|it| it.filled().to_vec()).unwrap_or_default(),
     };
     report.finding_count = report.findings.len() as u64;
-    let rewritten = rewritten(&tree, location, store)?;
+    let rewritten = rewritten(&tree, &runs, store)?;
     let units = tree.iter().zip(&rewritten).flat_map(|((path, source), is_rewritten)| {
         let committed = committed.as_ref().filter(|_| !is_rewritten);
         source.units().map(move |unit| (source, committed, full_name(path, &unit.variable), unit))
@@ -168,11 +185,11 @@ fn full_name(group: &GroupPath, variable: &str) -> String {
 /// Which groups were written anew by a run of their own since the last run of the whole store.
 fn rewritten(
     tree: &[(GroupPath, ZarrSource)],
-    location: &Location,
+    runs: &Location,
     store: &StoreOptions,
 ) -> Result<Vec<bool>> {
-    let last = RunStore::newest_name(location, store)?;
-    let groups = RunStore::folder(location)?.join("groups");
+    let last = RunStore::newest_name(runs, store)?;
+    let groups = RunStore::folder(runs)?.join("groups");
     let is_rewritten = |path: &GroupPath| {
         if path.is_root() {
             return Ok(false);

@@ -86,6 +86,11 @@ impl Workers {
         self
     }
 
+    /// The most of them at once.
+    pub(super) fn count(&self) -> u64 {
+        u64::from(self.options.max_workers.get())
+    }
+
     /// The name under which users choose them.
     pub fn name(&self) -> &'static str {
         self.launcher.name()

@@ -19,10 +19,12 @@ use zarr::{ZarrGroup, ZarrSource};
 
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
+use crate::job::reporting::{Ended, RunPlace, Telling, unit_grids};
 use crate::job::resume::{Resumption, count_of};
-use crate::job::run_store::{End, PastRun, RunStore};
+use crate::job::run_store::{End, PastRun, RunStore, now_ms};
 use crate::job::target::{OpenTarget, Target};
 use crate::job::validate::{Look, validation_failure};
+use crate::report::{Recorded, Recorder};
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
 pub(super) const WRITE_PARTITIONS: NonZeroUsize = NonZeroUsize::new(64).expect("not zero");
@@ -32,10 +34,11 @@ pub(super) const OPEN_FILES_DIVISOR: u64 = 16;
 /// A bake that was scanned and planned; nothing is written yet.
 #[derive(Debug, Clone)]
 pub struct ScannedBake {
-    bake: Bake,
+    pub(super) bake: Bake,
     sources: Vec<Location>,
     /// Where all chunks lie, if references are written.
     references: Option<Arc<References>>,
+    pub(super) recorder: Arc<Recorder>,
     /// What will be written, and how.
     pub plan: BakePlan,
     /// Why sources were left out that cannot be read.
@@ -71,6 +74,8 @@ pub struct BakeReport {
     pub references: Option<WrittenReferences>,
     /// What the checks have found, if some were asked for.
     pub validation: Option<ValidationReport>,
+    /// Where the records of the run lie, if there was something to write.
+    pub run: Option<RunPlace>,
 }
 
 type Totals = BTreeMap<String, ArrayTotal>;
@@ -93,7 +98,14 @@ impl Begun {
 
 impl ScannedBake {
     pub(super) fn new(bake: Bake, sources: Vec<Location>, plan: BakePlan) -> Self {
-        Self { bake, sources, references: None, plan, unreadable: Vec::new() }
+        let recorder = Arc::new(Recorder::new(now_ms()));
+        Self { bake, sources, references: None, recorder, plan, unreadable: Vec::new() }
+    }
+
+    /// Goes on with what the scan has recorded.
+    pub(super) fn with_recorder(mut self, recorder: Arc<Recorder>) -> Self {
+        self.recorder = recorder;
+        self
     }
 
     pub(super) fn with_references(mut self, references: Option<Arc<References>>) -> Self {
@@ -160,7 +172,7 @@ impl ScannedBake {
         }
         let is_mending = matches!(resumption, Some(Resumption::Mending(..)));
         let is_continued = is_mending || matches!(resumption, Some(Resumption::Continued(_)));
-        let (destination, group) = (bake.opened_destination()?, bake.target_group()?);
+        let destination = bake.opened_destination()?;
         match self.plan.append {
             None => destination.check(bake.may_overwrite || is_continued, &self.sources)?,
             Some(_) => destination.check_append(&self.sources)?,
@@ -168,22 +180,38 @@ impl ScannedBake {
         let last = RunStore::newest(&bake.runs()?, &bake.store)?;
         let is_after_death = last.as_ref().is_some_and(PastRun::has_remains);
         let begun = self.take_up(resumption.as_ref(), last, Begun::afresh(run, opened, done))?;
+        self.write_begun(observer, &destination, begun, (resumption, is_after_death))
+    }
+
+    /// Writes by a run that is about to write, and tells how it went.
+    fn write_begun(
+        &self,
+        observer: &dyn JobObserver,
+        destination: &Destination,
+        begun: Begun,
+        (resumption, is_after_death): (Option<Resumption>, bool),
+    ) -> Result<BakeReport> {
+        let (bake, group) = (&self.bake, self.bake.target_group()?);
+        let is_mending = matches!(resumption, Some(Resumption::Mending(..)));
         let Begun { run, opened, done, is_taken_up } = begun;
         let reused_count = count_of(&done);
+        let grids = unit_grids(&self.plan, &opened);
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
         let runner = bake.write_runner(&self.sources, &run)?;
         let graph = pipeline.compile_for(runner.as_ref())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
+        let telling = Telling::new(self, &run, grids).with_mending(is_mending);
+        let observer = &self.recorded(observer);
         let cleared = if is_taken_up {
             // Workers may be at work there.
             Ok(())
         } else {
-            run.begin(&bake.destination, &graph.fingerprint().to_string())?;
+            run.begin(&bake.destination, &graph.fingerprint().to_string(), &bake.about)?;
             // Until a finished store is mended, the run that has written it is the one that counts.
             if !is_mending {
                 run.put_plan(&self.plan)?;
             }
-            self.clear(&destination, resumption.as_ref(), is_after_death)
+            self.clear(destination, resumption.as_ref(), is_after_death)
         };
         let written = cleared.and_then(|()| {
             let report = runner.run(&graph, &options, observer)?;
@@ -194,6 +222,7 @@ impl ScannedBake {
                 run.put_plan(&self.plan)?;
             }
             target.finish()?;
+            self.recorder.begin_phase("levels");
             let filled = if bake.keeps_going { read_filled(run.objects())? } else { Vec::new() };
             let levels = bake.write_levels(observer)?;
             // Levels of a pyramid are shown together.
@@ -204,8 +233,10 @@ impl ScannedBake {
         match written {
             Ok((totals, levels, report, validation, filled)) => {
                 let note = resumption.map(|it| (it.note(reused_count), reused_count));
+                let said = note.as_ref().map(|(note, _)| note.as_str());
+                let told = telling.tell(Ended::Well { job: &report, note: said });
                 let mut report = self.report(&totals, Some(&report), note);
-                report.validation = validation;
+                (report.validation, report.run) = (validation, Some(told));
                 report.filled = filled;
                 for level in levels {
                     report.unit_count += level.unit_count;
@@ -214,8 +245,17 @@ impl ScannedBake {
                 }
                 Ok(report)
             }
-            Err(error) => Err(self.give_up(&destination, &run, is_mending, error)),
+            Err(error) => {
+                let error = self.give_up(destination, &run, is_mending, error);
+                Err(telling.tell_failure(error))
+            }
         }
+    }
+
+    /// Tells the recorder what happens while the store is written.
+    fn recorded<'a>(&'a self, observer: &'a dyn JobObserver) -> Recorded<'a> {
+        self.recorder.begin_phase("write");
+        Recorded { observer, recorder: &self.recorder }
     }
 
     /// Goes on with a run of workers whose driver is gone, or begins a new one when nobody works on the
@@ -417,6 +457,7 @@ impl ScannedBake {
             filled: Vec::new(),
             references: None,
             validation: None,
+            run: None,
         }
     }
 }

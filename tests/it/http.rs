@@ -9,7 +9,7 @@ use crate::made::{Baked, Folder, counted, day};
 
 /// How a server answers for what is no file.
 #[derive(Debug, Clone, Copy)]
-enum Absent {
+pub(crate) enum Absent {
     /// With a page that lists a folder, and 404 for what does not exist.
     Listed,
     /// With 403, as buckets do that may not be listed.
@@ -17,7 +17,7 @@ enum Absent {
 }
 
 /// Serves the files of a folder on loopback, to those who know the query; its address.
-fn serve(root: &Path, query: &'static str, absent: Absent) -> String {
+pub(crate) fn serve(root: &Path, query: &'static str, absent: Absent) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     let root = root.to_owned();

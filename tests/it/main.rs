@@ -43,9 +43,13 @@ mod rechunk;
 mod recipes;
 mod references;
 mod regions;
+mod reports;
 mod resume;
+mod schema;
+mod secrets;
 #[path = "../../formats/objects/src/served.rs"]
 mod served;
+mod settings;
 mod tables;
 mod tabular;
 mod targets;

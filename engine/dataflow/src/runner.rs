@@ -51,12 +51,26 @@ pub trait Runner: Send + Sync {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum JobEvent {
+    /// A job begins, of these stages.
+    JobStarted {
+        /// The stages, each after all that it needs.
+        stages: Vec<StageFacts>,
+        /// The identity of the plan.
+        fingerprint: String,
+    },
     /// A stage begins, with so many bundles.
     StageStarted {
         /// The stage.
         stage: StageId,
         /// The number of its bundles.
         bundle_count: usize,
+    },
+    /// A worker was busy with an attempt of a bundle, whatever came of it; said before that.
+    BundleAttempted {
+        /// The stage.
+        stage: StageId,
+        /// Where and when.
+        attempt: Attempt,
     },
     /// A bundle has committed.
     BundleFinished {
@@ -91,6 +105,50 @@ pub enum JobEvent {
         /// The stage.
         stage: StageId,
     },
+}
+
+/// What a stage is, without its graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageFacts {
+    /// The id.
+    pub stage: StageId,
+    /// The full names of the transforms that run in it, inputs before what reads them.
+    pub steps: Vec<String>,
+    /// The stages that must be done before it.
+    pub after: Vec<StageId>,
+    /// Bytes that one of its bundles needs before it starts.
+    pub working_bytes: u64,
+}
+
+impl StageFacts {
+    /// The facts of all stages of a graph.
+    pub fn of(graph: &StageGraph) -> Vec<Self> {
+        let names = |stage: &Stage| {
+            let members = stage.members.iter();
+            members.map(|&member| graph.graph().node(member).name.clone()).collect()
+        };
+        let facts = graph.stages().iter().map(|stage| Self {
+            stage: stage.id,
+            steps: names(stage),
+            after: stage.after.iter().copied().collect(),
+            working_bytes: stage.working_bytes,
+        });
+        facts.collect()
+    }
+}
+
+/// An attempt of a bundle: where it ran, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// The thread, process or machine that ran it.
+    pub worker: String,
+    /// When it began, in milliseconds since 1970.
+    pub began_ms: u64,
+    /// Milliseconds between the moment at which it could have begun and its beginning, where the
+    /// runner knows them.
+    pub waited_ms: Option<u64>,
+    /// Milliseconds that it took.
+    pub took_ms: u64,
 }
 
 /// Is told what happens in a run, from any thread; it should return quickly.

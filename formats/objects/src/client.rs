@@ -43,6 +43,7 @@ static CLIENTS: Mutex<BTreeMap<String, Arc<Client>>> = Mutex::new(BTreeMap::new(
 impl Client {
     /// The client for the service of a location.
     pub(crate) fn of(location: &Location, options: &StoreOptions) -> Result<Arc<Self>> {
+        let options = options.at(&location.to_string());
         let key = match location.scheme() {
             Scheme::Memory => location.base_url(),
             _ => format!("{} {}", location.base_url(), options.client_key()),
@@ -52,7 +53,7 @@ impl Client {
             return Ok(Arc::clone(client));
         }
         let permits = Semaphore::new(options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
-        let client = Arc::new(Self { store: build(location, options)?, permits });
+        let client = Arc::new(Self { store: build(location, &options)?, permits });
         clients.insert(key, Arc::clone(&client));
         Ok(client)
     }

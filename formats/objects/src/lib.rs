@@ -50,7 +50,7 @@ pub use file::ObjectFile;
 pub use file_bytes::FileBytes;
 pub use location::Location;
 pub use objects::{Edge, EdgeBytes, ObjectFacts, Objects};
-pub use options::StoreOptions;
+pub use options::{StoreOptions, StorePlace};
 pub use pending::Pending;
 pub use polite::HostLimits;
 pub use secrets::{HostSecret, SecretPlace, SecretSource};

@@ -1,5 +1,6 @@
 //! How stores are reached: limits, retries, and what the environment does not say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -7,6 +8,24 @@ use crate::cache::CacheOptions;
 use crate::faults::Faults;
 use crate::polite::HostLimits;
 use crate::secrets::HostSecret;
+
+/// Whose credentials are used for what lies below a URL.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StorePlace {
+    /// The URL, with or without a slash at its end; of several the longest holds.
+    pub prefix: String,
+    /// The profile of `~/.aws` whose credentials are used (S3).
+    pub profile: Option<String>,
+    /// Whether requests go unsigned.
+    pub is_anonymous: bool,
+}
+
+impl StorePlace {
+    fn holds(&self, url: &str) -> bool {
+        let prefix = self.prefix.trim_end_matches('/');
+        url.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+}
 
 /// Limits, retries and settings of a store.
 ///
@@ -42,6 +61,8 @@ pub struct StoreOptions {
     pub credential_grace_ms: u64,
     /// Whether requests go unsigned.
     pub is_anonymous: bool,
+    /// What holds for what lies below some URLs, in place of profile and anonymity.
+    pub places: Vec<StorePlace>,
     /// Whether a service may be reached without TLS.
     pub allow_http: bool,
     /// Anything else, by the names of `object_store`: `aws_virtual_hosted_style_request`,
@@ -66,6 +87,7 @@ impl Default for StoreOptions {
             profile: None,
             credential_grace_ms: 0,
             is_anonymous: false,
+            places: Vec::new(),
             allow_http: false,
             settings: BTreeMap::new(),
             faults: None,
@@ -167,6 +189,16 @@ impl StoreOptions {
         self
     }
 
+    /// The same for what lies at a URL.
+    pub(crate) fn at(&self, url: &str) -> Cow<'_, Self> {
+        let places = self.places.iter().filter(|place| place.holds(url));
+        let Some(place) = places.max_by_key(|place| place.prefix.len()) else {
+            return Cow::Borrowed(self);
+        };
+        let (profile, is_anonymous) = (place.profile.clone(), place.is_anonymous);
+        Cow::Owned(Self { profile, is_anonymous, ..self.clone() })
+    }
+
     /// What tells two clients of one service apart.
     pub(crate) fn client_key(&self) -> String {
         format!(
@@ -201,6 +233,7 @@ impl fmt::Debug for StoreOptions {
             .field("region", &self.region)
             .field("profile", &self.profile)
             .field("is_anonymous", &self.is_anonymous)
+            .field("places", &self.places)
             .field("settings", &self.settings.keys())
             .finish_non_exhaustive()
     }
@@ -209,6 +242,24 @@ impl fmt::Debug for StoreOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_place_above_a_url_holds() {
+        let place = |prefix: &str, profile: &str| StorePlace {
+            prefix: prefix.to_owned(),
+            profile: Some(profile.to_owned()),
+            is_anonymous: false,
+        };
+        let places = vec![place("s3://data/", "wide"), place("s3://data/own", "narrow")];
+        let options = StoreOptions { places, ..StoreOptions::default() };
+        let of = |url: &str| options.at(url).profile.clone();
+        assert_eq!(of("s3://data/a.nc").as_deref(), Some("wide"));
+        assert_eq!(of("s3://data").as_deref(), Some("wide"));
+        assert_eq!(of("s3://data/own/a.nc").as_deref(), Some("narrow"));
+        assert_eq!(of("s3://data/owner/a.nc").as_deref(), Some("wide"));
+        assert_eq!(of("s3://database/a.nc"), None);
+        assert_ne!(options.at("s3://data").client_key(), options.at("s3://other").client_key());
+    }
 
     #[test]
     fn no_secret_is_shown() {

@@ -13,7 +13,7 @@ use dataflow::memory::MemoryBudget;
 use dataflow::metrics::Metrics;
 use dataflow::options::RunOptions;
 use dataflow::plan::{CompileOptions, StageGraph, StageId};
-use dataflow::runner::{Capabilities, JobObserver, JobReport, Runner};
+use dataflow::runner::{Capabilities, JobEvent, JobObserver, JobReport, Runner, StageFacts};
 use dataflow::shuffle::{InProcessShuffle, Scratch};
 use objects::{Location, StoreOptions};
 use serde_json::Value;
@@ -278,6 +278,9 @@ impl Runner for BatchRunner {
             merge_above: self.options.merge_above,
             max_wall: self.options.max_wall,
         };
+        let stages = StageFacts::of(graph);
+        let fingerprint = graph.fingerprint().to_string();
+        observer.observe(&JobEvent::JobStarted { stages, fingerprint });
         let outcome = self.run_crew(&plan, &lease, options);
         note_requests(&store)?;
         let (mut metrics, failures) = outcome?;

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use dataflow::bundle::{
@@ -14,17 +15,25 @@ use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::metrics::Metrics;
 use dataflow::options::OnError;
 use dataflow::plan::{Stage, StageGraph, StageId};
-use dataflow::runner::{JobEvent, JobObserver};
+use dataflow::runner::{Attempt, JobEvent, JobObserver, StageFacts};
 
 /// A bundle that is to be run, for the first time or again.
 #[derive(Debug)]
 struct Task {
     stage: StageId,
     bundle: BundleTask,
+    /// Since when it could run.
+    ready: Instant,
 }
 
-/// What came of an attempt, and the task for another one.
-type Attempted = (Task, Result<BundleReport, Setback>);
+impl Task {
+    fn new(stage: StageId, bundle: BundleTask) -> Self {
+        Self { stage, bundle, ready: Instant::now() }
+    }
+}
+
+/// The task for another attempt, where and when this one ran, and what came of it.
+type Attempted = (Task, Attempt, Result<BundleReport, Setback>);
 
 /// Runs all stages; the numbers of all committed bundles, and the elements that were left out.
 pub(crate) fn run(
@@ -49,6 +58,9 @@ pub(crate) fn run(
         failed: Failures::default(),
         stopped: None,
     };
+    let stages = StageFacts::of(graph);
+    let fingerprint = graph.fingerprint().to_string();
+    observer.observe(&JobEvent::JobStarted { stages, fingerprint });
     schedule.open_stages();
     pool.in_place_scope(|scope| {
         let threads = pool.current_num_threads();
@@ -118,7 +130,7 @@ impl<'a> Schedule<'a> {
             self.observer.observe(&JobEvent::StageStarted { stage: id, bundle_count });
             self.open.insert(id, bundle_count);
             let bundles = inputs.into_iter().map(BundleTask::new);
-            self.ready.extend(bundles.map(|bundle| Task { stage: id, bundle }));
+            self.ready.extend(bundles.map(|bundle| Task::new(id, bundle)));
             if bundle_count == 0 {
                 self.finish_stage(id);
             }
@@ -157,25 +169,33 @@ impl<'a> Schedule<'a> {
                 let _span =
                     tracing::debug_span!("bundle", stage = %task.stage, input = ?task.bundle.input())
                         .entered();
+                let (began, began_ms) = (Instant::now(), now_ms());
                 let run = AssertUnwindSafe(|| processor.attempt(&mut task.bundle));
                 let outcome = catch_unwind(run).unwrap_or_else(|_| {
                     let error = Error::internal("the engine panicked in a bundle");
                     Err(Setback::Failed(Box::new(Failure::new(error, 1))))
                 });
                 drop(memory);
+                let attempt = Attempt {
+                    worker: worker_name(),
+                    began_ms,
+                    waited_ms: Some(milliseconds(began.duration_since(task.ready))),
+                    took_ms: milliseconds(began.elapsed()),
+                };
                 // The receiver lives until all reports have come.
-                let sent = sender.send((task, outcome));
+                let sent = sender.send((task, attempt, outcome));
                 debug_assert!(sent.is_ok(), "the coordinator waits for every report");
             });
         }
     }
 
     fn take_report(&mut self, done: &Receiver<Attempted>) {
-        let Ok((task, outcome)) = done.recv() else {
+        let Ok((mut task, attempt, outcome)) = done.recv() else {
             return self.end(Error::internal("bundles ended without a report"));
         };
         self.running -= 1;
         let stage = task.stage;
+        self.observer.observe(&JobEvent::BundleAttempted { stage, attempt });
         match outcome {
             Ok(report) => self.commit(stage, report),
             // Another attempt would be a start.
@@ -185,6 +205,7 @@ impl<'a> Schedule<'a> {
             Err(Setback::Again(error)) => {
                 tracing::warn!(stage = %stage, %error, "bundle tried again");
                 self.observer.observe(&JobEvent::BundleRetried { stage, error });
+                task.ready = Instant::now();
                 self.ready.push_back(task);
             }
             Err(Setback::Failed(failure)) => self.fail(stage, *failure),
@@ -264,4 +285,17 @@ impl<'a> Schedule<'a> {
         self.is_ending = true;
         self.ready.clear();
     }
+}
+
+/// The thread of the pool that this is.
+fn worker_name() -> String {
+    rayon::current_thread_index().map_or("thread".to_owned(), |index| format!("thread {index}"))
+}
+
+fn now_ms() -> u64 {
+    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn milliseconds(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -28,37 +28,27 @@ pub(crate) enum BatchCommand {
 #[command(next_help_heading = "AWS Batch")]
 pub(crate) struct PlaceArgs {
     /// Queues by name or ARN; the first is submitted to
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',', env = "LEVAIN_BATCH__QUEUE")]
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     pub(crate) queue: Vec<String>,
 
     /// The job definition: a name, name:revision or an ARN
-    #[arg(long, value_name = "NAME", env = "LEVAIN_BATCH__JOB_DEFINITION")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) job_definition: Option<String>,
 
     /// The region [default: that of the environment or of the profile]
-    #[arg(
-        long = "aws-region",
-        id = "aws_region",
-        value_name = "NAME",
-        env = "LEVAIN_BATCH__REGION"
-    )]
+    #[arg(long = "aws-region", id = "aws_region", value_name = "NAME")]
     pub(crate) region: Option<String>,
 
     /// The profile of ~/.aws with the credentials [default: the standard chain]
-    #[arg(long, value_name = "NAME", env = "LEVAIN_BATCH__PROFILE")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) aws_profile: Option<String>,
 
     /// URL of the services, where they are not those of AWS
-    #[arg(
-        long = "aws-endpoint",
-        id = "aws_endpoint",
-        value_name = "URL",
-        env = "LEVAIN_BATCH__ENDPOINT"
-    )]
+    #[arg(long = "aws-endpoint", id = "aws_endpoint", value_name = "URL")]
     pub(crate) endpoint: Option<String>,
 
     /// The log group [default: that of the job definition, or /aws/batch/job]
-    #[arg(long, value_name = "NAME", env = "LEVAIN_BATCH__LOG_GROUP")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) log_group: Option<String>,
 }
 
@@ -66,19 +56,19 @@ pub(crate) struct PlaceArgs {
 #[derive(Debug, Default, Args)]
 pub(crate) struct DefinitionArgs {
     /// The image: a short name, or a whole one with its registry
-    #[arg(long, value_name = "IMAGE", env = "LEVAIN_BATCH__IMAGE")]
+    #[arg(long, value_name = "IMAGE")]
     pub(crate) image: Option<String>,
 
     /// On what jobs run: ec2, fargate [default: ec2]
-    #[arg(long, value_name = "PLATFORM", env = "LEVAIN_BATCH__PLATFORM", value_parser = platform)]
+    #[arg(long, value_name = "PLATFORM", value_parser = platform)]
     pub(crate) platform: Option<Platform>,
 
     /// ARN of the role that jobs have
-    #[arg(long, value_name = "ARN", env = "LEVAIN_BATCH__JOB_ROLE")]
+    #[arg(long, value_name = "ARN")]
     pub(crate) job_role: Option<String>,
 
     /// ARN of the role that pulls the image and writes logs; Fargate needs it
-    #[arg(long, value_name = "ARN", env = "LEVAIN_BATCH__EXECUTION_ROLE")]
+    #[arg(long, value_name = "ARN")]
     pub(crate) execution_role: Option<String>,
 }
 

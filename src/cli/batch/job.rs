@@ -16,6 +16,7 @@ use super::jobs::run_of;
 use super::times::{json_time, local_time};
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::table::Table;
 
@@ -23,8 +24,13 @@ use crate::cli::table::Table;
 const SHOWN: usize = 20;
 
 /// Shows a job.
-pub(super) fn job(args: &JobArgs, out: Out, signals: &Watched) -> Result<Finished> {
-    let settings = args.place.over(BatchSettings::default());
+pub(super) fn job(
+    args: &JobArgs,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let settings = args.place.over(settled.batch()?);
     let api = super::open(&settings, signals)?;
     let job = described(&api, &args.id)?;
     let ends = ends_of(&api, &settings, &job.value)?;

@@ -2,45 +2,53 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use levain::batch::aws::{
-    BatchApi, BatchSettings, DefinitionRequest, Ensured, JobDefinition, Read, whole_name,
-};
+use levain::batch::aws::{BatchApi, DefinitionRequest, Ensured, JobDefinition, Read, whole_name};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use super::args::{DeregisterArgs, DescribeArgs, JobdefCommand, ListArgs, RegisterArgs};
 use crate::cli::exit::Finished;
 use crate::cli::out::{Out, say};
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::table::Table;
 
 /// Runs one of the commands.
-pub(super) fn jobdef(command: &JobdefCommand, out: Out, signals: &Watched) -> Result<Finished> {
+pub(super) fn jobdef(
+    command: &JobdefCommand,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
     match command {
-        JobdefCommand::Register(args) => register(args, out, signals),
-        JobdefCommand::Ensure(args) => ensure(args, out, signals),
-        JobdefCommand::Describe(args) => describe(args, out, signals),
-        JobdefCommand::List(args) => list(args, out, signals),
-        JobdefCommand::Deregister(args) => deregister(args, out, signals),
+        JobdefCommand::Register(args) => register(args, settled, out, signals),
+        JobdefCommand::Ensure(args) => ensure(args, settled, out, signals),
+        JobdefCommand::Describe(args) => describe(args, settled, out, signals),
+        JobdefCommand::List(args) => list(args, settled, out, signals),
+        JobdefCommand::Deregister(args) => deregister(args, settled, out, signals),
     }?;
     Ok(Finished::Whole)
 }
 
-fn wanted(args: &RegisterArgs, signals: &Watched) -> Result<(DefinitionRequest, BatchApi)> {
-    let settings = args.definition.over(args.place.over(BatchSettings::default()));
+fn wanted(
+    args: &RegisterArgs,
+    settled: &Settled,
+    signals: &Watched,
+) -> Result<(DefinitionRequest, BatchApi)> {
+    let settings = args.definition.over(args.place.over(settled.batch()?));
     let settings = args.size.over(settings)?;
     let request = DefinitionRequest::new(&settings, args.name.as_deref())?;
     Ok((request, super::open(&settings, signals)?))
 }
 
-fn register(args: &RegisterArgs, out: Out, signals: &Watched) -> Result<()> {
-    let (request, api) = wanted(args, signals)?;
+fn register(args: &RegisterArgs, settled: &Settled, out: Out, signals: &Watched) -> Result<()> {
+    let (request, api) = wanted(args, settled, signals)?;
     let registered = api.register(&request.json)?;
     told(out, "registered", &registered.value, &[])
 }
 
-fn ensure(args: &RegisterArgs, out: Out, signals: &Watched) -> Result<()> {
-    let (request, api) = wanted(args, signals)?;
+fn ensure(args: &RegisterArgs, settled: &Settled, out: Out, signals: &Watched) -> Result<()> {
+    let (request, api) = wanted(args, settled, signals)?;
     match request.ensure(&api)? {
         Ensured::Found(found) => told(out, "found", &found.value, &[]),
         Ensured::Registered(new, differences) => told(out, "registered", &new.value, &differences),
@@ -73,8 +81,8 @@ fn told(
     out.result(&text, &document)
 }
 
-fn describe(args: &DescribeArgs, out: Out, signals: &Watched) -> Result<()> {
-    let settings = args.place.over(BatchSettings::default());
+fn describe(args: &DescribeArgs, settled: &Settled, out: Out, signals: &Watched) -> Result<()> {
+    let settings = args.place.over(settled.batch()?);
     let found = super::open(&settings, signals)?.definitions(Some(&args.name), args.active)?;
     if found.is_empty() {
         return Err(no_definition(&args.name));
@@ -82,8 +90,8 @@ fn describe(args: &DescribeArgs, out: Out, signals: &Watched) -> Result<()> {
     out.result(&revisions(&found).to_string(), &document(&found))
 }
 
-fn list(args: &ListArgs, out: Out, signals: &Watched) -> Result<()> {
-    let settings = args.place.over(BatchSettings::default());
+fn list(args: &ListArgs, settled: &Settled, out: Out, signals: &Watched) -> Result<()> {
+    let settings = args.place.over(settled.batch()?);
     let mut found = super::open(&settings, signals)?.definitions(None, args.active)?;
     if !out.is_json() {
         // Newest first: what follows under the same name is older.
@@ -122,8 +130,8 @@ fn document(found: &[Read<JobDefinition>]) -> Value {
     json!({ "v": 1, "job_definitions": all })
 }
 
-fn deregister(args: &DeregisterArgs, out: Out, signals: &Watched) -> Result<()> {
-    let settings = args.place.over(BatchSettings::default());
+fn deregister(args: &DeregisterArgs, settled: &Settled, out: Out, signals: &Watched) -> Result<()> {
+    let settings = args.place.over(settled.batch()?);
     let api = super::open(&settings, signals)?;
     let found = api.definitions(Some(&args.name), true)?.into_iter().next();
     let found = found.ok_or_else(|| no_definition(&args.name))?.value;

@@ -8,6 +8,7 @@ use super::args::JobsArgs;
 use super::times::{json_time, local_time};
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::table::Table;
 
@@ -15,8 +16,13 @@ use crate::cli::table::Table;
 const REASON_LETTERS: usize = 60;
 
 /// Lists jobs.
-pub(super) fn jobs(args: &JobsArgs, out: Out, signals: &Watched) -> Result<Finished> {
-    let settings = args.place.over(BatchSettings::default());
+pub(super) fn jobs(
+    args: &JobsArgs,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let settings = args.place.over(settled.batch()?);
     let states = states_of(args)?;
     check_queue(&settings)?;
     let api = super::open(&settings, signals)?;
@@ -41,7 +47,7 @@ pub(super) fn check_queue(settings: &BatchSettings) -> Result<()> {
         return Ok(());
     }
     let error = Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, "no queue is named");
-    Err(error.at("key", "batch.queue").mend("give --queue NAME, or set LEVAIN_BATCH__QUEUE"))
+    Err(error.at("key", "batch.queue").mend("give --queue NAME, or the setting batch.queue"))
 }
 
 fn states_of(args: &JobsArgs) -> Result<Vec<BatchState>> {

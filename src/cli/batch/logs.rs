@@ -1,6 +1,6 @@
 //! `levain batch logs`: what a job has written, from CloudWatch.
 
-use levain::batch::aws::{BatchApi, BatchSettings, LogEvent, LogPlace, log_json};
+use levain::batch::aws::{BatchApi, LogEvent, LogPlace, log_json};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Value, json};
 
@@ -9,11 +9,17 @@ use super::job::described;
 use super::times::local_time;
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 
 /// Prints the log of a job.
-pub(super) fn logs(args: &LogsArgs, out: Out, signals: &Watched) -> Result<Finished> {
-    let settings = args.place.over(BatchSettings::default());
+pub(super) fn logs(
+    args: &LogsArgs,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let settings = args.place.over(settled.batch()?);
     let api = super::open(&settings, signals)?;
     let job = described(&api, &args.id)?.value;
     let places = LogPlace::of(&job, settings.log_group.as_deref());

@@ -22,17 +22,23 @@ use levain::dataflow::error::Result;
 
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 
 /// Runs one of the commands.
-pub(crate) fn batch(command: &BatchCommand, out: Out, signals: &Watched) -> Result<Finished> {
+pub(crate) fn batch(
+    command: &BatchCommand,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
     match command {
-        BatchCommand::Jobs(args) => jobs::jobs(args, out, signals),
-        BatchCommand::Job(args) => job::job(args, out, signals),
-        BatchCommand::Stop(args) => stop::stop(args, out, signals),
-        BatchCommand::Logs(args) => logs::logs(args, out, signals),
-        BatchCommand::Submit(args) => submit::submit(args, out, signals),
-        BatchCommand::Jobdef(command) => jobdef::jobdef(command, out, signals),
+        BatchCommand::Jobs(args) => jobs::jobs(args, settled, out, signals),
+        BatchCommand::Job(args) => job::job(args, settled, out, signals),
+        BatchCommand::Stop(args) => stop::stop(args, settled, out, signals),
+        BatchCommand::Logs(args) => logs::logs(args, settled, out, signals),
+        BatchCommand::Submit(args) => submit::submit(args, settled, out, signals),
+        BatchCommand::Jobdef(command) => jobdef::jobdef(command, settled, out, signals),
     }
 }
 

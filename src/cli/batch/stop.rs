@@ -10,6 +10,7 @@ use super::args::StopArgs;
 use super::jobs::{check_queue, jobs_of_run};
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::table::Table;
 
@@ -39,8 +40,13 @@ impl Asked {
 }
 
 /// Ends jobs.
-pub(super) fn stop(args: &StopArgs, out: Out, signals: &Watched) -> Result<Finished> {
-    let settings = args.place.over(BatchSettings::default());
+pub(super) fn stop(
+    args: &StopArgs,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let settings = args.place.over(settled.batch()?);
     let limit: Seconds = args.wait.parse()?;
     let api = super::open(&settings, signals)?;
     let mut asked = match &args.run {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use levain::batch::INDEX_VARIABLE;
 use levain::batch::Launcher;
-use levain::batch::aws::{AwsLauncher, BatchSettings, Seconds, job_name};
+use levain::batch::aws::{AwsLauncher, Seconds, job_name};
 use levain::batch::launch::{JobId, JobStatus, Resources, Submission, Submitted};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::json;
@@ -14,14 +14,20 @@ use serde_json::json;
 use super::args::SubmitArgs;
 use crate::cli::exit::Finished;
 use crate::cli::out::{Out, say};
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Submits a job.
-pub(super) fn submit(args: &SubmitArgs, out: Out, signals: &Watched) -> Result<Finished> {
-    let settings = args.size.over(args.place.over(BatchSettings::default()))?;
+pub(super) fn submit(
+    args: &SubmitArgs,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    let settings = args.size.over(args.place.over(settled.batch()?))?;
     let api = super::open(&settings, signals)?;
     let launcher = AwsLauncher::new(api, settings.clone())?;
     let timeout: Seconds = args.timeout.parse()?;

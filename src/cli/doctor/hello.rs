@@ -18,7 +18,6 @@ use serde_json::json;
 
 use super::DoctorArgs;
 use super::checks::Checks;
-use super::store::options;
 use crate::cli::batch::duration;
 use crate::cli::out::Out;
 use crate::cli::signals::Watched;
@@ -37,11 +36,10 @@ const LOG_LINES: usize = 8;
 pub(super) fn hello(
     args: &DoctorArgs,
     api: &BatchApi,
-    settings: &BatchSettings,
+    (settings, url, reach): (&BatchSettings, &str, &StoreOptions),
     checks: &mut Checks,
     signals: &Watched,
 ) -> Result<()> {
-    let url = args.store.as_deref().unwrap_or_default();
     let run = format!("hello{:x}", now_ms());
     let place = Location::parse(url)?.join(&run);
     let launcher = AwsLauncher::new(api.clone(), settings.clone())?;
@@ -62,7 +60,7 @@ pub(super) fn hello(
     let followed = follow(args, &launcher, &id, signals);
     // Stopped in any case: it costs money, and stopping is to be tried.
     let stopped = launcher.stop(std::slice::from_ref(&id), "the hello job has been looked at");
-    let outcome = followed.and_then(|phases| verdict(&launcher, &id, &place, settings, phases));
+    let outcome = followed.and_then(|phases| verdict(&launcher, &id, &place, reach, phases));
     match outcome {
         Ok(text) => checks.well("hello", &text),
         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
@@ -72,7 +70,7 @@ pub(super) fn hello(
         let what = "stop and cost guards would not work";
         checks.failure("jobs", error.context(what));
     }
-    if let Ok(objects) = Objects::open(&place, &options(settings)) {
+    if let Ok(objects) = Objects::open(&place, reach) {
         // What stays is one small object below a name of its own.
         drop(objects.delete_all(""));
     }
@@ -161,7 +159,7 @@ fn verdict(
     launcher: &AwsLauncher,
     id: &JobId,
     place: &Location,
-    settings: &BatchSettings,
+    reach: &StoreOptions,
     followed: Followed,
 ) -> Result<String> {
     let worker = WorkerId { job: id.clone(), index: 0 };
@@ -171,7 +169,7 @@ fn verdict(
         let lines: Vec<String> = log.unwrap_or_default().into_iter().map(|it| it.text).collect();
         return Err(failed(end.as_ref(), &lines));
     }
-    let objects = Objects::open(place, &options(settings))?;
+    let objects = Objects::open(place, reach)?;
     objects.get("hello.json").map_err(|error| {
         error
             .context("the job says that it has written to the store, and nothing is there")

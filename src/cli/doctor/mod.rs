@@ -9,20 +9,17 @@ mod hello;
 mod store;
 
 use clap::Args;
-use levain::batch::aws::{BatchSettings, Seconds};
+use levain::batch::aws::Seconds;
 use levain::dataflow::error::{Error, Result};
 
 use crate::cli::batch::{DefinitionArgs, PlaceArgs, SizeArgs};
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use checks::Checks;
 
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
-    /// Where runs are kept: a URL or a folder
-    #[arg(long, value_name = "URL", env = "LEVAIN_STORE")]
-    store: Option<String>,
-
     #[command(flatten)]
     place: PlaceArgs,
 
@@ -33,7 +30,7 @@ pub(crate) struct DoctorArgs {
     size: SizeArgs,
 
     /// Submits a job that reaches the store from inside, and follows it to its end
-    #[arg(long, requires = "store")]
+    #[arg(long)]
     hello: bool,
 
     /// The program in the image that says hello
@@ -57,27 +54,34 @@ pub(crate) struct DoctorArgs {
     strict: bool,
 
     /// What the hello job itself does: reaches the store from where workers are
-    #[arg(long, hide = true, requires = "store", conflicts_with = "hello")]
+    #[arg(long, hide = true, conflicts_with = "hello")]
     inside: bool,
 }
 
 /// Checks everything that can be checked; the error with which the command then ends.
-pub(crate) fn doctor(args: &DoctorArgs, out: Out, signals: &Watched) -> Result<Option<Error>> {
+pub(crate) fn doctor(
+    args: &DoctorArgs,
+    settled: &Settled,
+    out: Out,
+    signals: &Watched,
+) -> Result<Option<Error>> {
+    let url = store::url(settled, args.hello || args.inside)?;
     if args.inside {
-        return hello::inside(args.store.as_deref().unwrap_or_default(), out).map(|()| None);
+        return hello::inside(url, out).map(|()| None);
     }
-    let settings = args.definition.over(args.place.over(BatchSettings::default()));
+    let settings = args.definition.over(args.place.over(settled.batch()?));
     let settings = args.size.over(settings)?;
     settings.check()?;
+    let reach = store::options(&settings, settled.store()?);
     let mut checks = Checks::new(out);
     let expected = args.expected.as_deref().map(str::parse::<Seconds>).transpose()?;
-    let is_remote = args.store.as_deref().is_some_and(|it| it.starts_with("s3://"));
+    let is_remote = url.starts_with("s3://");
     if is_remote || !settings.queue.is_empty() {
         account::credentials(&settings, expected, &mut checks);
     }
     let mut has_store = false;
-    if let Some(url) = &args.store {
-        has_store = store::check(url, &settings, &mut checks);
+    if !url.is_empty() {
+        has_store = store::check(url, &reach, &mut checks);
     }
     if settings.queue.is_empty() {
         checks.skipped("queue", "none is named (--queue)");
@@ -86,7 +90,7 @@ pub(crate) fn doctor(args: &DoctorArgs, out: Out, signals: &Watched) -> Result<O
     let api = crate::cli::batch::open(&settings, signals)?;
     let can_run = account::check(&api, &settings, &mut checks);
     match (args.hello, can_run && has_store) {
-        (true, true) => hello::hello(args, &api, &settings, &mut checks, signals)?,
+        (true, true) => hello::hello(args, &api, (&settings, url, &reach), &mut checks, signals)?,
         (true, false) => checks.skipped("hello", "mend what is above first"),
         (false, _) => {
             checks.skipped("hello", "--hello submits a job, and tries to submit and stop")

@@ -7,13 +7,28 @@ use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::objects::{Location, Objects, StoreOptions, now_ms};
 
 use super::checks::Checks;
+use crate::cli::settled::Settled;
 
 /// Clocks may differ by so much before signatures are refused; a third of it is told.
 const SKEW_WARNING_MS: i64 = 5 * 60 * 1000;
 
+/// Where runs are kept; nothing where nobody says it and it is not needed.
+///
+/// # Errors
+/// A store that is needed and not named.
+pub(super) fn url(settled: &Settled, is_needed: bool) -> Result<&str> {
+    let url = settled.config().text("store.url");
+    if url.is_none() && is_needed {
+        let message = "no store is named, which the hello job would reach";
+        let error = Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message);
+        return Err(error.mend("give --store URL, or the setting store.url"));
+    }
+    Ok(url.unwrap_or_default())
+}
+
 /// The options of a store of runs, by the settings.
-pub(super) fn options(settings: &BatchSettings) -> StoreOptions {
-    let mut options = StoreOptions::default().with_retry_count(2);
+pub(super) fn options(settings: &BatchSettings, base: StoreOptions) -> StoreOptions {
+    let mut options = base.with_retry_count(2);
     if let Some(profile) = &settings.profile {
         options = options.with_profile(profile);
     }
@@ -21,10 +36,10 @@ pub(super) fn options(settings: &BatchSettings) -> StoreOptions {
 }
 
 /// Checks a store; whether all is well.
-pub(super) fn check(url: &str, settings: &BatchSettings, checks: &mut Checks) -> bool {
+pub(super) fn check(url: &str, reach: &StoreOptions, checks: &mut Checks) -> bool {
     let opened = Location::parse(url).and_then(|root| {
         let root = root.join(&format!("doctor-{:x}", now_ms()));
-        Ok((Objects::open(&root, &options(settings))?, root))
+        Ok((Objects::open(&root, reach)?, root))
     });
     let (objects, root) = match opened {
         Ok(opened) => opened,
@@ -33,7 +48,7 @@ pub(super) fn check(url: &str, settings: &BatchSettings, checks: &mut Checks) ->
             return false;
         }
     };
-    match steps(&objects, &root, settings) {
+    match steps(&objects, &root, reach) {
         Ok(skew_ms) => {
             let seconds = skew_ms as f64 / 1000.0;
             checks.well(
@@ -60,7 +75,7 @@ pub(super) fn check(url: &str, settings: &BatchSettings, checks: &mut Checks) ->
 }
 
 /// Does with one small object all that runs do; how far the clocks are apart, in milliseconds.
-fn steps(objects: &Objects, root: &Location, settings: &BatchSettings) -> Result<i64> {
+fn steps(objects: &Objects, root: &Location, reach: &StoreOptions) -> Result<i64> {
     let doing = |what: &str, action: &str| {
         let what = what.to_owned();
         let action = action.to_owned();
@@ -83,7 +98,7 @@ fn steps(objects: &Objects, root: &Location, settings: &BatchSettings) -> Result
         return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message)
             .mend("runs need a store that lists what was written, as S3 does"));
     };
-    probe(&RunStore::open(root, &options(settings))?)?;
+    probe(&RunStore::open(root, reach)?)?;
     let deleted = objects.delete_all("").map(drop);
     deleted.map_err(doing("an object cannot be deleted", "s3:DeleteObject"))?;
     let middle = began + (ended - began) / 2;

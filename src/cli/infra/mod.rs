@@ -2,12 +2,13 @@
 //! made here.
 
 use clap::{Args, Subcommand, ValueEnum};
-use levain::batch::aws::{BatchSettings, Grantee, PolicyScope, policy};
+use levain::batch::aws::{Grantee, PolicyScope, policy};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::json;
 
 use crate::cli::batch::{DefinitionArgs, PlaceArgs};
 use crate::cli::out::Out;
+use crate::cli::settled::Settled;
 
 /// What is printed.
 #[derive(Debug, Subcommand)]
@@ -23,10 +24,6 @@ pub(crate) struct PolicyArgs {
     /// Who is allowed
     #[arg(long = "for", value_enum, default_value_t = Who::Driver, value_name = "WHO")]
     who: Who,
-
-    /// Where runs are kept: s3://BUCKET/PREFIX
-    #[arg(long, value_name = "URL", env = "LEVAIN_STORE")]
-    store: String,
 
     #[command(flatten)]
     place: PlaceArgs,
@@ -60,10 +57,10 @@ const CLOUDFORMATION: &str = include_str!("cloudformation.yaml");
 const TERRAFORM: &str = include_str!("terraform.tf");
 
 /// Runs one of the commands.
-pub(crate) fn infra(command: &InfraCommand, out: Out) -> Result<()> {
+pub(crate) fn infra(command: &InfraCommand, settled: &Settled, out: Out) -> Result<()> {
     match command {
         InfraCommand::Policy(args) => {
-            let policy = policy_of(args)?;
+            let policy = policy_of(args, settled)?;
             out.result(&format!("{policy:#}"), &policy)
         }
         InfraCommand::Print(args) => {
@@ -76,12 +73,13 @@ pub(crate) fn infra(command: &InfraCommand, out: Out) -> Result<()> {
     }
 }
 
-fn policy_of(args: &PolicyArgs) -> Result<serde_json::Value> {
-    let settings = args.definition.over(args.place.over(BatchSettings::default()));
+fn policy_of(args: &PolicyArgs, settled: &Settled) -> Result<serde_json::Value> {
+    let settings = args.definition.over(args.place.over(settled.batch()?));
     settings.check()?;
-    let bucket = args.store.strip_prefix("s3://").filter(|rest| !rest.is_empty());
+    let store = settled.config().text("store.url").unwrap_or_default();
+    let bucket = store.strip_prefix("s3://").filter(|rest| !rest.is_empty());
     let bucket = bucket.ok_or_else(|| {
-        let message = format!("`{}` is no bucket", args.store);
+        let message = format!("`{store}` is no bucket");
         Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
             .at("flag", "--store")
             .mend("give it as s3://BUCKET/PREFIX")

@@ -13,7 +13,7 @@ use objects::{Location, StoreOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::options::BakeOptions;
-use crate::plan::{BakePlan, check_content};
+use crate::plan::{BakePlan, VariablePlan, check_content};
 use crate::prepare::Step;
 use crate::schema::Schema;
 
@@ -238,6 +238,15 @@ impl BakePlan {
     pub fn tree(&self) -> impl Iterator<Item = (GroupPath, &Self)> {
         let below = self.groups.iter().map(|group| (group.path.clone(), &group.plan));
         std::iter::once((GroupPath::default(), self)).chain(below)
+    }
+
+    /// All arrays, with their names in the store as a whole and the plans of their groups.
+    pub fn arrays(&self) -> impl Iterator<Item = (String, &Self, &VariablePlan)> {
+        self.tree().flat_map(|(path, plan)| {
+            let named = move |variable: &VariablePlan| full_name(&path, &variable.name);
+            let variables = plan.variables.iter();
+            variables.map(move |variable| (named(variable), plan, variable))
+        })
     }
 
     /// The names of all that lies directly in the store: variables and groups.

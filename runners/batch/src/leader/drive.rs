@@ -10,7 +10,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::metrics::Metrics;
 use dataflow::options::OnError;
 use dataflow::plan::{StageGraph, StageId};
-use dataflow::runner::{BundleReport, JobEvent, JobObserver};
+use dataflow::runner::{Attempt, BundleReport, JobEvent, JobObserver};
 use dataflow::shuffle::EdgeId;
 
 use super::lease::{Lease, Now};
@@ -262,6 +262,14 @@ impl State<'_> {
             self.plan.observer.observe(&JobEvent::ElementQuarantined { stage, failure });
         }
         self.quarantined.merge(commit.failures.clone());
+        let attempt = Attempt {
+            worker: commit.worker,
+            began_ms: u64::try_from(commit.started_ms).unwrap_or(0),
+            // Clocks of two machines differ by more than a task waits.
+            waited_ms: None,
+            took_ms: commit.wall_ms,
+        };
+        self.plan.observer.observe(&JobEvent::BundleAttempted { stage, attempt });
         let report =
             BundleReport { metrics, read_count: commit.read_count, failures: commit.failures };
         self.plan.observer.observe(&JobEvent::BundleFinished { stage, report });
