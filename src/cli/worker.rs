@@ -49,7 +49,7 @@ fn exit_code(error: &Error) -> u8 {
 }
 
 fn work(signals: &Watched) -> Result<WorkEnd> {
-    if std::env::var(STAY_VARIABLE).is_ok() {
+    if told(STAY_VARIABLE).is_some() {
         stay_with_input(signals.token());
     }
     let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
@@ -112,8 +112,13 @@ fn other_binary(why: &str) -> Error {
         .mend("give the workers the binary that the driver runs")
 }
 
+#[expect(clippy::disallowed_methods, reason = "a worker is told by its environment what to do")]
+fn told(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn needed(name: &str) -> Result<String> {
-    std::env::var(name).map_err(|_| {
+    told(name).ok_or_else(|| {
         let message = format!("a worker needs the variable {name}");
         Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
             .mend("workers are started by a driver: levain bake ... --runner procs")
@@ -121,7 +126,7 @@ fn needed(name: &str) -> Result<String> {
 }
 
 fn number(name: &str) -> Result<Option<u32>> {
-    let Ok(text) = std::env::var(name) else { return Ok(None) };
+    let Some(text) = told(name) else { return Ok(None) };
     let parsed = text.parse().map_err(|_| {
         let message = format!("the variable {name} is no number: `{text}`");
         Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)

@@ -46,7 +46,7 @@ fn race(store: &Objects, writers: usize) -> BTreeMap<usize, Vec<usize>> {
         let keys = (0..KEYS).map(|key| (key + writer / 4) % KEYS);
         let created = |key: &usize| {
             let created: Result<bool> = store.create(&format!("k/{key:03}"), body(writer, *key));
-            created.unwrap_or_else(|error| panic!("writer {writer}, key {key}: {error}"))
+            created.expect("every writer hears of its key")
         };
         keys.filter(created).collect()
     };
@@ -71,7 +71,8 @@ fn check_race(store: &Objects, direct: &Objects, writers: usize) {
     let believed = race(store, writers);
     for (key, writers) in believed {
         let there = direct.get(&format!("k/{key:03}")).expect("somebody has created it");
-        let [writer] = writers[..] else { panic!("key {key} was created by {writers:?}") };
+        assert_eq!(writers.len(), 1, "key {key} was created by {writers:?}");
+        let writer = writers[0];
         assert_eq!(there, body(writer, key), "key {key} is not what writer {writer} believes");
     }
 }

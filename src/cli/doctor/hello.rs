@@ -60,7 +60,7 @@ pub(super) fn hello(
     let followed = follow(args, &launcher, &id, signals);
     // Stopped in any case: it costs money, and stopping is to be tried.
     let stopped = launcher.stop(std::slice::from_ref(&id), "the hello job has been looked at");
-    let outcome = followed.and_then(|phases| verdict(&launcher, &id, &place, reach, phases));
+    let outcome = followed.and_then(|phases| verdict(&launcher, &id, &place, reach, &phases));
     match outcome {
         Ok(text) => checks.well("hello", &text),
         Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
@@ -160,7 +160,7 @@ fn verdict(
     id: &JobId,
     place: &Location,
     reach: &StoreOptions,
-    followed: Followed,
+    followed: &Followed,
 ) -> Result<String> {
     let worker = WorkerId { job: id.clone(), index: 0 };
     let log = launcher.logs(&worker, LOG_LINES);

@@ -93,7 +93,7 @@ pub(crate) fn doctor(
         (true, true) => hello::hello(args, &api, (&settings, url, &reach), &mut checks, signals)?,
         (true, false) => checks.skipped("hello", "mend what is above first"),
         (false, _) => {
-            checks.skipped("hello", "--hello submits a job, and tries to submit and stop")
+            checks.skipped("hello", "--hello submits a job, and tries to submit and stop");
         }
     }
     checks.end(args.strict)

@@ -180,10 +180,7 @@ fn a_store_that_cannot_be_used_is_told() {
     let below = format!("{}/store", file.display());
     let ran = emulator.levain(&["doctor", "--store", &below, "--job-definition", "tests"]);
     check(&ran, 6, &["FAIL  store", "an object cannot be written"]);
-    let Ok(endpoint) = std::env::var("LEVAIN_TEST_S3_ENDPOINT") else {
-        eprintln!("skipped: a store on S3: set LEVAIN_TEST_S3_ENDPOINT to an emulator");
-        return;
-    };
+    let Some(endpoint) = dataflow::testing::s3_endpoint() else { return };
     let on_s3 = |bucket: &str| {
         let url = format!("s3://{bucket}/doctor");
         let mut command = emulator.command(&["doctor", "--store", &url]);

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use dataflow::testing::batch_program;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -29,14 +29,7 @@ impl Emulator {
 
     /// The same, whose jobs have these variables as well.
     pub(crate) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Option<Self> {
-        let folder = Path::new(env!("CARGO_BIN_EXE_levain")).parent().expect("a folder");
-        let program = folder.join("examples/batch-emulator");
-        if !program.exists() {
-            eprintln!(
-                "skipped: cargo build -p levain-batch --examples makes the emulator of AWS Batch"
-            );
-            return None;
-        }
+        let program = batch_program("batch-emulator")?;
         let mut child = Command::new(program)
             .args(["--create-queue", QUEUE, "--slots", "16", "--rate", "1000"])
             .args(flags)
@@ -143,14 +136,12 @@ impl Emulator {
 
     /// Waits until a job is in a state.
     pub(crate) fn wait_for(&self, id: &str, state: &str) {
-        for _ in 0..2000 {
-            let jobs = self.post("/v1/describejobs", &json!({ "jobs": [id] }));
-            if jobs["jobs"][0]["status"] == state {
-                return;
-            }
+        let is_there = || {
             std::thread::park_timeout(std::time::Duration::from_millis(10));
-        }
-        panic!("{id} does not become {state}");
+            let jobs = self.post("/v1/describejobs", &json!({ "jobs": [id] }));
+            jobs["jobs"][0]["status"] == state
+        };
+        assert!((0..2000).any(|_| is_there()), "{id} does not become {state}");
     }
 }
 

@@ -1,6 +1,14 @@
-//! The conformance suite on the batch runner: worker processes over files.
+//! The conformance suite on the batch runner: worker processes over files, threads over servers.
 
-use levain::dataflow::testing::conformance::cases;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dataflow::testing::s3_servers;
+use levain::batch::{BatchOptions, BatchRunner};
+use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, StageGraph};
+use levain::dataflow::testing::conformance::{Outcome, REFUSED, RunnerFindings, cases};
+use levain::objects::{Location, Objects, StoreOptions};
+use levain::prelude::*;
 
 use super::rebuilt::Rebuilt;
 use crate::made::Folder;
@@ -10,7 +18,6 @@ use crate::made::Folder;
 const SEEN_IN_PROCESS: [&str; 7] = ["CO13", "LC1", "LC2", "LC3", "LC5", "ME6", "PA1"];
 
 #[test]
-#[expect(clippy::print_stdout, reason = "how many rows hold is asked for with `--nocapture`")]
 fn rows_hold_on_worker_processes_over_files() {
     let folder = Folder::new();
     let (mut passed, mut failures) = (0, Vec::new());
@@ -23,4 +30,62 @@ fn rows_hold_on_worker_processes_over_files() {
     }
     println!("batch, worker processes over files: {passed} rows hold");
     assert!(failures.is_empty(), "{} rows do not hold:\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// Gives each pipeline a run of its own in a store, on threads as workers.
+#[derive(Debug)]
+struct Served {
+    place: String,
+    store: StoreOptions,
+    count: AtomicUsize,
+}
+
+impl Runner for Served {
+    fn name(&self) -> &'static str {
+        "batch"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::BOUNDED
+    }
+
+    fn compile_options(&self) -> CompileOptions {
+        CompileOptions { fuse: true, lift: true }
+    }
+
+    fn run(
+        &self,
+        graph: &StageGraph,
+        options: &RunOptions,
+        observer: &dyn JobObserver,
+    ) -> Result<JobReport> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let root = Location::parse(&format!("{}/{number}", self.place))?;
+        let mut batch = BatchOptions::nearby();
+        batch.max_workers = NonZeroU32::new(2).expect("not zero");
+        batch.threads = NonZeroUsize::new(2).expect("not zero");
+        BatchRunner::new(&root, &self.store, batch).run(graph, options, observer)
+    }
+}
+
+#[test]
+fn the_suite_holds_over_two_s3_servers() {
+    for (server, endpoint) in s3_servers() {
+        let store = StoreOptions::default()
+            .with_endpoint(&endpoint)
+            .with_setting("aws_access_key_id", "test")
+            .with_setting("aws_secret_access_key", "test");
+        let place = format!("s3://levain-test/conformance-{}", server.to_lowercase());
+        let root = Location::parse(&place).expect("a location");
+        let bucket = Objects::open(&root, &store).expect("a store");
+        bucket.delete_all("").expect("what an earlier test left can be deleted");
+        let findings = RunnerFindings::of(&Served { place, store, count: AtomicUsize::new(0) });
+        let failures: Vec<String> =
+            findings.failures().map(|(id, error)| format!("{id}: {error}")).collect();
+        assert!(failures.is_empty(), "{server}:\n{}", failures.join("\n"));
+        let is_refused = |outcome: &Outcome| matches!(outcome, Outcome::Refused(_));
+        let refused = findings.outcomes.iter().filter(|(_, _, it)| is_refused(it)).count();
+        assert_eq!(refused, REFUSED.len());
+        println!("batch over {server}: {} rows hold", findings.outcomes.len() - refused);
+    }
 }

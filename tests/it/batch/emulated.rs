@@ -258,7 +258,6 @@ fn a_queue_that_starts_nothing_is_explained() {
 /// Bakes for so many minutes as `LEVAIN_TEST_SOAK_MINUTES` says, each time under faults of the store, of
 /// Batch, of machines and of drivers that the seed draws.
 #[test]
-#[expect(clippy::print_stdout, reason = "what a soak has met is what it is for")]
 #[expect(clippy::disallowed_methods, reason = "how long is told by the environment")]
 fn a_soak_ends_every_bake_with_the_same_bytes() {
     let Some(minutes) = std::env::var("LEVAIN_TEST_SOAK_MINUTES").ok() else { return };

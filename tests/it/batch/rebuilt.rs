@@ -92,7 +92,6 @@ impl Runner for Within {
         CompileOptions { fuse: true, lift: true }
     }
 
-    #[expect(clippy::exit, reason = "the case of a worker ends where its work does")]
     fn run(
         &self,
         graph: &StageGraph,
@@ -102,10 +101,8 @@ impl Runner for Within {
         if graph.fingerprint().to_string() != self.fingerprint {
             return DirectRunner::new().run(graph, options, observer);
         }
-        match work(&self.store, graph, &self.settings) {
-            Ok(_) => std::process::exit(0),
-            Err(error) => panic!("{error}"),
-        }
+        work(&self.store, graph, &self.settings).expect("a worker works");
+        std::process::exit(0)
     }
 }
 
