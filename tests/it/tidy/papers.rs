@@ -4,7 +4,8 @@ use super::tree::{Tree, Violation};
 
 const README_LINES: usize = 120;
 const MAP: &str = "docs/architecture.md";
-const CAPABILITIES: &str = "docs/capabilities.md";
+/// Pages whose tables end with the names of tests.
+const CLAIMS: [&str; 2] = ["docs/capabilities.md", "docs/batch-rows.md"];
 const ANY_REGISTRY: &str = concat!("registry", "+");
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
@@ -54,8 +55,12 @@ pub(crate) fn check_map(tree: &Tree) -> Vec<Violation> {
 
 /// The tests that prove what we claim are there: the last column of the tables names them.
 pub(crate) fn check_proofs(tree: &Tree) -> Vec<Violation> {
+    CLAIMS.iter().flat_map(|page| check_proofs_of(tree, page)).collect()
+}
+
+fn check_proofs_of(tree: &Tree, page: &str) -> Vec<Violation> {
     let mut found = Vec::new();
-    for (index, line) in tree.text(CAPABILITIES).unwrap_or("").lines().enumerate() {
+    for (index, line) in tree.text(page).unwrap_or("").lines().enumerate() {
         let column = line.strip_suffix('|').and_then(|row| row.rsplit('|').next()).unwrap_or("");
         for name in column.split('`').skip(1).step_by(2) {
             let declared = format!("fn {name}(");
@@ -63,7 +68,7 @@ pub(crate) fn check_proofs(tree: &Tree) -> Vec<Violation> {
                 continue;
             }
             found.push(Violation {
-                file: CAPABILITIES.to_owned(),
+                file: page.to_owned(),
                 rule: "proofs",
                 what: format!("line {}: no test is called {name}", index + 1),
                 mend: "name the test that proves it, or claim less".to_owned(),

@@ -317,6 +317,7 @@ fn crates_that_are_not_on_the_map_are_found() {
 fn claims_without_their_test_are_found() {
     let row = "| yes | no | `no_test_is_called_so` |\n";
     check_file("proofs", "docs/capabilities.md", row);
+    check_file("proofs", "docs/batch-rows.md", row);
 }
 
 #[test]
