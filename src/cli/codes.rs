@@ -229,7 +229,7 @@ pub(crate) const PAGES: &[Page] = &[
     page(
         ErrorCode::RUN_LIMIT,
         "The run has reached the limit of time or of cost that was set for it, and has stopped its workers.",
-        "Raise limits.max_wall or limits.max_cost, and go on with --resume: what was committed is not written again.",
+        "Raise limits.max_wall, and go on with --resume: what was committed is not written again.",
     ),
     page(
         ErrorCode::LOCKED,

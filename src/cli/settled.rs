@@ -12,7 +12,8 @@ use levain::job::{Bake, MemoryLimit, RunAbout};
 use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
-use crate::cli::config::{Config, ConfigArgs, Value, config_json, load, path_text};
+use crate::cli::config::{Config, ConfigArgs, ReadBy, Value, config_json, load, path_text};
+use crate::cli::out::say;
 use crate::cli::signals::Watched;
 
 /// Settings that hold, and what this process says of itself in the records of runs.
@@ -55,6 +56,11 @@ impl Settled {
     }
 
     fn of(config: Config, signals: &Watched) -> Result<Self> {
+        for setting in config.settings() {
+            if setting.key.read_by == ReadBy::Nobody && setting.origin.layer != "built-in" {
+                say(&format!("warning: {} is not followed yet", path_text(&setting.path)));
+            }
+        }
         // What is wrong is said before anything is done.
         config.set_store(&mut StoreOptions::default())?;
         let run_store = config.run_store()?;

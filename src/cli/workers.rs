@@ -4,9 +4,9 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use levain::batch::BatchOptions;
 use levain::batch::aws::launcher_of_run;
 use levain::batch::launch::ProcessLauncher;
+use levain::batch::{BatchOptions, StepFilter};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, MemoryLimit, Workers, log_folder};
@@ -43,6 +43,11 @@ pub(crate) struct WorkerArgs {
     /// each has them [default: all cores, or 16]
     #[arg(long, value_name = "N", env = "LEVAIN_WORKERS")]
     pub(crate) workers: Option<NonZeroU32>,
+
+    /// Steps, by name with *, whose stages run on the workers; all others stay with the driver
+    /// [default: all run on the workers]
+    #[arg(long, value_name = "GLOB,...", value_delimiter = ',')]
+    pub(crate) remote: Vec<String>,
 
     /// What the image runs as a worker of AWS Batch
     #[arg(long, value_name = "COMMAND", default_value = "levain worker")]
@@ -109,8 +114,9 @@ fn with_batch(bake: Bake, run: &RunArgs, settled: &Settled, signals: &Watched) -
     let memory_mib = options.usable_mib(0);
     let launcher = launcher_of_run(&settings, signals.token())?;
     let workers = Workers::new(launcher, options, settled.worker_arguments())?;
+    let workers = with_remote(workers.with_origin(None, host()), args)?.elsewhere();
     let limit = MemoryLimit::of(ByteSize(memory_mib << 20));
-    Ok(bake.with_threads(threads).with_memory(limit).with_workers(workers.elsewhere()))
+    Ok(bake.with_threads(threads).with_memory(limit).with_workers(workers))
 }
 
 fn with_processes(bake: Bake, run: &RunArgs, settled: &Settled, destination: &str) -> Result<Bake> {
@@ -126,8 +132,40 @@ fn with_processes(bake: Bake, run: &RunArgs, settled: &Settled, destination: &st
     options.command = vec![this_binary()?, "worker".to_owned()];
     let launcher = Arc::new(ProcessLauncher::new(log_folder(destination)));
     let workers = Workers::new(launcher, options, settled.worker_arguments())?;
+    let workers = with_remote(workers.with_origin(None, host()), &run.workers)?;
     let limit = MemoryLimit::of(ByteSize(bytes >> 20 << 20));
     Ok(bake.with_threads(each).with_memory(limit).with_workers(workers))
+}
+
+/// The steps that run on workers, by name.
+#[derive(Debug)]
+struct Globs(Vec<glob::Pattern>);
+
+impl StepFilter for Globs {
+    fn has(&self, step: &str) -> bool {
+        self.0.iter().any(|glob| glob.matches(step))
+    }
+}
+
+fn with_remote(workers: Workers, args: &WorkerArgs) -> Result<Workers> {
+    if args.remote.is_empty() {
+        return Ok(workers);
+    }
+    let globs = args.remote.iter().map(|text| {
+        glob::Pattern::new(text).map_err(|why| {
+            let message = format!("`{text}` is no pattern: {why}");
+            Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message)
+                .at("flag", "--remote")
+                .mend("write for example --remote '*Write*'")
+        })
+    });
+    Ok(workers.with_remote(Arc::new(Globs(globs.collect::<Result<_>>()?))))
+}
+
+/// What this machine calls itself.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }
 
 fn this_binary() -> Result<String> {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use ::bake::BakePlan;
 use batch::aws::RUN_TAG;
 use batch::launch::Launcher;
-use batch::{BatchOptions, BatchRunner, WorkEnd, WorkerSettings, dispel, work};
+use batch::{BatchOptions, BatchRunner, StepFilter, WorkEnd, WorkerSettings, dispel, work};
 use chunks::DoneUnits;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use dataflow::runner::Runner;
@@ -38,6 +38,7 @@ pub struct Workers {
     binary: Option<String>,
     host: String,
     is_elsewhere: bool,
+    remote: Option<Arc<dyn StepFilter>>,
 }
 
 /// What a worker needs to build the pipeline of a write again; the plan lies in the run.
@@ -69,7 +70,14 @@ impl Workers {
                 .mend("name where the secret is read from: --bearer HOST=env:NAME, or a recipe"));
         }
         let (binary, host, is_elsewhere) = (None, String::new(), false);
-        Ok(Self { launcher, options, arguments, binary, host, is_elsewhere })
+        Ok(Self { launcher, options, arguments, binary, host, is_elsewhere, remote: None })
+    }
+
+    /// Runs only the stages there that have such a step; all others stay with the driver.
+    #[must_use]
+    pub fn with_remote(mut self, steps: Arc<dyn StepFilter>) -> Self {
+        self.remote = Some(steps);
+        self
     }
 
     /// Says that the workers see no files of this machine.
@@ -124,7 +132,10 @@ impl Workers {
         options.tags.insert(RUN_TAG.to_owned(), name.to_owned());
         let runner = BatchRunner::new(&root, &bake.store, options);
         let launcher = Arc::clone(&self.launcher);
-        let runner = runner.with_launcher(launcher, job, self.binary.clone());
+        let mut runner = runner.with_launcher(launcher, job, self.binary.clone());
+        if let Some(steps) = &self.remote {
+            runner = runner.with_remote(Arc::clone(steps));
+        }
         Ok(runner.with_host(&self.host).with_cancel(bake.cancel.clone()))
     }
 }

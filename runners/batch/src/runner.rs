@@ -215,6 +215,13 @@ impl BatchRunner {
     }
 }
 
+fn nothing_remote(graph: &StageGraph) -> Error {
+    let names: Vec<&str> = graph.steps().iter().map(|step| step.name.as_str()).collect();
+    let message = "no step has the name of those that are to run remotely";
+    Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message)
+        .mend(format!("the steps are: {}", names.join(", ")))
+}
+
 /// Keeps what the run has asked of the store: the driver, and all workers together.
 fn note_requests(store: &RunStore) -> Result<()> {
     let beats = store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
@@ -261,6 +268,9 @@ impl Runner for BatchRunner {
         let scratch = Scratch::new(options.scratch_folder.clone());
         let exchange = Arc::new(Exchange::new(&store, graph, &budget, &scratch));
         let local = self.local_stages(graph);
+        if local.len() == graph.stages().len() && self.remote.is_some() {
+            return Err(nothing_remote(graph));
+        }
         let plan = Drive {
             store: &store,
             graph,
@@ -359,7 +369,8 @@ impl BatchRunner {
             }
             Workers::Launched(launcher) => {
                 let launcher = Arc::clone(launcher);
-                Crew::Launched(Launched::take_up(store, lease, launcher, &self.options)?)
+                let launched = Launched::take_up(store, lease, launcher, &self.options)?;
+                Crew::Launched(Box::new(launched))
             }
         };
         let outcome = drive(plan, &mut crew);

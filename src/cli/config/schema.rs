@@ -43,6 +43,8 @@ pub(crate) enum ReadBy {
     Direct,
     /// Jobs on workers: local processes, AWS Batch.
     Workers,
+    /// Nobody yet: whoever sets it is told so.
+    Nobody,
 }
 
 impl ReadBy {
@@ -51,6 +53,7 @@ impl ReadBy {
             Self::All => "every command that reaches stores or runs jobs",
             Self::Direct => "bake, rechunk, plan, demo and verify, in this process",
             Self::Workers => "runs on workers (runners procs and batch)",
+            Self::Nobody => "nobody yet",
         }
     }
 }
@@ -88,7 +91,7 @@ const fn key(
     Key { name, kind, class: Class::Execution, default, read_by, meaning }
 }
 
-use ReadBy::{All, Direct, Workers};
+use ReadBy::{All, Direct, Nobody, Workers};
 
 /// All settings, table by table.
 pub(crate) const KEYS: &[Key] = &[
@@ -101,7 +104,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "store.consistency",
-        Kind::Choice(&["strong", "eventual"]),
+        Kind::Choice(&["strong", "not followed yet: eventual"]),
         Some("strong"),
         Workers,
         "whether what was written is read at once (strong), or asked for until its digest is there (eventual)",
@@ -136,7 +139,7 @@ pub(crate) const KEYS: &[Key] = &[
         "with on_error = \"quarantine\": the most elements that are left out; one more fails the run",
     ),
     key(
-        "run.retries",
+        "not followed yet: run.retries",
         Kind::Count(0),
         Some("3"),
         Workers,
@@ -151,7 +154,7 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "run.keep",
-        Kind::Choice(&["always", "on-failure", "never"]),
+        Kind::Choice(&["always", "on-failure", "not followed yet: never"]),
         Some("on-failure"),
         Workers,
         "whether what stages left for each other is kept after the run",
@@ -174,8 +177,8 @@ pub(crate) const KEYS: &[Key] = &[
         "limits.max_cost",
         Kind::Number,
         None,
-        Workers,
-        "the most that a run may cost, in the currency of the prices; it is then stopped with exit code 9",
+        Nobody,
+        "not followed yet: the most that a run may cost, in the currency of the prices; it is then stopped with exit code 9",
     ),
     key(
         "direct.threads",
@@ -268,7 +271,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "batch.startup",
         Kind::Duration,
-        Some("10m"),
+        Some("not followed yet: 10m"),
         Workers,
         "a worker that has not started after so long counts as lost",
     ),
@@ -296,7 +299,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "batch.lease",
         Kind::Duration,
-        Some("90s"),
+        Some("not followed yet: 90s"),
         Workers,
         "workers end when nobody has renewed the lease of their run for so long",
     ),
@@ -331,6 +334,13 @@ pub(crate) const KEYS: &[Key] = &[
         "URL of the Batch service, where it is not that of AWS",
     ),
     key(
+        "batch.credential_wait",
+        Kind::Duration,
+        None,
+        Workers,
+        "how long a run waits for new credentials when those that it has have ended; not set: for as long as it takes",
+    ),
+    key(
         "batch.requests_per_second",
         Kind::Number,
         Some("5"),
@@ -340,7 +350,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "batch.fail_fast_launch",
         Kind::Flag,
-        Some("false"),
+        Some("not followed yet: false"),
         Workers,
         "whether the first launch that fails ends the run, with its whole error",
     ),
@@ -349,20 +359,26 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::Choice(&["parquet", "arrow", "csv", "json"]),
         class: Class::Identity,
         default: Some("parquet"),
-        read_by: Workers,
-        meaning: "the format of collections that are written and say none",
+        read_by: Nobody,
+        meaning: "not followed yet: the format of collections that are written and say none",
     },
     key(
-        "steps.*.max_concurrency_per_host",
+        "not followed yet: steps.*.max_concurrency_per_host",
         Kind::Count(1),
         None,
         Workers,
         "requests in flight of this step to one host",
     ),
-    key("steps.*.retries", Kind::Count(0), None, Workers, "run.retries, for this step"),
+    key(
+        "steps.*.retries",
+        Kind::Count(0),
+        None,
+        Nobody,
+        "not followed yet: run.retries, for this step",
+    ),
     key(
         "steps.*.place",
-        Kind::Choice(&["local", "remote", "auto"]),
+        Kind::Choice(&["local", "remote", "not followed yet: auto"]),
         None,
         Workers,
         "where this step runs",

@@ -200,7 +200,7 @@ fn permissions(api: &BatchApi, settings: &BatchSettings, checks: &mut Checks) {
         ),
         (
             "logs:GetLogEvents",
-            "logs of CloudWatch are not shown; workers keep their own in the store",
+            "logs of workers are not shown",
             api.last_lines(&stream, 1).map(drop),
         ),
     ];

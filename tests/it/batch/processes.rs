@@ -199,6 +199,33 @@ fn a_worker_that_is_frozen_and_goes_on_later_changes_nothing() {
 }
 
 #[test]
+fn chosen_steps_run_on_workers_and_the_others_with_the_driver() {
+    let folder = Folder::new();
+    let source = folder.put("a.nc", &noise(0, 8));
+    let bake = |name: &str, own: &[&str]| {
+        let out = folder.text(name);
+        let head = ["bake", &source, &out, "--progress", "none", "--mem", "1GiB"];
+        levain(&[&head, &LAYOUT[..], own].concat())
+    };
+    bake("direct.zarr", &[]).check_done();
+    let procs = ["--runner", "procs", "--workers", "2", "--remote"];
+    bake("mixed.zarr", &[&procs[..], &["*MoveRegions*"]].concat()).check_done();
+    assert!(objects(&folder.path("direct.zarr")) == objects(&folder.path("mixed.zarr")));
+    let run = std::fs::read_dir(folder.path("mixed.zarr.levain")).expect("runs").flatten();
+    let run = run.map(|it| it.path()).find(|it| it.join("work").exists()).expect("a run");
+    let places: Vec<bool> = ["s000", "s001", "s002"]
+        .map(|stage| {
+            let plan = std::fs::read(run.join(format!("work/p/{stage}.json"))).expect("a plan");
+            let plan: serde_json::Value = serde_json::from_slice(&plan).expect("JSON");
+            plan["is_local"].as_bool().expect("a place")
+        })
+        .to_vec();
+    assert_eq!(places, [true, false, true]);
+    let refused = bake("none.zarr", &[&procs[..], &["*Nothing*"]].concat());
+    refused.check_refused("E100", 4, &["no step has the name", "MoveRegions"]);
+}
+
+#[test]
 fn secrets_in_arguments_are_not_handed_to_workers() {
     let folder = Folder::new();
     let out = folder.text("out.zarr");

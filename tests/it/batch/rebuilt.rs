@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use levain::batch::launch::{Launcher, ProcessLauncher};
 use levain::batch::{BatchOptions, BatchRunner, RunStore, WorkerSettings, work};
-use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, StageGraph};
+use levain::dataflow::runner::{Capabilities, CompileOptions, JobObserver, NoObserver, StageGraph};
 use levain::dataflow::testing::conformance::cases;
 use levain::objects::{Location, StoreOptions};
 use levain::prelude::*;
@@ -62,14 +62,19 @@ impl Runner for Rebuilt {
         let mut batch = BatchOptions::nearby();
         batch.max_workers = NonZeroU32::new(2).expect("not zero");
         batch.threads = NonZeroUsize::new(2).expect("not zero");
-        let binary = std::env::current_exe().map_err(levain::dataflow::error::Error::from)?;
-        let words = [&*binary.to_string_lossy(), WORKER_TEST, "--exact", "--nocapture"];
-        batch.command = words.map(str::to_owned).to_vec();
+        batch.command = worker_command();
         batch.environment = BTreeMap::from([(CASE.to_owned(), self.case.to_owned())]);
         let runner = BatchRunner::new(&root, &self.store, batch);
         let runner = runner.with_launcher(Arc::clone(&self.launcher), Value::Null, None);
         runner.run(graph, options, observer)
     }
+}
+
+/// This binary as a worker.
+fn worker_command() -> Vec<String> {
+    let binary = std::env::current_exe().expect("a path");
+    let words = [&*binary.to_string_lossy(), WORKER_TEST, "--exact", "--nocapture"];
+    words.map(str::to_owned).to_vec()
 }
 
 /// Is a worker of the run of this fingerprint, and runs all else itself.
@@ -123,6 +128,54 @@ fn a_worker_of_a_case_builds_it_again() {
         ..WorkerSettings::new(told("LEVAIN_JOB").expect("a job"), NonZeroUsize::MIN)
     };
     let within = Within { store, fingerprint: run.fingerprint, settings };
+    if id == POISONED {
+        poisoned().0.run(&within).expect("a worker does not see the end of its case");
+        return;
+    }
     let case = cases().find(|case| case.id == id).expect("a case");
     case.check(&within).expect("a worker does not see the end of its case");
+}
+
+/// Names the pipeline of which one task ends its worker.
+const POISONED: &str = "poisoned";
+
+/// Twenty elements, one of which no process survives.
+fn poisoned() -> (Pipeline, Collected<i64>) {
+    let pipeline = Pipeline::new();
+    let elements = pipeline.apply(Create::of(0..20i64)).apply(Reshuffle);
+    let survived = elements.apply(Map::of(|element: i64| {
+        if element == 7 {
+            std::process::abort();
+        }
+        element
+    }));
+    let survivors = survived.collect();
+    (pipeline, survivors)
+}
+
+#[test]
+fn a_task_that_ends_every_worker_is_named_and_the_others_are_done() {
+    let folder = crate::made::Folder::new();
+    let launcher = Arc::new(ProcessLauncher::new(folder.path("logs")));
+    let mut batch = BatchOptions::nearby();
+    batch.max_workers = NonZeroU32::new(2).expect("not zero");
+    batch.threads = NonZeroUsize::MIN;
+    batch.describe_ms = 50;
+    batch.command = worker_command();
+    batch.environment = BTreeMap::from([(CASE.to_owned(), POISONED.to_owned())]);
+    let root = Location::parse(&folder.text("run")).expect("a path");
+    let runner = BatchRunner::new(&root, &StoreOptions::default(), batch);
+    let runner = runner.with_launcher(launcher, Value::Null, None);
+    let options = RunOptions::default()
+        .with_on_error(OnError::Continue)
+        .with_partition_count(NonZeroUsize::new(20).expect("not zero"));
+    let error = poisoned().0.run_with(&runner, &options, &NoObserver).expect_err("one task fails");
+    assert_eq!(error.code(), ErrorCode::WORKERS_LOST, "{error}");
+    assert!(error.place("steps").is_some_and(|steps| steps.contains("Map")), "{error}");
+    // One task makes the elements; of their tasks all but one are done.
+    let committed = crate::killing::file_count(&folder.path("run/c"));
+    let planned = std::fs::read(folder.path("run/p/s001.json")).expect("a plan");
+    let planned: Value = serde_json::from_slice(&planned).expect("JSON");
+    let planned = planned["tasks"].as_array().expect("tasks").len();
+    assert_eq!(committed, 1 + planned - 1, "{error}");
 }

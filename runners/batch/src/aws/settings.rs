@@ -149,6 +149,14 @@ impl Default for BatchSettings {
     }
 }
 
+/// Whether what is signed may go there: by TLS, or to this machine.
+fn is_safe(endpoint: &str) -> bool {
+    let Some(rest) = endpoint.strip_prefix("http://") else { return true };
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+}
+
 impl BatchSettings {
     /// Checks the shape of every name, ARN and number, without asking anybody.
     ///
@@ -172,6 +180,10 @@ impl BatchSettings {
             keyed("batch.execution_role", check_role(role))?;
         }
         keyed("batch.tags", check_tags(&self.tags))?;
+        if let Some(endpoint) = self.endpoint.as_ref().filter(|it| !is_safe(it)) {
+            let what = format!("{endpoint} is reached without TLS, and is not on this machine");
+            return Err(invalid(what).at("key", "batch.endpoint").mend("write https://"));
+        }
         self.check_numbers()
     }
 

@@ -142,6 +142,18 @@ pub enum Cause {
     Other,
 }
 
+impl Cause {
+    /// Whether the program itself has broken off, be it by a signal of its own: nobody has ended it,
+    /// and it has not said how it ended.
+    pub const fn is_crash(self) -> bool {
+        match self {
+            Self::Exit(code) => !matches!(code, 0 | 10 | 13 | 14 | 137 | 143 | 200..=209),
+            Self::Other => true,
+            _ => false,
+        }
+    }
+}
+
 /// How a worker has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerEnd {

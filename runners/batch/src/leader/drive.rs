@@ -18,12 +18,14 @@ use super::merging::{merge_of, merged_by, plan_merge};
 use super::plan::plan_stage;
 use super::speculate::slow_tasks;
 use super::stage::{News, OpenStage};
-use super::workers::Crew;
+use super::workers::{Crew, Interrupted};
 use crate::exchange::Exchange;
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 
 /// The longest pause while the store or the launcher cannot be asked.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A task that so many workers were at when they ended is what ends them.
+const CRASHES_LIMIT: u32 = 3;
 /// Between two looks at how long tasks take.
 const STRAGGLER_CHECK: Duration = Duration::from_secs(10);
 /// Between two looks at who holds the lease.
@@ -66,6 +68,7 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
         quarantined: Failures::default(),
         failed: Failures::default(),
         hungry: Vec::new(),
+        crashed: BTreeMap::new(),
         straggling: Now::every(STRAGGLER_CHECK),
         is_ending: false,
     };
@@ -108,6 +111,8 @@ struct State<'a> {
     failed: Failures,
     /// Tasks that ran out of memory.
     hungry: Vec<(StageId, u32)>,
+    /// How many workers have ended at a task that is not done.
+    crashed: BTreeMap<(StageId, u32), u32>,
     /// When it is looked for tasks that take too long.
     straggling: Now,
     /// Nothing is begun any more.
@@ -157,8 +162,12 @@ impl State<'_> {
         if self.open.is_empty() || is_stopped {
             return Ok(Turn::Over);
         }
-        self.hungry.extend(crew.tend(&self.demand(), has_changed)?);
+        let Interrupted { hungry, crashed } = crew.tend(&self.demand(), has_changed)?;
+        self.hungry.extend(hungry);
         self.feed(crew.top_rung())?;
+        crashed
+            .into_iter()
+            .try_for_each(|(stage, task, reason)| self.crash(stage, task, &reason))?;
         if self.straggling.is() {
             self.speculate()?;
         }
@@ -386,6 +395,32 @@ impl State<'_> {
             }
         }
         demand
+    }
+
+    /// Counts one more worker that has ended at a task, and gives a task up that ends them all.
+    fn crash(&mut self, id: StageId, task: u32, reason: &str) -> Result<()> {
+        let Some(stage) = self.open.get_mut(&id).filter(|stage| stage.is_open(task)) else {
+            return Ok(());
+        };
+        let count = self.crashed.entry((id, task)).or_default();
+        *count += 1;
+        if *count < CRASHES_LIMIT {
+            return Ok(());
+        }
+        let message = format!("a task has ended {count} workers that were at it");
+        let steps = self.plan.graph.stages().iter().find(|it| it.id == id).map(|it| {
+            let names = it.members.iter().map(|&it| &self.plan.graph.steps()[it.0 as usize].name);
+            names.map(String::as_str).collect::<Vec<_>>().join(", ")
+        });
+        let error = Error::new(ErrorCode::WORKERS_LOST, ErrorKind::User, message)
+            .at("stage", id)
+            .at("task", task)
+            .at("steps", steps.unwrap_or_default())
+            .at("reason", reason)
+            .mend("look at the logs of the workers; what other tasks have done is kept");
+        let (given_up, attempts) = (BTreeSet::from([task]), *count);
+        stage.decide(self.plan.store, &Decision { v: 1, given_up, ..Decision::default() })?;
+        self.fail(id, Failure::new(error, attempts))
     }
 
     /// Gives tasks that ran out of memory the next rung of the ladder.

@@ -20,16 +20,25 @@ const FEW: u64 = 4;
 const LAGS: u32 = 2;
 /// Submissions that may end one after the other without a single task done.
 const VAIN_LIMIT: u32 = 3;
+/// Tasks that workers were at when they ended.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupted {
+    /// For want of memory.
+    pub(crate) hungry: Vec<(StageId, u32)>,
+    /// For another reason, which is told; once for each start of a worker.
+    pub(crate) crashed: Vec<(StageId, u32, String)>,
+}
+
 /// Who works on the run.
 pub(crate) enum Crew<'a> {
     /// Threads of this process; each says how it ended.
     Threads(&'a Receiver<Result<()>>),
     /// Processes that a launcher has started.
-    Launched(Launched<'a>),
+    Launched(Box<Launched<'a>>),
 }
 
 impl Crew<'_> {
-    /// Looks after the workers; the tasks that have run out of memory.
+    /// Looks after the workers; the tasks that they were at when they ended.
     ///
     /// # Errors
     /// Workers that cannot be started, or that end again and again.
@@ -37,11 +46,11 @@ impl Crew<'_> {
         &mut self,
         demand: &BTreeMap<u32, u64>,
         has_progress: bool,
-    ) -> Result<Vec<(StageId, u32)>> {
+    ) -> Result<Interrupted> {
         match self {
             Self::Threads(ended) => match ended.try_recv() {
-                Ok(end) => end.map(|()| Vec::new()),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(Vec::new()),
+                Ok(end) => end.map(|()| Interrupted::default()),
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(Interrupted::default()),
             },
             Self::Launched(launched) => launched.tend(demand, has_progress),
         }
@@ -103,8 +112,8 @@ pub(crate) struct Launched<'a> {
     /// Submissions that have ended since the last progress.
     vain: u32,
     last_end: Option<WorkerEnd>,
-    /// Tasks that ran out of memory and are not told of yet.
-    hungry: Vec<(StageId, u32)>,
+    /// What workers were at that have ended, and is not told of yet.
+    interrupted: Interrupted,
     has_warned: bool,
 }
 
@@ -148,7 +157,7 @@ impl<'a> Launched<'a> {
             describe,
             vain,
             last_end,
-            hungry: Vec::new(),
+            interrupted: Interrupted::default(),
             has_warned,
         })
     }
@@ -157,11 +166,7 @@ impl<'a> Launched<'a> {
         self.options.memory_ladder_mib.len().saturating_sub(1) as u32
     }
 
-    fn tend(
-        &mut self,
-        demand: &BTreeMap<u32, u64>,
-        has_progress: bool,
-    ) -> Result<Vec<(StageId, u32)>> {
+    fn tend(&mut self, demand: &BTreeMap<u32, u64>, has_progress: bool) -> Result<Interrupted> {
         if has_progress {
             self.vain = 0;
         }
@@ -171,7 +176,7 @@ impl<'a> Launched<'a> {
         for (&rung, &tasks) in demand.iter().rev() {
             self.staff(rung, tasks)?;
         }
-        Ok(std::mem::take(&mut self.hungry))
+        Ok(std::mem::take(&mut self.interrupted))
     }
 
     /// Asks the launcher what has become of the workers.
@@ -201,8 +206,7 @@ impl<'a> Launched<'a> {
                 for end in self.launcher.failed_workers(&status.id)? {
                     let index = end.worker.index;
                     if !self.sent[at].failed_seen.contains(&index) {
-                        let tasks = self.note_end(at, end)?;
-                        self.hungry.extend(tasks);
+                        self.note_end(at, end)?;
                         self.sent[at].failed_seen.insert(index);
                     }
                 }
@@ -239,8 +243,8 @@ impl<'a> Launched<'a> {
         });
     }
 
-    /// Notes how a worker has ended; the tasks that it was at, if memory was what ended it.
-    fn note_end(&mut self, at: usize, end: WorkerEnd) -> Result<Vec<(StageId, u32)>> {
+    /// Notes how a worker has ended, and what each of its starts was at.
+    fn note_end(&mut self, at: usize, end: WorkerEnd) -> Result<()> {
         tracing::warn!(job = %end.worker.job, index = end.worker.index, cause = ?end.cause,
             reason = %end.reason, "a worker has ended");
         let is_hungry = matches!(end.cause, Cause::OutOfMemory | Cause::Exit(OOM_EXIT));
@@ -253,16 +257,21 @@ impl<'a> Launched<'a> {
                 .at("reason", end.reason)
                 .mend("give the workers an image with the binary that the driver runs"));
         }
+        let (is_crash, reason) = (end.cause.is_crash(), end.reason.clone());
         self.last_end = Some(end);
-        if !is_hungry {
-            return Ok(Vec::new());
-        }
         let beats = self.store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
         let beats: Vec<String> = beats.filter(|key| key.contains("/w-")).collect();
         let beats = self.store.read_all::<WorkerBeat>(beats)?;
         let of_worker = beats.into_iter().filter(|(_, it)| it.job == name && it.index == index);
-        let tasks = of_worker.flat_map(|(_, beat)| beat.tasks);
-        Ok(tasks.map(|(stage, task)| (StageId(stage), task)).collect())
+        for (stage, task) in of_worker.flat_map(|(_, beat)| beat.tasks) {
+            let place = (StageId(stage), task);
+            if is_hungry {
+                self.interrupted.hungry.push(place);
+            } else if is_crash {
+                self.interrupted.crashed.push((place.0, place.1, reason.clone()));
+            }
+        }
+        Ok(())
     }
 
     /// Looks for submissions whose answer was lost.
@@ -354,6 +363,12 @@ impl<'a> Launched<'a> {
         let why = found.as_ref().map_or("nobody says why", |it| it.finding.as_str());
         if !is_last {
             tracing::warn!(job = %id, waited_s = waited.as_secs(), why, "workers do not start");
+            // Waiting may help; another place may do so sooner.
+            let may_pass = found.as_ref().is_none_or(|found| found.may_pass);
+            if may_pass && let Some(place) = self.launcher.fall_back() {
+                tracing::warn!(place, "workers are started elsewhere from now on");
+                self.launcher.stop(&[id], "started elsewhere")?;
+            }
             return Ok(());
         }
         let message = format!("no worker has started for {} s: {why}", waited.as_secs());
