@@ -105,6 +105,10 @@ fn cause_of(error: &object_store::Error) -> Cause {
         return refused(&service_code.unwrap_or_default());
     }
     match error {
+        // Whoever looks for an object shall not take a missing bucket for a missing object.
+        Store::NotFound { .. } if service_code.as_deref() == Some("NoSuchBucket") => {
+            answered(404, service_code.as_deref())
+        }
         Store::NotFound { .. } => not_found(),
         Store::Unauthenticated { source, .. } => match status {
             Some(status) => credentials(format!("the store answered {status}")),
@@ -340,6 +344,18 @@ mod tests {
             source: "non-2xx status code: 403 Forbidden: <Code>AccessDenied</Code>".into(),
         };
         check(&denied, ErrorCode::STORE_DENIED, ErrorKind::PermissionDenied, "AccessDenied");
+    }
+
+    #[test]
+    fn a_missing_bucket_is_no_missing_object() {
+        let missing = |code: &'static str| object_store::Error::NotFound {
+            path: "k".to_owned(),
+            source: format!("non-2xx status code: 404 Not Found: <Code>{code}</Code>").into(),
+        };
+        let bucket = missing("NoSuchBucket");
+        check(&bucket, ErrorCode::STORE_FAILED, ErrorKind::InvalidInput, "NoSuchBucket");
+        let object = missing("NoSuchKey");
+        check(&object, ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, "no such object");
     }
 
     #[test]

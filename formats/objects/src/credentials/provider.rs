@@ -27,7 +27,7 @@ const ASK_EVERY: Duration = Duration::from_secs(5);
 /// What can be told of credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CredentialFacts {
-    /// Who gave them: `profile work (/home/me/.aws/credentials:7)`.
+    /// Who gave them, and where: `profile work (~/.aws/credentials:7)`, with the whole path.
     pub origin: String,
     /// The access key, masked.
     pub key: String,

@@ -84,12 +84,7 @@ fn driver(scope: &PolicyScope) -> Vec<Value> {
         plain.map_or_else(|| own.clone(), |name| of_batch(&format!("job-definition/{name}")));
     let definitions = vec![definition.clone(), format!("{definition}:*")];
     let submitted = [queues, definitions].concat();
-    let roles = if scope.roles.is_empty() {
-        vec!["arn:aws:iam::*:role/levain-*".to_owned()]
-    } else {
-        scope.roles.clone()
-    };
-    vec![
+    let mut statements = vec![
         json!({
             "Sid": "Submit",
             "Effect": "Allow",
@@ -116,6 +111,19 @@ fn driver(scope: &PolicyScope) -> Vec<Value> {
             "Action": ["batch:DeregisterJobDefinition", "batch:RegisterJobDefinition"],
             "Resource": [own.clone(), format!("{own}:*")],
         }),
+    ];
+    statements.extend(beside(scope));
+    statements
+}
+
+/// What drivers need of other services.
+fn beside(scope: &PolicyScope) -> Vec<Value> {
+    let roles = if scope.roles.is_empty() {
+        vec!["arn:aws:iam::*:role/levain-*".to_owned()]
+    } else {
+        scope.roles.clone()
+    };
+    vec![
         json!({
             "Sid": "GiveRolesToJobs",
             "Effect": "Allow",
