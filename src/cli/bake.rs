@@ -25,7 +25,7 @@ use crate::cli::table::{Table, count, shape};
 use crate::cli::validation::{say_findings, validation_text};
 use crate::cli::verify;
 use crate::cli::ways::{full_name, ways_text};
-use crate::cli::workers::with_workers;
+use crate::cli::workers::{patient, with_workers};
 
 /// Bakes files into one store.
 pub(crate) fn bake(
@@ -146,6 +146,7 @@ fn bake_job(recipe: Recipe, args: &BakeArgs, settled: &Settled, signals: &Watche
     given(&mut checks, args.validate.as_deref())?;
     let is_into_store = args.append.is_some() || args.region.is_some();
     let keeps_going = settled.leaves_out(args.keep_going, is_into_store);
+    let store = patient(store, &args.run);
     let mut bake = bake.with_keep_going(keeps_going).with_store(store).with_checks(checks);
     if let Some(pyramid) = pyramid_of(recipe.pyramid, args)? {
         bake = bake.with_pyramid(pyramid)?;
@@ -222,7 +223,8 @@ pub(crate) fn rechunk_job(
     let bake = job(sources, &args.destination, options, &args.layout, signals)?;
     let bake = settled.apply(bake, &args.run, "rechunk")?;
     let bake = with_workers(bake, &args.run, settled, &args.destination, signals)?;
-    let bake = bake.with_store(store).with_groups(true).with_resume(args.resume);
+    let bake =
+        bake.with_store(patient(store, &args.run)).with_groups(true).with_resume(args.resume);
     Ok(bake.with_keep_going(settled.leaves_out(args.keep_going, false)))
 }
 

@@ -10,6 +10,7 @@ use levain::batch::{BatchOptions, StepFilter};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::{Bake, MemoryLimit, Workers, log_folder};
+use levain::objects::StoreOptions;
 
 use crate::cli::args::RunArgs;
 use crate::cli::batch::{PlaceArgs, SizeArgs};
@@ -18,6 +19,8 @@ use crate::cli::signals::Watched;
 
 /// What a worker may use of the memory of its container: the rest is the kernel's and the agent's.
 const USABLE_PERCENT: u64 = 93;
+/// How long a driver waits for new credentials: a night and a day.
+const CREDENTIAL_GRACE_MS: u64 = 36 * 3600 * 1000;
 /// What the driver keeps of the memory for itself.
 const DRIVER_BYTES: u64 = 64 << 20;
 
@@ -66,6 +69,15 @@ pub(crate) struct WorkerArgs {
 
     #[command(flatten)]
     pub(crate) size: SizeArgs,
+}
+
+/// A driver of workers elsewhere waits for new credentials when its own have ended: the workers, which
+/// have their own, go on meanwhile.
+pub(crate) fn patient(store: StoreOptions, run: &RunArgs) -> StoreOptions {
+    match run.workers.runner {
+        RunnerName::Batch => store.with_credential_grace_ms(CREDENTIAL_GRACE_MS),
+        RunnerName::Direct | RunnerName::Procs => store,
+    }
 }
 
 /// Writes a bake with the workers that were asked for.

@@ -25,7 +25,7 @@ use crate::job::run_store::{PastRun, RunStore};
 use crate::job::write::ScannedBake;
 
 /// The folder within a run in which driver and workers meet.
-const MEETING_PLACE: &str = "work";
+const MEETING_PLACE: &str = "batch";
 /// How long workers may take to go home that nobody drives any more.
 const DISPEL_PATIENCE: Duration = Duration::from_secs(120);
 

@@ -107,7 +107,7 @@ fn each_denied_action_is_told_with_its_effect() {
     );
     denied("ListJobs", &[], 0, &["batch:ListJobs is denied → jobs whose submission"]);
     denied("GetJobQueueSnapshot", &[], 0, &["batch:GetJobQueueSnapshot is denied"]);
-    denied("logs:GetLogEvents", &[], 0, &["logs:GetLogEvents is denied → logs of CloudWatch"]);
+    denied("logs:GetLogEvents", &[], 0, &["logs:GetLogEvents is denied → logs of workers"]);
     denied("DescribeJobQueues", &[], 0, &["WARN  queue"]);
     denied("DescribeComputeEnvironments", &[], 0, &["WARN  environment"]);
     denied("DescribeJobDefinitions", &[], 0, &["is used as it is"]);

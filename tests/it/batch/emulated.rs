@@ -91,7 +91,7 @@ impl Bakery {
     fn wait_for_commits(&self, child: &mut Child, count: usize) -> bool {
         loop {
             let kept = self.bucket.list("out.zarr.levain").expect("a list");
-            if kept.iter().filter(|it| it.key.contains("/work/c/")).count() >= count {
+            if kept.iter().filter(|it| it.key.contains("/batch/c/")).count() >= count {
                 return true;
             }
             if child.try_wait().expect("a child").is_some() {
@@ -112,7 +112,7 @@ impl Bakery {
         assert!(got == self.want, "other bytes than those of one process");
         let kept = self.bucket.list("out.zarr.levain").expect("a list");
         for folder in ["d", "x", "k", "hb"] {
-            let part = format!("/work/{folder}/");
+            let part = format!("/batch/{folder}/");
             let left: Vec<_> = kept.iter().filter(|it| it.key.contains(&part)).collect();
             assert!(left.is_empty(), "left: {left:?}");
         }
@@ -133,14 +133,30 @@ fn faults(one_in: f64) -> Value {
     let rule = |mode: &&str| match *mode {
         "conflict409" => json!({ "mode": mode, "create": true, "probability": 1.0 / one_in }),
         "truncate" => json!({ "mode": mode, "op": "GetObject", "probability": 1.0 / one_in }),
+        // Each keeps everybody away from the store for a second and more.
+        "slow_down" => json!({ "mode": mode, "probability": 0.2 / one_in }),
         _ => json!({ "mode": mode, "probability": 1.0 / one_in }),
     };
     json!({ "rules": FAULTS.iter().map(rule).collect::<Vec<Value>>() })
 }
 
-/// Runs a test over the S3 servers that there are.
+/// Runs a test over the first S3 server that there is.
+fn over_one_server(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
+    over(s3_servers().into_iter().take(1), name, flags, test);
+}
+
+/// Runs a test over all S3 servers that there are.
 fn over_servers(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
-    for (server, endpoint) in s3_servers() {
+    over(s3_servers(), name, flags, test);
+}
+
+fn over(
+    servers: impl IntoIterator<Item = (&'static str, String)>,
+    name: &str,
+    flags: &[&str],
+    test: impl Fn(&Bakery),
+) {
+    for (server, endpoint) in servers {
         let server = server.to_lowercase();
         let Some(bakery) = Bakery::open(&format!("{name}-{server}"), &endpoint, flags) else {
             return;
@@ -155,7 +171,7 @@ fn workers_write_every_chunk_and_the_driver_none() {
         // A rule that does nothing counts.
         let chunks = |op: &str| json!({ "mode": "latency", "delay_s": 0, "op": op, "key": "*/out.zarr/v/c/*" });
         let reads =
-            json!({ "mode": "latency", "delay_s": 0, "op": "GetObject", "key": "*/work/d/*" });
+            json!({ "mode": "latency", "delay_s": 0, "op": "GetObject", "key": "*/batch/d/*" });
         let rules = json!({ "rules": [chunks("PutObject"), reads] });
         for proxy in [&bakery.driver, &bakery.workers] {
             proxy.control("/_faults/rules", &rules);
@@ -179,7 +195,7 @@ fn workers_write_every_chunk_and_the_driver_none() {
 
 #[test]
 fn one_request_in_twenty_may_fail_in_any_way() {
-    over_servers("faults", &[], |bakery| {
+    over_one_server("faults", &[], |bakery| {
         let rules = faults(20.0);
         for proxy in [&bakery.driver, &bakery.workers] {
             proxy.control("/_faults/rules", &rules);
@@ -193,7 +209,7 @@ fn one_request_in_twenty_may_fail_in_any_way() {
 
 #[test]
 fn machines_that_are_taken_away_are_followed_by_others() {
-    over_servers("spot", &[], |bakery| {
+    over_one_server("spot", &[], |bakery| {
         bakery.emulator.faults(&json!([
             { "kind": "spot_kill", "after_s": 0.3, "times": 4 },
             { "kind": "sigkill137", "after_s": 0.4, "times": 2 },
@@ -205,7 +221,7 @@ fn machines_that_are_taken_away_are_followed_by_others() {
 
 #[test]
 fn workers_that_run_out_of_memory_are_given_more() {
-    over_servers("memory", &[], |bakery| {
+    over_one_server("memory", &[], |bakery| {
         bakery.emulator.faults(&json!([{ "kind": "oom_kill", "after_s": 0.3, "times": 3 }]));
         bakery.bake(&["--memory", "1GiB,2GiB"]).check_done();
         bakery.check();
@@ -214,7 +230,7 @@ fn workers_that_run_out_of_memory_are_given_more() {
 
 #[test]
 fn a_driver_that_is_killed_is_followed_by_one_elsewhere() {
-    over_servers("driver", &[], |bakery| {
+    over_one_server("driver", &[], |bakery| {
         let mut killed = 0;
         for commits in [1, 2, 3, 4, 5] {
             let mut child = bakery.start(&["--memory", "1GiB"]);
@@ -234,7 +250,7 @@ fn a_driver_that_is_killed_is_followed_by_one_elsewhere() {
 
 #[test]
 fn answers_of_batch_that_are_lost_or_refused_lose_no_job() {
-    over_servers("answers", &[], |bakery| {
+    over_one_server("answers", &[], |bakery| {
         bakery.emulator.faults(&json!([
             { "kind": "drop_after", "op": "SubmitJob", "times": 1 },
             { "kind": "throttle", "op": "DescribeJobs", "times": 3 },
@@ -247,7 +263,7 @@ fn answers_of_batch_that_are_lost_or_refused_lose_no_job() {
 
 #[test]
 fn a_queue_that_starts_nothing_is_explained() {
-    over_servers("stuck", &[], |bakery| {
+    over_one_server("stuck", &[], |bakery| {
         let reason = "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT";
         bakery.emulator.faults(&json!([{ "kind": "stuck", "reason": reason }]));
         let ran = bakery.bake(&["--memory", "1GiB", "--runnable-fail", "2s"]);

@@ -78,7 +78,7 @@ impl Bench {
         assert!(left.is_empty(), "workers are left: {left:?}");
         for run in std::fs::read_dir(self.runs()).expect("a folder").flatten() {
             for kept_while_it_runs in ["d", "x", "k", "hb"] {
-                let left = file_count(&run.path().join("work").join(kept_while_it_runs));
+                let left = file_count(&run.path().join("batch").join(kept_while_it_runs));
                 assert_eq!(left, 0, "something is left in `{kept_while_it_runs}`");
             }
         }
@@ -212,10 +212,10 @@ fn chosen_steps_run_on_workers_and_the_others_with_the_driver() {
     bake("mixed.zarr", &[&procs[..], &["*MoveRegions*"]].concat()).check_done();
     assert!(objects(&folder.path("direct.zarr")) == objects(&folder.path("mixed.zarr")));
     let run = std::fs::read_dir(folder.path("mixed.zarr.levain")).expect("runs").flatten();
-    let run = run.map(|it| it.path()).find(|it| it.join("work").exists()).expect("a run");
+    let run = run.map(|it| it.path()).find(|it| it.join("batch").exists()).expect("a run");
     let places: Vec<bool> = ["s000", "s001", "s002"]
         .map(|stage| {
-            let plan = std::fs::read(run.join(format!("work/p/{stage}.json"))).expect("a plan");
+            let plan = std::fs::read(run.join(format!("batch/p/{stage}.json"))).expect("a plan");
             let plan: serde_json::Value = serde_json::from_slice(&plan).expect("JSON");
             plan["is_local"].as_bool().expect("a place")
         })

@@ -262,13 +262,19 @@ impl<'a> Launched<'a> {
         let beats = self.store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
         let beats: Vec<String> = beats.filter(|key| key.contains("/w-")).collect();
         let beats = self.store.read_all::<WorkerBeat>(beats)?;
-        let of_worker = beats.into_iter().filter(|(_, it)| it.job == name && it.index == index);
-        for (stage, task) in of_worker.flat_map(|(_, beat)| beat.tasks) {
-            let place = (StageId(stage), task);
+        let of_worker = beats.iter().filter(|(_, it)| it.job == name && it.index == index);
+        let names: BTreeSet<&str> =
+            of_worker.filter_map(|(key, _)| key.rsplit('/').next()?.strip_prefix("w-")).collect();
+        // What it was at is told by its claims: a heartbeat may come too late to say so.
+        for claim in self.store.list(keys::CLAIMS)? {
+            let Some((stage, task, worker)) = keys::claim_of(&claim.key) else { continue };
+            if !names.contains(worker) {
+                continue;
+            }
             if is_hungry {
-                self.interrupted.hungry.push(place);
+                self.interrupted.hungry.push((stage, task));
             } else if is_crash {
-                self.interrupted.crashed.push((place.0, place.1, reason.clone()));
+                self.interrupted.crashed.push((stage, task, reason.clone()));
             }
         }
         Ok(())

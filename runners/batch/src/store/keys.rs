@@ -135,6 +135,13 @@ pub(crate) fn task_of(key: &str) -> Option<(u32, &str)> {
     Some((task.parse().ok()?, rest.strip_suffix(".json").unwrap_or(rest)))
 }
 
+/// The stage, the task and the worker of a claim.
+pub(crate) fn claim_of(key: &str) -> Option<(StageId, u32, &str)> {
+    let (folder, _) = key.rsplit_once('/')?;
+    let (stage, (task, worker)) = (stage_of(folder)?, task_of(key)?);
+    Some((stage, task, worker))
+}
+
 /// The stage that a key `<folder>/s<nnn>.…` is about.
 pub(crate) fn stage_of(key: &str) -> Option<StageId> {
     let name = key.rsplit('/').next()?.strip_prefix('s')?;
@@ -151,7 +158,7 @@ mod tests {
         assert_eq!(commit(stage, 7), "c/s012/00007.json");
         assert_eq!(task_of(&commit(stage, 7)), Some((7, "json")));
         assert_eq!(task_of(&failure(stage, 7, "3-1-ab")), Some((7, "3-1-ab")));
-        assert_eq!(task_of(&claim(stage, 7, "3-1-ab")), Some((7, "3-1-ab")));
+        assert_eq!(claim_of(&claim(stage, 7, "3-1-ab")), Some((stage, 7, "3-1-ab")));
         assert_eq!(stage_of(&plan(stage)), Some(stage));
         assert_eq!(stage_of(&extension(stage, 3)), Some(stage));
         assert_eq!(stage_of(&done(stage)), Some(stage));
