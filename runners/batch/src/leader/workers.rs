@@ -407,7 +407,7 @@ impl<'a> Launched<'a> {
     /// A launcher that cannot be asked.
     pub(crate) fn dismiss(&mut self, patience: Duration) -> Result<()> {
         let began = Instant::now();
-        let mut pause = Duration::from_millis(10);
+        let mut pause = Duration::from_millis(self.options.describe_ms / 20);
         loop {
             self.find_lost()?;
             let live: Vec<JobId> = self
