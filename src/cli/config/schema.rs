@@ -104,10 +104,10 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "store.consistency",
-        Kind::Choice(&["strong", "not followed yet: eventual"]),
+        Kind::Choice(&["strong", "eventual"]),
         Some("strong"),
-        Workers,
-        "whether what was written is read at once (strong), or asked for until its digest is there (eventual)",
+        Nobody,
+        "not followed yet: whether what was written is read at once (strong), or asked for until its digest is there (eventual)",
     ),
     key(
         "store.endpoint",
@@ -139,11 +139,11 @@ pub(crate) const KEYS: &[Key] = &[
         "with on_error = \"quarantine\": the most elements that are left out; one more fails the run",
     ),
     key(
-        "not followed yet: run.retries",
+        "run.retries",
         Kind::Count(0),
         Some("3"),
-        Workers,
-        "attempts of a task after the first one that fails in passing",
+        Nobody,
+        "not followed yet: attempts of a task after the first one that fails in passing",
     ),
     key(
         "run.verify",
@@ -154,10 +154,10 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "run.keep",
-        Kind::Choice(&["always", "on-failure", "not followed yet: never"]),
+        Kind::Choice(&["always", "on-failure", "never"]),
         Some("on-failure"),
-        Workers,
-        "whether what stages left for each other is kept after the run",
+        Nobody,
+        "not followed yet: whether what stages left for each other is kept after the run",
     ),
     key(
         "limits.mem",
@@ -271,9 +271,9 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "batch.startup",
         Kind::Duration,
-        Some("not followed yet: 10m"),
-        Workers,
-        "a worker that has not started after so long counts as lost",
+        Some("10m"),
+        Nobody,
+        "not followed yet: a worker that has not started after so long counts as lost",
     ),
     key(
         "batch.tasks_max",
@@ -299,9 +299,9 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "batch.lease",
         Kind::Duration,
-        Some("not followed yet: 90s"),
-        Workers,
-        "workers end when nobody has renewed the lease of their run for so long",
+        Some("90s"),
+        Nobody,
+        "not followed yet: workers end when nobody has renewed the lease of their run for so long",
     ),
     key(
         "batch.share_identifier",
@@ -350,9 +350,9 @@ pub(crate) const KEYS: &[Key] = &[
     key(
         "batch.fail_fast_launch",
         Kind::Flag,
-        Some("not followed yet: false"),
-        Workers,
-        "whether the first launch that fails ends the run, with its whole error",
+        Some("false"),
+        Nobody,
+        "not followed yet: whether the first launch that fails ends the run, with its whole error",
     ),
     Key {
         name: "format.default",
@@ -363,11 +363,11 @@ pub(crate) const KEYS: &[Key] = &[
         meaning: "not followed yet: the format of collections that are written and say none",
     },
     key(
-        "not followed yet: steps.*.max_concurrency_per_host",
+        "steps.*.max_concurrency_per_host",
         Kind::Count(1),
         None,
-        Workers,
-        "requests in flight of this step to one host",
+        Nobody,
+        "not followed yet: requests in flight of this step to one host",
     ),
     key(
         "steps.*.retries",
@@ -378,10 +378,10 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     key(
         "steps.*.place",
-        Kind::Choice(&["local", "remote", "not followed yet: auto"]),
+        Kind::Choice(&["local", "remote", "auto"]),
         None,
-        Workers,
-        "where this step runs",
+        Nobody,
+        "not followed yet: where this step runs",
     ),
     key(
         "credentials.*.profile",
@@ -466,7 +466,7 @@ mod tests {
             KEYS.iter().filter(|key| key.class == Class::Identity).map(|key| key.name).collect();
         // Whoever adds a setting decides here whether it changes results.
         assert_eq!(identity, ["format.default"]);
-        assert_eq!(KEYS.len(), 52);
+        assert_eq!(KEYS.len(), 53);
         for key in KEYS {
             assert!(key.meaning.len() > 10, "{}", key.name);
             if let Some(default) = key.default {
