@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use bytes::Bytes;
 use dataflow::error::{Error, Result};
 use dataflow::plan::{StageGraph, StageId};
 use dataflow::shuffle::{EdgeId, Importer, InProcessShuffle, ShuffleStore};
 
-use crate::store::{Commit, RunStore, keys};
+use crate::store::{Commit, Placed, RunStore, keys};
 
 /// The bytes that one request asks for.
 const REQUEST_BYTES: u64 = 4 << 20;
@@ -37,27 +38,45 @@ pub(crate) fn gather(
         let commit: Option<Commit> = store.read(&key)?;
         let commit = commit.ok_or_else(|| Error::internal(format!("the commit {key} is gone")))?;
         let Some(object) = &commit.key else { continue };
-        for placed in commit.segments(store)? {
-            let importer = importers.get_mut(&placed.edge());
-            let importer = importer.ok_or_else(|| Error::internal("a segment of no edge"))?;
-            importer.begin(placed.partition(), placed.record_count());
-            fetch_into(store, object, placed.range(), importer)?;
+        let mut segments = commit.segments(store)?;
+        segments.sort_unstable_by_key(|placed| placed.range().start);
+        // Neighbours are fetched together: a request costs as much as its bytes.
+        let is_together = |a: &Placed, b: &Placed| a.range().end == b.range().start;
+        for run in segments.chunk_by(is_together) {
+            fetch_run(store, object, run, &mut importers)?;
         }
     }
     importers.into_values().for_each(Importer::finish);
     Ok(())
 }
 
-fn fetch_into(
+/// Fetches segments that lie together, piece by piece, and hands each its bytes.
+fn fetch_run(
     store: &RunStore,
     object: &str,
-    range: Range<u64>,
-    importer: &mut Importer,
+    run: &[Placed],
+    importers: &mut BTreeMap<EdgeId, Importer>,
 ) -> Result<()> {
-    for start in range.clone().step_by(REQUEST_BYTES as usize) {
-        let request = Range { start, end: range.end.min(start + REQUEST_BYTES) };
-        for bytes in store.fetch(object, vec![request]).wait()? {
-            importer.push(&bytes)?;
+    let end = run.last().map_or(0, |last| last.range().end);
+    let (mut piece, mut piece_start) = (Bytes::new(), run.first().map_or(0, |it| it.range().start));
+    for placed in run {
+        let importer = importers.get_mut(&placed.edge());
+        let importer = importer.ok_or_else(|| Error::internal("a segment of no edge"))?;
+        importer.begin(placed.partition(), placed.record_count());
+        let Range { start: mut at, end: segment_end } = placed.range();
+        while at < segment_end {
+            if at == piece_start + piece.len() as u64 {
+                let request = Range { start: at, end: end.min(at + REQUEST_BYTES) };
+                let read = store.fetch(object, vec![request]).wait()?.pop();
+                (piece, piece_start) = (read.unwrap_or_default(), at);
+                if piece.is_empty() {
+                    return Err(Error::internal("a range of an object came without bytes"));
+                }
+            }
+            let from = (at - piece_start) as usize;
+            let to = piece.len().min((segment_end - piece_start) as usize);
+            importer.push(&piece[from..to])?;
+            at = piece_start + to as u64;
         }
     }
     Ok(())
