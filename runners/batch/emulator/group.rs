@@ -1,9 +1,9 @@
 //! Process groups: how they are told something, and how much memory they hold.
-//!
-//! The only file with unsafe code: the standard library sends signals to a child alone.
 
 use std::collections::BTreeMap;
 use std::fs;
+
+use rustix::process::{self, Pid};
 
 const PAGE_BYTES: u64 = 4096;
 
@@ -18,18 +18,17 @@ pub(crate) enum Signal {
 
 /// Sends a signal to all processes of a group; one that is gone needs none.
 pub(crate) fn signal(group: u32, signal: Signal) {
-    let number = match signal {
-        Signal::Term => libc::SIGTERM,
-        Signal::Kill => libc::SIGKILL,
-        Signal::Stop => libc::SIGSTOP,
-        Signal::Continue => libc::SIGCONT,
+    let signal = match signal {
+        Signal::Term => process::Signal::TERM,
+        Signal::Kill => process::Signal::KILL,
+        Signal::Stop => process::Signal::STOP,
+        Signal::Continue => process::Signal::CONT,
     };
     // 0 would be the group of the emulator itself, and 1 everybody.
-    let Ok(group @ 2..) = libc::pid_t::try_from(group) else { return };
-    #[expect(unsafe_code, reason = "there is no other way to reach a group")]
-    // SAFETY: kill takes two numbers and touches no memory of this process.
-    unsafe {
-        libc::kill(-group, number);
+    let Ok(group @ 2..) = i32::try_from(group) else { return };
+    if let Some(group) = Pid::from_raw(group) {
+        // One that is gone is what was wanted.
+        process::kill_process_group(group, signal).unwrap_or_default();
     }
 }
 

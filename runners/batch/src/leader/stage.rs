@@ -10,12 +10,18 @@ use dataflow::plan::StageId;
 use super::failures::{Attempts, Verdict};
 use crate::store::{Commit, Decision, DoneIndex, Numbers, RunStore, StagePlan, TaskFailure, keys};
 
+/// Segments of a stage that the driver holds while it is open, about 10 MB; those of further commits stay
+/// in the store until the stage ends.
+const SEGMENTS_HELD: usize = 250_000;
+
 /// A stage that is open.
 #[derive(Debug)]
 pub(crate) struct OpenStage {
     pub(crate) id: StageId,
     pub(crate) plan: StagePlan,
     winners: BTreeMap<u32, Commit>,
+    /// Segments in the indexes of winners that are held.
+    held_segments: usize,
     attempts: BTreeMap<u32, Attempts>,
     seen_failures: BTreeSet<String>,
     /// Every decision so far.
@@ -55,6 +61,7 @@ impl OpenStage {
             id,
             plan,
             winners: BTreeMap::new(),
+            held_segments: 0,
             attempts: BTreeMap::new(),
             seen_failures: BTreeSet::new(),
             decided: Decision::default(),
@@ -79,8 +86,13 @@ impl OpenStage {
             keys::task_of(key).is_some_and(|(task, _)| !self.winners.contains_key(&task))
         };
         let new: Vec<String> = commits.into_iter().map(|it| it.key).filter(is_new).collect();
-        for (key, commit) in store.read_all::<Commit>(new)? {
+        for (key, mut commit) in store.read_all::<Commit>(new)? {
             if let Some((task, _)) = keys::task_of(&key) {
+                self.held_segments += commit.index.len();
+                if self.held_segments > SEGMENTS_HELD {
+                    self.held_segments -= commit.index.len();
+                    commit.leave_index(&key);
+                }
                 self.news.committed.push(commit.clone());
                 self.winners.insert(task, commit);
             }

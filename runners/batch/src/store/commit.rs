@@ -38,6 +38,9 @@ pub(crate) struct Commit {
     pub(crate) wall_ms: u64,
     pub(crate) peak_bytes: u64,
     pub(crate) rung: u32,
+    /// The commit itself, where its index is not held here.
+    #[serde(skip)]
+    pub(crate) left_at: Option<String>,
 }
 
 /// A segment: edge, partition, first byte, byte after the last, records.
@@ -67,6 +70,13 @@ impl Placed {
     }
 }
 
+fn gone(store: &RunStore, key: &str) -> Error {
+    let message = "the index of the records of a task is gone";
+    Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message)
+        .at("object", store.root().join(key))
+        .mend("begin a new run")
+}
+
 impl Commit {
     /// A commit without records yet.
     pub(crate) fn new(attempt: &str, worker: &str, rung: u32) -> Self {
@@ -85,6 +95,7 @@ impl Commit {
             wall_ms: 0,
             peak_bytes: 0,
             rung,
+            left_at: None,
         }
     }
 
@@ -124,12 +135,19 @@ impl Commit {
     /// # Errors
     /// A store that fails.
     pub(crate) fn segments(&self, store: &RunStore) -> Result<Vec<Placed>> {
+        if let Some(key) = &self.left_at {
+            let whole: Option<Self> = store.read(key)?;
+            return Ok(whole.ok_or_else(|| gone(store, key))?.index);
+        }
         let Some(key) = &self.index_key else { return Ok(self.index.clone()) };
-        store.read(key)?.ok_or_else(|| {
-            let message = "the index of the records of a task is gone";
-            Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message)
-                .at("object", store.root().join(key))
-                .mend("begin a new run")
-        })
+        store.read(key)?.ok_or_else(|| gone(store, key))
+    }
+
+    /// Leaves the index in the commit of this key, from where it is read again when it is needed.
+    pub(crate) fn leave_index(&mut self, key: &str) {
+        if !self.index.is_empty() {
+            self.index = Vec::new();
+            self.left_at = Some(key.to_owned());
+        }
     }
 }

@@ -30,7 +30,8 @@ pub(super) struct Bench<'a> {
     pub(super) partition_count: usize,
     /// Is held while side inputs are read: once is enough.
     pub(super) preparing: Mutex<()>,
-    /// Is held while a long object is written: its parts take memory that is set aside once.
+    /// Is held while an object is written, so that the parts of one alone are in memory: 24 MiB, of what the
+    /// limit of a worker leaves to its runtime.
     pub(super) uploading: Mutex<()>,
 }
 
