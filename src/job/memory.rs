@@ -18,7 +18,7 @@ const RUNTIME_BYTES: u64 = 36 << 20;
 const ACCOUNTED_PERCENT: u64 = 85;
 /// What the process takes when a job starts differs so much from run to run; an advice counts it in,
 /// so that whoever follows it is not refused again.
-const SPREAD_BYTES: u64 = 8 << 20;
+const SPREAD_BYTES: u64 = 16 << 20;
 /// How exactly the least memory of a plan is looked for.
 const STEP_BYTES: u64 = 1 << 20;
 /// Without a limit, this part of the memory that the machine has free.
