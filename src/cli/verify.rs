@@ -35,7 +35,7 @@ pub(crate) fn verify(
     let checked = match &args.validate {
         Some(checks) => {
             let how = (threads, settled.memory(None)?);
-            Some(validate(&location, &store, &checks.parse()?, how, |_| stop.check())?)
+            Some(validate(&location, &store, &checks.parse()?, how, stop.clone())?)
         }
         None => None,
     };

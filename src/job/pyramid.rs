@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use ::bake::{ArrayTotal, Pyramid, PyramidLevel, WriteStore};
 use array::{DatasetSource, GroupPath};
-use chunks::CopyArrays;
+use chunks::{CopyArrays, Machine};
 use dataflow::error::{Error, Result};
-use dataflow::prelude::Pipeline;
-use dataflow::runner::{JobObserver, Runner};
-use zarr::{ZarrGroup, ZarrSource};
+use dataflow::prelude::{Collected, Pipeline};
+use dataflow::runner::JobObserver;
+use objects::Location;
+use zarr::{ZarrGroup, ZarrSink, ZarrSource};
 
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
 use crate::job::run_store::{End, RunStore};
+use crate::job::workers::Part;
 use crate::job::write::WRITE_PARTITIONS;
 
 /// What one coarser level has got.
@@ -21,6 +23,14 @@ use crate::job::write::WRITE_PARTITIONS;
 pub(crate) struct LevelTotal {
     pub(crate) unit_count: u64,
     pub(crate) encoded_bytes: u64,
+}
+
+/// How one coarser level is written.
+pub(super) struct LevelPipeline {
+    pub(super) pipeline: Pipeline,
+    totals: Collected<(String, ArrayTotal)>,
+    sink: Arc<ZarrSink>,
+    unit_count: u64,
 }
 
 impl Bake {
@@ -74,11 +84,16 @@ impl Bake {
     }
 
     /// Writes all coarser levels, then shows all, and says what they are.
-    pub(super) fn write_levels(&self, observer: &dyn JobObserver) -> Result<Vec<LevelTotal>> {
+    pub(super) fn write_levels(
+        &self,
+        sources: &[Location],
+        run: &RunStore,
+        observer: &dyn JobObserver,
+    ) -> Result<Vec<LevelTotal>> {
         let Some(pyramid) = &self.pyramid else { return Ok(Vec::new()) };
         let totals = (1..pyramid.levels)
             .map(|level| {
-                let written = self.write_level(pyramid, level, observer);
+                let written = self.write_level(level, (sources, run), observer);
                 written.map_err(|error| error.at("level", level))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -93,32 +108,53 @@ impl Bake {
         Ok(totals)
     }
 
-    fn write_level(
+    /// The pipeline that writes one level, and keeps its commit records at `own_run`.
+    ///
+    /// # Errors
+    /// A finer level that cannot be read, or too little memory for one window of chunks.
+    pub(super) fn level_pipeline(
         &self,
-        pyramid: &Pyramid,
         level: u32,
-        observer: &dyn JobObserver,
-    ) -> Result<LevelTotal> {
+        machine: Machine,
+        own_run: &Location,
+    ) -> Result<LevelPipeline> {
+        let pyramid = self.pyramid.as_ref();
+        let pyramid = pyramid.ok_or_else(|| Error::internal("there is no pyramid"))?;
         let own = self.at_level(level)?;
         let finer = self.at_level(pyramid.source_level(level))?;
         let finer: Arc<dyn DatasetSource> =
             Arc::new(ZarrSource::open(&finer.destination, &self.store)?);
         let target = (&own.destination, &self.store);
-        let options = &self.options;
-        let plan = PyramidLevel::plan(pyramid, level, finer, target, options, self.machine(&[])?)?;
-        let expected =
-            plan.copies.iter().map(|it| it.sink.facts().units.chunk_count()).sum::<u64>();
-        let run = RunStore::new(&own.runs()?, &self.store)?;
+        let PyramidLevel { sink, copies } =
+            PyramidLevel::plan(pyramid, level, finer, target, &self.options, machine)?;
+        let unit_count = copies.iter().map(|it| it.sink.facts().units.chunk_count()).sum();
         let pipeline = Pipeline::new();
-        let copies = CopyArrays::new(plan.copies);
-        let write = WriteStore::new(copies, run.location().clone(), self.store.clone());
+        let write = WriteStore::new(CopyArrays::new(copies), own_run.clone(), self.store.clone());
         let totals = pipeline.apply(write).collect();
-        let graph = pipeline.compile_for(&self.runner())?;
+        Ok(LevelPipeline { pipeline, totals, sink, unit_count })
+    }
+
+    fn write_level(
+        &self,
+        level: u32,
+        (sources, run): (&[Location], &RunStore),
+        observer: &dyn JobObserver,
+    ) -> Result<LevelTotal> {
+        let own = self.at_level(level)?;
+        let own_run = RunStore::new(&own.runs()?, &self.store)?;
+        let machine = self.machine(&[])?;
+        let LevelPipeline { pipeline, totals, sink, unit_count: expected } =
+            self.level_pipeline(level, machine, own_run.location())?;
+        let commits = own_run.location().to_string();
+        let part = Part::Level { level, machine, commits };
+        let runner = self.part_runner(sources, run, part, &pipeline)?;
+        let graph = pipeline.compile_for(runner.as_ref())?;
         let run_options = self.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         let destination: Destination = own.opened_destination()?;
-        run.begin(&own.destination, &graph.fingerprint().to_string(), &self.about)?;
-        let report = self.runner().run(&graph, &run_options, observer);
+        own_run.begin(&own.destination, &graph.fingerprint().to_string(), &self.about)?;
+        let report = runner.run(&graph, &run_options, observer);
         let written = report.and_then(|report| {
+            self.sweep_after_workers(&destination)?;
             let totals: BTreeMap<String, ArrayTotal> = report.get(&totals)?.iter().collect();
             let total = LevelTotal {
                 unit_count: totals.values().map(|total| total.unit_count).sum(),
@@ -128,8 +164,8 @@ impl Bake {
                 let message = format!("{} of {expected} units were committed", total.unit_count);
                 return Err(Error::internal(message));
             }
-            plan.sink.finish()?;
-            run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
+            sink.finish()?;
+            own_run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
             Ok(total)
         });
         written.map_err(|error| {

@@ -1,15 +1,20 @@
 //! Validating a store, before it becomes visible or at any later time.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
 use ::bake::{
-    BakePlan, CheckLevel, Checks, ValidationFinding, ValidationReport, ValueChecks, check_metadata,
+    CheckLevel, Checks, ValidateChunks, ValidationFinding, ValidationReport, check_metadata,
 };
-use array::{DatasetSource, Region, Variable};
+use array::{DatasetSource, Region};
+use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::options::RunOptions;
+use dataflow::plan::StageGraph;
+use dataflow::prelude::{Collected, Pipeline};
+use dataflow::runner::{JobReport, NoObserver, Runner as _};
+use direct::DirectRunner;
 use objects::{Location, StoreOptions};
-use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
 use zarr::ZarrSource;
 
 use crate::job::committed::Committed;
@@ -19,14 +24,11 @@ use crate::job::memory::MemoryLimit;
 const FILES_LIMIT: usize = 100;
 /// Findings that an error names.
 const NAMED_COUNT: usize = 5;
-/// How many times a decoded chunk may be in memory while it is looked at: encoded, decoded, placed.
-const COPIES_OF_A_CHUNK: u64 = 3;
 
-/// Makes checks of a store that is there.
+/// Makes checks of a store that is there, and stops when `cancel` is cancelled.
 ///
-/// `each` is told how many chunks were looked at; an error of it stops the work and is returned.
-///
-/// Memory: a chunk for each thread, in three copies; as many threads as `memory` has room for.
+/// Memory: three copies of a chunk for each thread; as many threads as `memory` has room for, one at
+/// least.
 ///
 /// # Errors
 /// No store there, checks that nothing can be made of, chunks that cannot be read, or a store that
@@ -36,84 +38,88 @@ pub fn validate(
     store: &StoreOptions,
     checks: &Checks,
     (threads, memory): (NonZeroUsize, MemoryLimit),
-    each: impl FnMut(u64) -> Result<()> + Send,
+    cancel: CancelToken,
 ) -> Result<ValidationReport> {
-    let source = ZarrSource::open(location, store)?;
+    let source = Arc::new(ZarrSource::open(location, store)?);
     let committed = Committed::read(location, store)?.unwrap_or_default();
+    let runner = DirectRunner::new().with_threads(threads).with_cancel(cancel);
+    let look = Look { source, checks, append: None };
     let files = |variable: &str, region: &Region| committed.files_feeding(variable, region);
-    let look = Look { source: &source, checks, files: &files, plan: None, threads, memory };
-    look.report(each)
+    look.report(files, |pipeline| {
+        let graph = pipeline.compile_for(&runner)?;
+        runner.run(&graph, &options_of(memory, &graph), &NoObserver)
+    })
 }
 
-/// What is looked at, and by whom.
+/// What is looked at.
 pub(super) struct Look<'a> {
-    pub(super) source: &'a dyn DatasetSource,
+    pub(super) source: Arc<dyn DatasetSource>,
     pub(super) checks: &'a Checks,
-    /// The files that feed a region of a variable.
-    pub(super) files: &'a (dyn Fn(&str, &Region) -> Vec<String> + Sync),
-    /// The plan of an append: chunks with old elements alone are not looked at again.
-    pub(super) plan: Option<&'a BakePlan>,
-    pub(super) threads: NonZeroUsize,
-    pub(super) memory: MemoryLimit,
+    /// Of an append, the dimension and how long it was: chunks with old elements alone are not
+    /// looked at again.
+    pub(super) append: Option<(&'a str, u64)>,
 }
 
 impl Look<'_> {
+    /// What all checks find; `files` names those that feed a region of a variable, `run` runs the
+    /// pipeline that reads the chunks.
     pub(super) fn report(
         &self,
-        mut each: impl FnMut(u64) -> Result<()> + Send,
+        files: impl Fn(&str, &Region) -> Vec<String>,
+        run: impl FnOnce(&Pipeline) -> Result<JobReport>,
     ) -> Result<ValidationReport> {
-        let dataset = self.source.dataset();
-        self.checks.check_against(dataset)?;
         let mut report = ValidationReport::new(self.checks.clone());
-        check_metadata(self.source, self.checks, &mut report)?;
-        let values = ValueChecks::new(self.checks, dataset)?;
-        let shared = Mutex::new((&mut report, &mut each));
-        for variable in values.variables() {
-            let array = self.source.array(&variable.name)?;
-            let grid = &array.facts().grid;
-            let chunks = 0..grid.chunk_count();
-            let one = |linear: u64| -> Result<()> {
-                let index = grid.index_of(linear);
-                let region = grid.region(&index);
-                if self.is_old(variable, &region) {
-                    return Ok(());
-                }
-                let mut found = values.judge(&variable.name, &index, &array.read(&region)?)?;
-                for finding in &mut found {
-                    finding.files = (self.files)(&variable.name, &region);
-                    finding.files.truncate(FILES_LIMIT);
-                }
-                let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                let (report, each) = &mut *shared;
-                report.chunk_count += 1;
-                found.into_iter().for_each(|finding| report.add(finding));
-                each(report.chunk_count)
-            };
-            self.pool(variable)?.install(|| chunks.into_par_iter().try_for_each(one))?;
+        check_metadata(self.source.as_ref(), self.checks, &mut report)?;
+        let chunks = self.chunks()?;
+        if chunks.is_nothing() {
+            return Ok(report);
+        }
+        let (pipeline, found) = validating(chunks);
+        let job = run(&pipeline)?;
+        for mut part in &job.get(&found)? {
+            part.findings.iter_mut().try_for_each(|finding| self.name_files(finding, &files))?;
+            report.merge(part);
         }
         Ok(report)
     }
 
-    /// Whether a region has only elements that were there before an append.
-    fn is_old(&self, variable: &Variable, region: &Region) -> bool {
-        let Some(append) = self.plan.and_then(|plan| plan.append.as_ref()) else { return false };
-        let axis = variable.axis_of(&append.dimension);
-        axis.and_then(|axis| region.ranges().nth(axis)).is_none_or(|it| it.end <= append.old_length)
+    /// The checks of values, as a transform.
+    pub(super) fn chunks(&self) -> Result<ValidateChunks> {
+        self.checks.check_against(self.source.dataset())?;
+        let chunks = ValidateChunks::new(Arc::clone(&self.source), self.checks.clone())?;
+        Ok(match self.append {
+            Some((dimension, old_length)) => chunks.since(dimension, old_length),
+            None => chunks,
+        })
     }
 
-    /// As many threads as there is room for chunks of a variable.
-    fn pool(&self, variable: &Variable) -> Result<rayon::ThreadPool> {
-        let chunk = variable.storage.chunk_shape.as_ref().unwrap_or(&variable.shape);
-        let chunk_bytes = chunk.iter().product::<u64>() * variable.dtype.estimated_bytes();
-        // A run may have taken all that it was allowed; one chunk after the other always goes.
-        let left = self.memory.accounted_bytes().unwrap_or(0);
-        let room = left / (chunk_bytes * COPIES_OF_A_CHUNK).max(1);
-        let threads = usize::try_from(room).unwrap_or(usize::MAX).clamp(1, self.threads.get());
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|why| Error::internal(format!("cannot start threads: {why}")))
+    fn name_files(
+        &self,
+        finding: &mut ValidationFinding,
+        files: impl Fn(&str, &Region) -> Vec<String>,
+    ) -> Result<()> {
+        let (Some(variable), Some(chunk)) = (&finding.variable, &finding.chunk) else {
+            return Ok(());
+        };
+        let region = self.source.array(variable)?.facts().grid.region(chunk);
+        finding.files = files(variable, &region);
+        finding.files.truncate(FILES_LIMIT);
+        Ok(())
     }
+}
+
+/// The pipeline that makes the checks of values.
+pub(super) fn validating(chunks: ValidateChunks) -> (Pipeline, Collected<ValidationReport>) {
+    let pipeline = Pipeline::new();
+    let found = pipeline.apply(chunks).collect();
+    (pipeline, found)
+}
+
+/// How a store is read by this process: a run may have taken all the memory that it was allowed,
+/// and one chunk after the other always goes.
+pub(super) fn options_of(memory: MemoryLimit, graph: &StageGraph) -> RunOptions {
+    let left = memory.accounted_bytes().unwrap_or(0);
+    RunOptions::default().with_memory_bytes(left.max(DirectRunner::least_memory_bytes(graph)))
 }
 
 /// The error of a report that lets a job fail; `None` if all is as it should be.

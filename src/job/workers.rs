@@ -12,16 +12,20 @@ use ::bake::BakePlan;
 use batch::aws::RUN_TAG;
 use batch::launch::Launcher;
 use batch::{BatchOptions, BatchRunner, StepFilter, WorkEnd, WorkerSettings, dispel, work};
-use chunks::DoneUnits;
+use chunks::{DoneUnits, Machine};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
+use dataflow::prelude::Pipeline;
 use dataflow::runner::Runner;
-use objects::{Location, StoreOptions};
+use direct::DirectRunner;
+use objects::{Location, Objects, StoreOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::job::bake::Bake;
+use crate::job::destination::Destination;
 use crate::job::resume::Resumption;
 use crate::job::run_store::{PastRun, RunStore};
+use crate::job::validate::validating;
 use crate::job::write::ScannedBake;
 
 /// The folder within a run in which driver and workers meet.
@@ -41,13 +45,53 @@ pub struct Workers {
     remote: Option<Arc<dyn StepFilter>>,
 }
 
-/// What a worker needs to build the pipeline of a write again; the plan lies in the run.
+/// What of a bake workers do; each part is a pipeline of its own, one after the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Part {
+    /// What is baked is written.
+    Write,
+    /// What was written is read, and checked.
+    Validate,
+    /// A coarser level of a pyramid is written.
+    Level {
+        /// Its number.
+        level: u32,
+        /// What it was planned for.
+        machine: Machine,
+        /// The run in which it is committed.
+        commits: String,
+    },
+}
+
+impl Part {
+    /// The place within a run where driver and workers of this part meet.
+    fn meeting_place(&self, run: &Location) -> Location {
+        match self {
+            Self::Write => run.join(MEETING_PLACE),
+            Self::Validate => run.join(MEETING_PLACE).join("validate"),
+            Self::Level { level, .. } => run.join(MEETING_PLACE).join(&format!("level-{level}")),
+        }
+    }
+
+    /// What is added to the name of its jobs.
+    fn suffix(&self) -> String {
+        match self {
+            Self::Write => String::new(),
+            Self::Validate => "-validate".to_owned(),
+            Self::Level { level, .. } => format!("-level-{level}"),
+        }
+    }
+}
+
+/// What a worker needs to build the pipeline of a part again; the plan lies in the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WriteJob {
     /// The arguments of the command.
     pub arguments: Vec<String>,
     /// The place of the bake among those of a recipe.
     pub place: usize,
+    part: Part,
     sources: Vec<String>,
     run: String,
 }
@@ -104,22 +148,31 @@ impl Workers {
         self.launcher.name()
     }
 
-    /// The runner of a write that is recorded in `run`.
-    pub(super) fn runner(
+    /// Whether some step of a pipeline is for workers.
+    fn have_part_in(&self, pipeline: &Pipeline) -> Result<bool> {
+        let Some(remote) = &self.remote else { return Ok(true) };
+        let graph = pipeline.compile_for(&DirectRunner::new())?;
+        Ok(graph.steps().iter().any(|step| remote.has(&step.name)))
+    }
+
+    /// The runner of a part of a write that is recorded in `run`.
+    fn runner(
         &self,
         bake: &Bake,
         sources: &[Location],
         run: &RunStore,
+        part: Part,
     ) -> Result<BatchRunner> {
         if self.is_elsewhere {
             let places = sources.iter().chain([&bake.destination]);
             check_reachable(places)?;
         }
-        let root = run.location().join(MEETING_PLACE);
+        let (root, suffix) = (part.meeting_place(run.location()), part.suffix());
         let sources = sources.iter().map(ToString::to_string).collect();
         let job = WriteJob {
             arguments: self.arguments.clone(),
             place: bake.place,
+            part,
             sources,
             run: run.location().to_string(),
         };
@@ -128,7 +181,7 @@ impl Workers {
         let mut options = self.options.clone();
         options.threads = bake.threads;
         let name = run.location().file_name();
-        options.name = format!("levain-{name}");
+        options.name = format!("levain-{name}{suffix}");
         options.tags.insert(RUN_TAG.to_owned(), name.to_owned());
         let runner = BatchRunner::new(&root, &bake.store, options);
         let launcher = Arc::clone(&self.launcher);
@@ -162,7 +215,16 @@ impl WriteJob {
         let plan: BakePlan = run.plan()?;
         let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;
         let scanned = ScannedBake::new(bake.clone(), sources, plan);
-        let ((_, pipeline), _) = scanned.pipeline(scanned.open(&run)?, run.done()?, &run);
+        let pipeline = match &self.part {
+            Part::Write => scanned.pipeline(scanned.open(&run)?, run.done()?, &run).0.1,
+            Part::Validate => {
+                let unfinished = scanned.open(&run)?.target.unfinished()?;
+                validating(scanned.look_at(unfinished).chunks()?).0
+            }
+            Part::Level { level, machine, commits } => {
+                bake.level_pipeline(*level, *machine, &Location::parse(commits)?)?.pipeline
+            }
+        };
         let meeting_place = batch::RunStore::open(root, &bake.store)?;
         // Any batch runner compiles in the same way, whoever starts its workers.
         let compiler = BatchRunner::new(root, &StoreOptions::default(), BatchOptions::default());
@@ -212,20 +274,36 @@ impl Bake {
 
     /// Sees to it that no worker of an earlier run is at work on the destination.
     pub(super) fn end_workers(&self, past: &PastRun) -> Result<()> {
-        let meeting_place = past.location().join(MEETING_PLACE);
-        let store = batch::RunStore::open(&meeting_place, &self.store)?;
-        dispel(&store, DISPEL_PATIENCE)
+        let place = past.location().join(MEETING_PLACE);
+        let (folders, _) = Objects::open(&place, &self.store)?.list_folder("")?;
+        let is_part = |name: &&String| name.starts_with("level-") || name.starts_with("validate");
+        let parts = folders.iter().filter(is_part);
+        let parts = parts.map(|name| place.join(name.trim_end_matches('/')));
+        for place in parts.chain([place.clone()]) {
+            dispel(&batch::RunStore::open(&place, &self.store)?, DISPEL_PATIENCE)?;
+        }
+        Ok(())
     }
 
-    /// What writes a plan that is recorded in `run`.
-    pub(super) fn write_runner(
+    /// Removes what workers have left of writes that were cut short: of those that were killed, others
+    /// have written the same units, and nobody else looks after their remains.
+    pub(super) fn sweep_after_workers(&self, destination: &Destination) -> Result<()> {
+        if self.workers.is_some() { destination.sweep() } else { Ok(()) }
+    }
+
+    /// What does a part of a write that is recorded in `run`.
+    pub(super) fn part_runner(
         &self,
         sources: &[Location],
         run: &RunStore,
+        part: Part,
+        pipeline: &Pipeline,
     ) -> Result<Box<dyn Runner>> {
         match &self.workers {
-            None => Ok(Box::new(self.runner())),
-            Some(workers) => Ok(Box::new(workers.runner(self, sources, run)?)),
+            Some(workers) if part == Part::Write || workers.have_part_in(pipeline)? => {
+                Ok(Box::new(workers.runner(self, sources, run, part)?))
+            }
+            _ => Ok(Box::new(self.runner())),
         }
     }
 }

@@ -12,7 +12,7 @@ use array::Region;
 use chunks::{ByteSize, CopyArrays, DoneUnits};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::{Collected, Pipeline};
-use dataflow::runner::{JobObserver, JobReport};
+use dataflow::runner::{JobObserver, JobReport, NoObserver};
 use objects::Location;
 use r#virtual::WrittenReferences;
 use zarr::{ZarrGroup, ZarrSource};
@@ -23,7 +23,8 @@ use crate::job::reporting::{Ended, RunPlace, Telling, unit_grids};
 use crate::job::resume::{Resumption, count_of};
 use crate::job::run_store::{End, PastRun, RunStore, now_ms};
 use crate::job::target::{OpenTarget, Target};
-use crate::job::validate::{Look, validation_failure};
+use crate::job::validate::{Look, options_of, validation_failure};
+use crate::job::workers::Part;
 use crate::report::{Recorded, Recorder};
 
 /// Pieces of a write: enough that progress moves, few enough that each reads ahead.
@@ -197,7 +198,7 @@ impl ScannedBake {
         let reused_count = count_of(&done);
         let grids = unit_grids(&self.plan, &opened);
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
-        let runner = bake.write_runner(&self.sources, &run)?;
+        let runner = bake.part_runner(&self.sources, &run, Part::Write, &pipeline)?;
         let graph = pipeline.compile_for(runner.as_ref())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         let telling = Telling::new(self, &run, grids).with_mending(is_mending);
@@ -215,6 +216,7 @@ impl ScannedBake {
         };
         let written = cleared.and_then(|()| {
             let report = runner.run(&graph, &options, observer)?;
+            bake.sweep_after_workers(destination)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
             self.plan.check_complete(&totals)?;
             let validation = self.validate(&target, &run)?;
@@ -224,7 +226,7 @@ impl ScannedBake {
             target.finish()?;
             self.recorder.begin_phase("levels");
             let filled = if bake.keeps_going { read_filled(run.objects())? } else { Vec::new() };
-            let levels = bake.write_levels(observer)?;
+            let levels = bake.write_levels(&self.sources, &run, observer)?;
             // Levels of a pyramid are shown together.
             group.as_ref().filter(|_| bake.pyramid.is_none()).map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
@@ -306,7 +308,7 @@ impl ScannedBake {
         if self.bake.checks.is_empty() {
             return Ok(None);
         }
-        let report = self.look(&target.unfinished()?)?;
+        let report = self.look(target.unfinished()?, Some(run))?;
         let kept = run.put_validation(&report)?;
         let failure = validation_failure(&report, &self.bake.destination);
         failure.map_or(Ok(Some(report)), |failure| Err(failure.at("report", kept)))
@@ -318,25 +320,32 @@ impl ScannedBake {
         if bake.checks.is_empty() {
             return Ok(None);
         }
-        let report = self.look(&ZarrSource::open(&bake.destination, &bake.store)?)?;
+        let report = self.look(ZarrSource::open(&bake.destination, &bake.store)?, None)?;
         validation_failure(&report, &bake.destination).map_or(Ok(Some(report)), Err)
     }
 
-    fn look(&self, source: &ZarrSource) -> Result<ValidationReport> {
+    /// Makes the checks of a store, on the workers of a run where it has some.
+    fn look(&self, source: ZarrSource, run: Option<&RunStore>) -> Result<ValidationReport> {
         let bake = &self.bake;
         let files = |variable: &str, region: &Region| {
             let files = self.plan.files_feeding(variable, region).into_iter();
             files.map(str::to_owned).collect()
         };
-        let look = Look {
-            source,
-            checks: &bake.checks,
-            files: &files,
-            plan: Some(&self.plan),
-            threads: bake.threads,
-            memory: bake.memory,
-        };
-        look.report(|_| bake.cancel.check())
+        self.look_at(source).report(files, |pipeline| {
+            let runner = match run {
+                Some(run) => bake.part_runner(&self.sources, run, Part::Validate, pipeline)?,
+                None => Box::new(bake.runner()),
+            };
+            let graph = pipeline.compile_for(runner.as_ref())?;
+            let options = options_of(bake.memory, &graph);
+            runner.run(&graph, &options, &NoObserver)
+        })
+    }
+
+    pub(super) fn look_at(&self, source: ZarrSource) -> Look<'_> {
+        let append = self.plan.append.as_ref();
+        let append = append.map(|append| (append.dimension.as_str(), append.old_length));
+        Look { source: Arc::new(source), checks: &self.bake.checks, append }
     }
 
     /// What there is to go on with, where that is asked for, and the units that are there.

@@ -1,6 +1,7 @@
 //! Worker processes: their stores are those of one process byte for byte, whoever is killed, frozen or
 //! followed by another, and none of them stays.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -73,7 +74,9 @@ impl Bench {
     #[track_caller]
     fn check(&self) {
         let got = objects(&self.folder.path("out.zarr"));
-        assert!(got == self.want, "other bytes than those of one process");
+        let keys = got.keys().chain(self.want.keys());
+        let other: BTreeSet<_> = keys.filter(|key| got.get(*key) != self.want.get(*key)).collect();
+        assert!(other.is_empty(), "other bytes than those of one process: {other:?}");
         let left = workers_of(&self.runs());
         assert!(left.is_empty(), "workers are left: {left:?}");
         for run in std::fs::read_dir(self.runs()).expect("a folder").flatten() {
@@ -126,12 +129,57 @@ fn worker_processes_write_the_bytes_of_one_process() {
     }
 }
 
+/// How many requests the workers of a part of a run have made.
+fn requests_of_workers(runs: &Path, part: &str) -> u64 {
+    let run = std::fs::read_dir(runs).expect("a folder").flatten().map(|it| it.path());
+    let mut found = run.map(|run| run.join("batch").join(part).join("requests.json"));
+    let told = found.find(|it| it.exists()).expect("a part that has ended");
+    let told: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(told).expect("a record")).expect("JSON");
+    ["gets", "puts"].iter().map(|kind| told["workers"][kind].as_u64().expect("a count")).sum()
+}
+
+#[test]
+fn workers_validate_and_make_coarser_levels() {
+    let bench = Bench::new("2");
+    let stores = ["direct", "procs"].map(|runner| {
+        let out = bench.folder.text(&format!("{runner}.zarr"));
+        let asked = [
+            "--pyramid",
+            "3",
+            "--pyramid-dims",
+            "x",
+            "--validate",
+            "warn:range=v:0:0.5",
+            "--progress",
+            "none",
+        ];
+        let own = ["--runner", runner, "--workers", "2", "--mem", "1GiB"];
+        levain(&[&["bake", &bench.source, &out], &LAYOUT[..], &asked, &own].concat()).check_done();
+        objects(Path::new(&out))
+    });
+    assert!(stores[0] == stores[1], "other bytes than those of one process");
+    let runs = |runner: &str| bench.folder.path(&format!("{runner}.zarr.levain/groups/0.levain"));
+    for part in ["", "validate", "level-1", "level-2"] {
+        assert!(requests_of_workers(&runs("procs"), part) > 0, "no worker had part in `{part}`");
+    }
+    let reports = ["direct", "procs"].map(|runner| {
+        let run = std::fs::read_dir(runs(runner)).expect("a folder").flatten().next();
+        std::fs::read(run.expect("a run").path().join("validation.json")).expect("a report")
+    });
+    assert_eq!(reports[0], reports[1]);
+    assert!(String::from_utf8_lossy(&reports[0]).contains("should be between 0 and 0.5"));
+}
+
 #[test]
 fn workers_that_are_killed_are_followed_by_others() {
     let bench = Bench::new("4");
     let mut draw = Draw::new(3);
     let mut child = bench.start();
     let (mut files, mut killed) = (20, 0);
+    assert!(bench.wait_for_files(&mut child, files), "the run is met at work");
+    // What a write leaves whose process is killed while it writes.
+    bench.folder.put_bytes("out.zarr/v/c/0/0#7", b"a part of a chunk");
     while killed < 8 && bench.wait_for_files(&mut child, files) {
         let workers = workers_of(&bench.runs());
         if let Some(&worker) = workers.get(draw.below(workers.len().max(1))) {

@@ -101,6 +101,6 @@ pub use target_chunks::{NamedDimensions, determine_target_chunks};
 pub use tiling::{Lane, Segment};
 pub use tree::{GroupPlan, SourceGroup};
 pub use validate::{
-    Check, CheckLevel, Checks, ValidationFinding, ValidationReport, ValueChecks, check_metadata,
+    Check, CheckLevel, Checks, ValidateChunks, ValidationFinding, ValidationReport, check_metadata,
 };
 pub use write::{ArrayTotal, WriteStore};

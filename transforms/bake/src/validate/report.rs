@@ -1,5 +1,6 @@
 //! What checks have found, in the form in which it is kept.
 
+use dataflow::Element;
 use serde::{Deserialize, Serialize};
 
 use super::check::{CheckLevel, Checks};
@@ -32,7 +33,8 @@ pub struct ValidationFinding {
 }
 
 /// What was asked of a store, and what was found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Element)]
+#[element(crate = "dataflow")]
 pub struct ValidationReport {
     /// The version of this form.
     pub v: u32,
@@ -64,6 +66,18 @@ impl ValidationReport {
             CheckLevel::Error => self.error_count += 1,
             CheckLevel::Warn => self.warning_count += 1,
         }
+        self.keep(finding);
+    }
+
+    /// Adds what another report says of other chunks of the same store.
+    pub fn merge(&mut self, other: Self) {
+        self.chunk_count += other.chunk_count;
+        self.error_count += other.error_count;
+        self.warning_count += other.warning_count;
+        other.findings.into_iter().for_each(|finding| self.keep(finding));
+    }
+
+    fn keep(&mut self, finding: ValidationFinding) {
         let key = |it: &ValidationFinding| std::cmp::Reverse(it.level);
         let place = self.findings.partition_point(|it| (key(it), it) < (key(&finding), &finding));
         self.findings.insert(place, finding);
@@ -102,6 +116,19 @@ mod tests {
             report.findings.iter().map(|it| it.chunk.as_deref().expect("one")[0]).collect();
         assert_eq!(chunks, (0..1000).collect::<Vec<_>>());
         assert!(!report.is_passed());
+    }
+
+    #[test]
+    fn reports_of_parts_make_that_of_the_whole() {
+        let report_of = |chunks: std::ops::Range<u64>| {
+            let mut report = ValidationReport::new(Checks::default());
+            report.chunk_count = 2 * (chunks.end - chunks.start);
+            chunks.for_each(|chunk| report.add(finding(CheckLevel::Error, chunk)));
+            report
+        };
+        let mut merged = report_of(900..2400);
+        merged.merge(report_of(0..900));
+        assert_eq!(merged, report_of(0..2400));
     }
 
     #[test]

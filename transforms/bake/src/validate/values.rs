@@ -10,7 +10,7 @@ use super::report::ValidationFinding;
 
 /// The checks of values of one dataset.
 #[derive(Debug)]
-pub struct ValueChecks<'a> {
+pub(crate) struct ValueChecks<'a> {
     /// Each variable that some check is about, with these.
     variables: Vec<(&'a Variable, Packing, Vec<&'a Check>)>,
 }
@@ -20,7 +20,7 @@ impl<'a> ValueChecks<'a> {
     ///
     /// # Errors
     /// A variable whose packing cannot be read.
-    pub fn new(checks: &'a Checks, dataset: &'a Dataset) -> Result<Self> {
+    pub(crate) fn new(checks: &'a Checks, dataset: &'a Dataset) -> Result<Self> {
         let mut variables = Vec::new();
         for variable in dataset.variables.iter().filter(|variable| is_numeric(variable)) {
             let own: Vec<&Check> = checks.iter().filter(|it| is_about(it, variable)).collect();
@@ -34,7 +34,7 @@ impl<'a> ValueChecks<'a> {
     }
 
     /// The variables of which chunks are read.
-    pub fn variables(&self) -> impl Iterator<Item = &'a Variable> {
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &'a Variable> {
         self.variables.iter().map(|(variable, ..)| *variable)
     }
 
@@ -45,7 +45,7 @@ impl<'a> ValueChecks<'a> {
     ///
     /// # Errors
     /// Elements that cannot be unpacked.
-    pub fn judge(
+    pub(crate) fn judge(
         &self,
         variable: &str,
         index: &[u64],

@@ -12,7 +12,7 @@ use super::problem::{Problem, read_grid};
 use super::rates::{CodecRates, StoreProfile};
 
 /// What a copy may use, and where it reads and writes.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Machine {
     /// Bytes that all copies together may hold.
     pub memory_bytes: u64,
