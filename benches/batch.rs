@@ -3,13 +3,15 @@
 //! ```text
 //! cargo build --release -p levain-batch --examples
 //! AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any cargo bench --bench batch
+//! BATCH_WIDE=1 cargo bench --bench batch
 //! ```
 //!
 //! 1. A thousand tasks of a second each on a hundred workers, which the emulator of AWS Batch starts as
 //!    processes with the latencies of containers; they meet in a folder. Overhead is the part of the time
 //!    between a worker's first task and its last in which it does no task.
-//! 2. A shuffle of 100 tasks and 100 partitions, by one level and by two, on threads over a store in memory:
-//!    requests, what they cost at S3's prices, and the same for 10 000 and 10 000.
+//! 2. A shuffle of 100 tasks and 100 partitions, by one level and by two, on threads that meet in a folder:
+//!    requests, and what they cost at S3's prices.
+//! 3. With `BATCH_WIDE`, and nothing else then: 10 000 tasks and 10 000 partitions, by two levels; some GB of disk.
 //!
 //! Asserts counts, never times. The emulator is looked for beside the bench, or named by `BATCH_EMULATOR`.
 
@@ -35,6 +37,8 @@ use serde_json::Value;
 const TASKS: i64 = 1000;
 const WORKERS: u32 = 100;
 const NAP: Duration = Duration::from_secs(1);
+/// The most objects that a task reads besides its records: plans, claims, indexes of what it reads.
+const OWN_GETS: u64 = 20;
 /// US dollars for a thousand requests of S3 in us-east-1.
 const PUT_1K: f64 = 0.005;
 const GET_1K: f64 = 0.0004;
@@ -42,6 +46,9 @@ const GET_1K: f64 = 0.0004;
 fn main() {
     if told("LEVAIN_RUN_URI").is_some() {
         return work_as_told();
+    }
+    if told("BATCH_WIDE").is_some() {
+        return wide();
     }
     schedule();
     shuffle();
@@ -246,8 +253,9 @@ fn tell(who: &str, it: Requests) {
     ));
 }
 
-/// A shuffle of so many tasks and partitions; what it has asked of its store.
-fn shuffled(tasks: usize, partitions: usize, merge_above: u64) -> Requests {
+/// A shuffle of so many tasks and partitions, each task with so many keys for each partition; what its
+/// workers have asked of their store.
+fn shuffled((tasks, partitions): (usize, usize), keys: usize, merge_above: u64) -> Requests {
     let folder = tempfile::tempdir().expect("a folder");
     let root = Location::parse(&folder.path().join("run").to_string_lossy()).expect("a path");
     let mut options = BatchOptions::nearby();
@@ -256,7 +264,7 @@ fn shuffled(tasks: usize, partitions: usize, merge_above: u64) -> Requests {
     options.tasks_per_thread = NonZeroUsize::new(tasks.div_ceil(4)).expect("not zero");
     options.merge_above = merge_above;
     let pipeline = Pipeline::new();
-    let (seeds, keys) = (0..tasks as i64, 8 * partitions as i64);
+    let (seeds, keys) = (0..tasks as i64, (keys * partitions) as i64);
     let seeds = pipeline.apply(Create::of(seeds)).apply(Reshuffle);
     let pairs = seeds.apply(FlatMap::of(move |seed: i64| (0..keys).map(move |key| (key, seed))));
     let ones = pairs.apply(GroupByKey).apply(Map::of(|_: (i64, Iterable<i64>)| 1i64));
@@ -272,8 +280,24 @@ fn shuffled(tasks: usize, partitions: usize, merge_above: u64) -> Requests {
 
 fn shuffle() {
     say("a shuffle of 100 tasks and 100 partitions, all of the run:");
-    let (one, two) = (shuffled(100, 100, u64::MAX), shuffled(100, 100, 0));
+    let (one, two) = (shuffled((100, 100), 8, u64::MAX), shuffled((100, 100), 8, 0));
     tell("1 level", one);
     tell("2 levels", two);
     assert!(two.gets < one.gets, "two levels read less often");
+}
+
+fn wide() {
+    let (tasks, partitions) = (10_000, 10_000);
+    let began = Instant::now();
+    let asked = shuffled((tasks, partitions), 1, BatchOptions::default().merge_above);
+    say(&format!(
+        "a shuffle of {tasks} tasks and {partitions} partitions, all of the run, {:.0} s here:",
+        began.elapsed().as_secs_f64()
+    ));
+    tell("2 levels", asked);
+    // Each object is read by one merge, and what the merges have made by every partition.
+    let merges = (tasks as f64).sqrt().ceil() as u64;
+    let shuffle = tasks as u64 + merges * partitions as u64;
+    let own = OWN_GETS * (tasks + partitions) as u64;
+    assert!(asked.gets <= shuffle + own, "{} GET, {shuffle} of the shuffle", asked.gets);
 }

@@ -386,15 +386,7 @@ impl Bake {
 
     /// The place beside which runs are kept: never within a store.
     pub(super) fn runs(&self) -> Result<Location> {
-        let root = match &self.run_store {
-            Some(place) => RunStore::place_within(place, &self.root),
-            None => self.root.clone(),
-        };
-        if self.group.is_root() {
-            return Ok(root);
-        }
-        let beside = RunStore::folder(&root)?;
-        Ok(beside.join("groups").join(&self.group.to_string()))
+        RunStore::place_of(self.run_store.as_ref(), &self.root, &self.group)
     }
 
     /// The group that is written, if it is not the whole store.

@@ -148,7 +148,7 @@ fn damaged(message: impl AsRef<str>, role: &str, place: impl Display) -> Error {
     error.at(role, place).mend("run the command of the run again")
 }
 
-/// All runs below a place, oldest first: of a destination, of a folder of runs, or of a folder or
+/// All runs below a place, oldest first: of a destination and its groups, of a folder of runs, or of a folder or
 /// store in which there are some. `runs` is where runs are kept that do not lie beside their
 /// destinations.
 ///
@@ -185,10 +185,33 @@ fn folders_of(
         if let Some(runs) = runs {
             folders.push(RunStore::folder(&RunStore::place_within(runs, place))?);
         }
+        // A group within a store.
+        let of_group = RunStore::folder(&RunStore::place_of_runs(runs, place, store)?)?;
+        if !folders.contains(&of_group) {
+            folders.push(of_group);
+        }
     }
     let within = names_in(place, store)?.into_iter().filter(|name| name.ends_with(FOLDER_END));
     folders.extend(within.map(|name| place.join(&name)));
+    let mut of_groups = Vec::new();
+    for folder in &folders {
+        add_groups(&folder.join("groups"), store, &mut of_groups)?;
+    }
+    folders.extend(of_groups);
     Ok(folders)
+}
+
+/// The folders of runs of all groups below.
+fn add_groups(place: &Location, store: &StoreOptions, found: &mut Vec<Location>) -> Result<()> {
+    for name in names_in(place, store)? {
+        let below = place.join(&name);
+        if name.ends_with(FOLDER_END) {
+            found.push(below);
+        } else {
+            add_groups(&below, store, found)?;
+        }
+    }
+    Ok(())
 }
 
 fn names_in(folder: &Location, store: &StoreOptions) -> Result<Vec<String>> {

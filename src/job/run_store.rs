@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ::bake::{BakePlan, ValidationReport};
-use array::WrittenUnit;
+use array::{GroupPath, WrittenUnit};
 use bytes::Bytes;
 use chunks::{DoneUnits, Written};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -21,6 +21,8 @@ use crate::job::about::RunAbout;
 const VERSION: u32 = 1;
 /// The units that were there when the run began, if workers are to know.
 const DONE_UNITS: &str = "done-units.json";
+/// Groups within groups of which runs are looked for.
+const GROUP_DEPTH: usize = 4;
 /// Characters of the name of a run.
 pub(crate) const RUN_NAME_LENGTH: usize = 26;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -242,7 +244,22 @@ impl RunStore {
         Ok(runs)
     }
 
-    /// The place beside which the runs of a store are kept: below a shared one if that has some.
+    /// The place beside which the runs of a group of the store at `root` are kept, never within the
+    /// store: below a shared one, if there is one.
+    pub(crate) fn place_of(
+        shared: Option<&Location>,
+        root: &Location,
+        group: &GroupPath,
+    ) -> Result<Location> {
+        let root = shared.map_or(root.clone(), |shared| Self::place_within(shared, root));
+        if group.is_root() {
+            return Ok(root);
+        }
+        Ok(Self::folder(&root)?.join("groups").join(&group.to_string()))
+    }
+
+    /// The place beside which the runs of a store, or of a group in one, are kept: below a shared one
+    /// if that has some.
     ///
     /// # Errors
     /// A store that fails.
@@ -251,11 +268,22 @@ impl RunStore {
         destination: &Location,
         store: &StoreOptions,
     ) -> Result<Location> {
-        if let Some(shared) = shared {
-            let place = Self::place_within(shared, destination);
-            if Self::newest_name(&place, store)?.is_some() {
-                return Ok(place);
+        let (mut root, mut names) = (destination.clone(), Vec::new());
+        for _ in 0..=GROUP_DEPTH {
+            let group = names
+                .iter()
+                .rev()
+                .try_fold(GroupPath::default(), |group, name: &String| group.child(name));
+            // What is no name of a group ends the search.
+            let (Ok(group), Some(above)) = (group, root.parent()) else { break };
+            for shared in shared.map(Some).into_iter().chain([None]) {
+                let place = Self::place_of(shared, &root, &group)?;
+                if Self::newest_name(&place, store)?.is_some() {
+                    return Ok(place);
+                }
             }
+            names.push(root.file_name().to_owned());
+            root = above;
         }
         Ok(destination.clone())
     }

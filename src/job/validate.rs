@@ -19,6 +19,7 @@ use zarr::ZarrSource;
 
 use crate::job::committed::Committed;
 use crate::job::memory::MemoryLimit;
+use crate::job::run_store::RunStore;
 
 /// Files of a finding that are kept.
 const FILES_LIMIT: usize = 100;
@@ -41,7 +42,8 @@ pub fn validate(
     cancel: CancelToken,
 ) -> Result<ValidationReport> {
     let source = Arc::new(ZarrSource::open(location, store)?);
-    let committed = Committed::read(location, store)?.unwrap_or_default();
+    let runs = RunStore::place_of_runs(None, location, store)?;
+    let committed = Committed::read(&runs, store)?.unwrap_or_default();
     let runner = DirectRunner::new().with_threads(threads).with_cancel(cancel);
     let look = Look { source, checks, append: None };
     let files = |variable: &str, region: &Region| committed.files_feeding(variable, region);

@@ -60,6 +60,18 @@ fn groups_are_written_beside_each_other_and_read_again() {
         bake(&a, "analysis", &["--overwrite"]).check_done();
         assert_eq!(in_group(&store, "analysis"), counted(0.0, 12), "{format}");
         assert_eq!(in_group(&store, "forecast/surface"), counted(0.0, 12), "{format}");
+        // The runs of groups are known, to the group and to the store.
+        let group = format!("{store}/forecast/surface");
+        let verified = levain(&["verify", &group, "--level", "digests"]);
+        verified.check_done();
+        assert!(!verified.stdout.contains("no run store"), "{format}");
+        let listed = |place: &str| {
+            let listed = levain(&["runs", place, "--output", "json"]);
+            listed.check_done();
+            let document: serde_json::Value = serde_json::from_str(&listed.stdout).expect("JSON");
+            document["runs"].as_array().map(Vec::len)
+        };
+        assert_eq!((listed(&group), listed(&store)), (Some(1), Some(3)), "{format}");
         let again = folder.text("again.zarr");
         levain(&["bake", &store, &again, "--group", "forecast/surface"]).check_done();
         assert_eq!(Baked::open(&again).values::<f32>("t2m"), counted(0.0, 12));
