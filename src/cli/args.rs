@@ -6,11 +6,17 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::batch::{BatchCommand, ImageCommand};
+use crate::cli::cancel::CancelArgs;
 use crate::cli::config::{ConfigArgs, InitArgs, ShowArgs};
 use crate::cli::doctor::DoctorArgs;
 use crate::cli::fetch::FetchArgs;
+use crate::cli::gc::GcArgs;
 use crate::cli::infra::InfraCommand;
+use crate::cli::logs::RunLogsArgs;
 use crate::cli::records::{FailuresArgs, RunArg, RunsArgs, StatusArgs};
+use crate::cli::resume::ResumeArgs;
+use crate::cli::tasks::TasksArgs;
+use crate::cli::watch::WatchArgs;
 use crate::cli::workers::WorkerArgs;
 
 /// Bakes many array files into one well-chunked Zarr store.
@@ -38,6 +44,10 @@ pub(crate) enum Output {
     Text,
     /// One JSON document on stdout
     Json,
+    /// One JSON document a line; of commands that follow a run, one for each event
+    Ndjson,
+    /// A table with a head, of commands that list
+    Csv,
 }
 
 #[derive(Debug, Subcommand)]
@@ -75,6 +85,18 @@ pub(crate) enum Command {
     Runs(RunsArgs),
     /// Says how a run goes, or how it has ended
     Status(StatusArgs),
+    /// Goes on with a run that failed, was stopped or was killed, from any machine
+    Resume(ResumeArgs),
+    /// Stops a run, from any machine
+    Cancel(CancelArgs),
+    /// Shows how a run goes until it ends, and ends with its exit code
+    Watch(WatchArgs),
+    /// Prints what the workers of a run have printed
+    Logs(RunLogsArgs),
+    /// Removes what runs with workers have left that nobody reads any more
+    Gc(GcArgs),
+    /// Lists the tasks of a run with workers
+    Tasks(TasksArgs),
     /// Shows what failed in a run, in groups of those that are alike
     Failures(FailuresArgs),
     /// Writes the page of a run anew, and says where it lies
@@ -294,6 +316,11 @@ pub(crate) struct BakeArgs {
     /// what it has written is kept for the next
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// Goes on without this terminal, once the run has begun: `levain watch` shows it, `levain cancel`
+    /// stops it
+    #[arg(long, help_heading = "Workers")]
+    pub(crate) detach: bool,
 }
 
 #[derive(Debug, Args)]
@@ -324,6 +351,11 @@ pub(crate) struct RechunkArgs {
     /// what it has written is kept for the next
     #[arg(long)]
     pub(crate) resume: bool,
+
+    /// Goes on without this terminal, once the run has begun: `levain watch` shows it, `levain cancel`
+    /// stops it
+    #[arg(long, help_heading = "Workers")]
+    pub(crate) detach: bool,
 }
 
 /// How a store is to lie.

@@ -15,6 +15,7 @@ use levain::objects::{Location, StoreOptions};
 use serde_json::json;
 
 use crate::cli::args::{BakeArgs, LayoutArgs, PlanArgs, PlanCommand, RechunkArgs, RunArgs};
+use crate::cli::detach;
 use crate::cli::exit::Finished;
 use crate::cli::out::{Out, error_json};
 use crate::cli::progress::Display;
@@ -35,7 +36,8 @@ pub(crate) fn bake(
     signals: &Watched,
 ) -> Result<Finished> {
     let shown = Shown { title: "bake", run: &args.run, settled, out, signals };
-    write(&shown, &bake_jobs(args, settled, signals)?)
+    let jobs = bake_jobs(args, settled, signals)?;
+    carry_out(&shown, &jobs, args.detach)
 }
 
 /// Writes a store anew with other chunks.
@@ -46,7 +48,23 @@ pub(crate) fn rechunk(
     signals: &Watched,
 ) -> Result<Finished> {
     let shown = Shown { title: "rechunk", run: &args.run, settled, out, signals };
-    write(&shown, &[rechunk_job(args, settled, signals)?])
+    carry_out(&shown, &[rechunk_job(args, settled, signals)?], args.detach)
+}
+
+/// Writes here, or starts a driver that does so without the terminal.
+fn carry_out(shown: &Shown<'_>, bakes: &[Bake], detach: bool) -> Result<Finished> {
+    let Shown { settled, out, signals, .. } = *shown;
+    let destination = bakes.first().map(|bake| bake.root().to_string()).unwrap_or_default();
+    if detach::is_asked(detach) {
+        return detach::detach(settled.words(), &destination, out, signals);
+    }
+    let outcome = write(shown, bakes);
+    match (&outcome, signals.left()) {
+        (Err(error), Some(run)) if error.code() == ErrorCode::LOCKED => {
+            detach::hand_over(&run, &destination, settled, out, signals)
+        }
+        _ => outcome,
+    }
 }
 
 /// How a job is shown that writes.

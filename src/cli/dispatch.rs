@@ -3,17 +3,17 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use levain::dataflow::error::Result;
+use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
-use crate::cli::args::{Cli, Command, ConfigCommand};
+use crate::cli::args::{Cli, Command, ConfigCommand, Output};
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
 #[cfg(feature = "conformance")]
 use crate::cli::runners;
 use crate::cli::settled::Settled;
 use crate::cli::{
-    bake, batch, completions, config, demo, doctor, exit, explain, infra, inspect, logging,
-    records, signals, verify, worker,
+    bake, batch, cancel, completions, config, demo, detach, doctor, exit, explain, gc, infra,
+    inspect, logging, logs, records, resume, signals, tasks, verify, watch, worker,
 };
 
 /// Runs the command that the arguments ask for; its exit code.
@@ -24,6 +24,10 @@ pub(crate) fn main() -> ExitCode {
     let signals = signals::watch();
     if let Command::Worker = &cli.command {
         return worker::worker(out, &signals);
+    }
+    detach::settle();
+    if let Err(error) = check_output(&cli) {
+        return exit::ended(Err(error), out, &signals);
     }
     if let Some(outcome) = without_settings(&cli, &out) {
         return exit::ended(outcome.map(|()| Finished::Whole), out, &signals);
@@ -59,6 +63,12 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Runs(args) => records::runs(args, &settled, &out).map(|()| Finished::Whole),
         Command::Status(args) => records::status(args, &settled, &out),
+        Command::Resume(args) => resume::resume(args, &cli.config, &settled, &out, &signals),
+        Command::Cancel(args) => cancel::cancel(args, &cli.config, &settled, &out, &signals),
+        Command::Logs(args) => logs::logs(args, &cli.config, &settled, &out, &signals),
+        Command::Tasks(args) => tasks::tasks(args, &settled, &out).map(|()| Finished::Whole),
+        Command::Gc(args) => gc::gc(args, &settled, &out),
+        Command::Watch(args) => watch::watch(args, &settled, &out, &signals),
         Command::Failures(args) => {
             records::failures(args, &settled, &out).map(|()| Finished::Whole)
         }
@@ -77,6 +87,16 @@ pub(crate) fn main() -> ExitCode {
         | Command::Worker => Ok(Finished::Whole),
     };
     exit::ended(outcome.map_err(|error| settled.explained(error)), out, &signals)
+}
+
+/// Tables are what lists are printed as, and one command has such.
+fn check_output(cli: &Cli) -> Result<()> {
+    if cli.output != Output::Csv || matches!(cli.command, Command::Tasks(_)) {
+        return Ok(());
+    }
+    let message = "the result of this command is no CSV";
+    let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
+    Err(error.at("flag", "--output").mend("ask for text, json or ndjson; levain tasks has CSV"))
 }
 
 /// Runs a command that needs no settings, which may be what is wrong.

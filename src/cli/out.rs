@@ -19,18 +19,37 @@ impl Out {
         Self { output }
     }
 
+    /// The form that was asked for.
+    pub(crate) fn output(self) -> Output {
+        self.output
+    }
+
     /// Whether results are JSON.
     pub(crate) fn is_json(self) -> bool {
-        self.output == Output::Json
+        matches!(self.output, Output::Json | Output::Ndjson)
+    }
+
+    /// Prints an event as a line of JSON.
+    pub(crate) fn event(self, event: &Value) -> Result<()> {
+        self.print(&event.to_string())
     }
 
     /// Prints a result: `text` for people, or `value` as the one JSON document.
     pub(crate) fn result(self, text: &str, value: &impl Serialize) -> Result<()> {
         if self.is_json() {
-            let document = serde_json::to_string_pretty(value)
+            let document = match self.output {
+                Output::Ndjson => serde_json::to_string(value),
+                _ => serde_json::to_string_pretty(value),
+            };
+            let document = document
                 .map_err(|why| Error::internal(format!("the result has no JSON: {why}")))?;
             return self.print(&document);
         }
+        self.print(text)
+    }
+
+    /// Prints what another process has printed as its result.
+    pub(crate) fn verbatim(self, text: &str) -> Result<()> {
         self.print(text)
     }
 
@@ -56,7 +75,11 @@ impl Out {
         if self.is_json() {
             let document = json!({ "v": 1, "error": error_json(error, exit) });
             // The error is the one to report; that it could not be printed twice is not.
-            drop(self.print(&format!("{document:#}")));
+            let document = match self.output {
+                Output::Ndjson => document.to_string(),
+                _ => format!("{document:#}"),
+            };
+            drop(self.print(&document));
         }
     }
 

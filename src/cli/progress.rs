@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use levain::chunks::ByteSize;
 use levain::dataflow::plan::StageId;
-use levain::dataflow::runner::{JobEvent, JobObserver};
+use levain::dataflow::runner::{JobEvent, JobObserver, WorkerCounts};
 
 use crate::cli::args::Progress;
 use crate::cli::out::say;
@@ -111,6 +111,33 @@ impl Display {
     }
 }
 
+impl Display {
+    fn workers(&self, workers: WorkerCounts, reason: &str) {
+        if !matches!(self.shown, Shown::Nothing) {
+            self.tell(&format!("{} workers {}", self.title, workers_text(workers, reason)));
+        }
+    }
+
+    /// Says a line above the bars.
+    fn tell(&self, text: &str) {
+        match &self.shown {
+            // A terminal that cannot be written to is none.
+            Shown::Bars(bars) => drop(bars.println(text)),
+            Shown::Lines | Shown::Nothing => say(text),
+        }
+    }
+}
+
+/// Where workers stand, in a few words.
+pub(crate) fn workers_text(workers: WorkerCounts, reason: &str) -> String {
+    let WorkerCounts { waiting, starting, running } = workers;
+    let counts = [(running, "run"), (starting, "starting"), (waiting, "waiting")];
+    let counts = counts.iter().filter(|(count, _)| *count > 0);
+    let counts: Vec<String> = counts.map(|(count, word)| format!("{count} {word}")).collect();
+    let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+    if reason.is_empty() { counts } else { format!("{counts} ({reason})") }
+}
+
 impl Stage {
     fn amount(&self) -> String {
         if self.bytes == 0 {
@@ -135,6 +162,12 @@ impl JobObserver for Display {
                 let element = failure.element().unwrap_or_default();
                 let message = failure.error.message();
                 say(&format!("{} {stage} leaves out {element}: {message}", self.title));
+            }
+            JobEvent::WorkersChanged { workers, reason } => self.workers(*workers, reason),
+            JobEvent::WorkerEnded { worker, reason, log } => {
+                let lines = log.iter().map(|line| format!("\n  {worker} | {line}"));
+                let lines = lines.collect::<String>();
+                self.tell(&format!("{} worker {worker} has ended: {reason}{lines}", self.title));
             }
             JobEvent::StageFinished { stage } => self.finish(*stage),
             _ => {}

@@ -15,7 +15,7 @@ use crate::cli::settled::Settled;
 use crate::cli::table::{Table, count};
 
 /// The exit code of `status --exit-status` for a run of which no end is recorded.
-const STILL_RUNNING: u8 = 10;
+pub(crate) const STILL_RUNNING: u8 = 10;
 
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
@@ -90,7 +90,8 @@ fn word(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
-fn state_name(state: Option<RunState>) -> &'static str {
+/// What the state of a run is called.
+pub(crate) fn state_name(state: Option<RunState>) -> &'static str {
     state.map_or("UNFINISHED", RunState::name)
 }
 
@@ -106,7 +107,8 @@ fn summary_json(run: &Run) -> Value {
     })
 }
 
-fn found(run: &RunArg, settled: &Settled) -> Result<Run> {
+/// The run that is named.
+pub(crate) fn found(run: &RunArg, settled: &Settled) -> Result<Run> {
     find_run(&run.run, settled.run_store(), &settled.store()?)
 }
 
@@ -120,13 +122,7 @@ pub(crate) fn status(args: &StatusArgs, settled: &Settled, out: &Out) -> Result<
         None => untold(&run, committed),
     };
     let mut document = summary_json(&run);
-    let exit = match (&report, run.summary.state) {
-        (Some(report), _) => Some(report.exit.code),
-        (None, None) => None,
-        (None, Some(RunState::Succeeded)) => Some(0),
-        (None, Some(RunState::Cancelled)) => Some(ErrorCode::CANCELLED.exit_code()),
-        (None, Some(RunState::Failed)) => Some(1),
-    };
+    let exit = exit_of(&run)?;
     if let Some(document) = document.as_object_mut() {
         document.insert("v".to_owned(), 1.into());
         document.insert("exit".to_owned(), json!(report.as_ref().map(|report| &report.exit)));
@@ -139,6 +135,17 @@ pub(crate) fn status(args: &StatusArgs, settled: &Settled, out: &Out) -> Result<
     Ok(match args.exit_status {
         true => Finished::With(exit.unwrap_or(STILL_RUNNING)),
         false => Finished::Whole,
+    })
+}
+
+/// The exit code of a run; nothing if no end of it is recorded.
+pub(crate) fn exit_of(run: &Run) -> Result<Option<u8>> {
+    Ok(match (run.report()?, run.summary.state) {
+        (Some(report), _) => Some(report.exit.code),
+        (None, None) => None,
+        (None, Some(RunState::Succeeded)) => Some(0),
+        (None, Some(RunState::Cancelled)) => Some(ErrorCode::CANCELLED.exit_code()),
+        (None, Some(RunState::Failed)) => Some(1),
     })
 }
 
@@ -169,7 +176,10 @@ fn told(report: &Report) -> String {
         text.push_str(&format!("   {reason}"));
     }
     if exit.resumable {
-        text.push_str("\n  next     the same command with --resume goes on");
+        text.push_str(&format!(
+            "\n  next     levain resume {}, or the same command with --resume",
+            run.folder
+        ));
     }
     text.push_str(&format!("\n  report   {}/report.html", run.folder));
     text
@@ -185,7 +195,7 @@ fn untold(run: &Run, committed: u64) -> String {
     match run.error() {
         Some(error) => text.push_str(&format!("\n{error}")),
         None if it.state.is_none() => text.push_str(
-            "\n  no end is recorded: it runs, or it was killed; after a kill --resume goes on",
+            "\n  no end is recorded: it runs, or it was killed; `levain watch RUN` shows it, and\n  after a kill `levain resume RUN` (or the same command with --resume) goes on",
         ),
         None => {}
     }

@@ -8,20 +8,25 @@ use std::time::Duration;
 use levain::batch::aws::BatchSettings;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use levain::dataflow::options::OnError;
-use levain::job::{Bake, MemoryLimit, RunAbout};
+use levain::job::{Again, Bake, MemoryLimit, OnBegin, RunAbout};
 use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
 use crate::cli::config::{Config, ConfigArgs, ReadBy, Value, config_json, load, path_text};
+use crate::cli::detach::begun;
 use crate::cli::out::say;
 use crate::cli::signals::Watched;
+use crate::cli::workers::host;
 
 /// Settings that hold, and what this process says of itself in the records of runs.
 #[derive(Debug)]
 pub(crate) struct Settled {
     config: Config,
+    /// The words of the command line after the program.
+    words: Vec<String>,
     run_store: Option<Location>,
     about: RunAbout,
+    signals: Watched,
     limit: Option<WallLimit>,
 }
 
@@ -31,7 +36,7 @@ impl Settled {
     /// # Errors
     /// Settings that are wrong.
     pub(crate) fn new(args: &ConfigArgs, signals: &Watched) -> Result<Self> {
-        Self::of(load(args)?, signals)
+        Self::of(load(args)?, own_words(), signals)
     }
 
     /// Those that a driver has told a worker: flags alone.
@@ -40,22 +45,52 @@ impl Settled {
     /// Settings that are wrong.
     pub(crate) fn of_driver(args: &ConfigArgs, signals: &Watched) -> Result<Self> {
         let flags = ConfigArgs { config: None, profile: None, ..args.clone() };
-        Self::of(Config::of_flags(&flags)?, signals)
+        Self::of(Config::of_flags(&flags)?, own_words(), signals)
+    }
+
+    /// Those of a command that is given again in these words: flags alone.
+    ///
+    /// # Errors
+    /// Settings that are wrong.
+    pub(crate) fn of_words(args: &ConfigArgs, words: &[String], signals: &Watched) -> Result<Self> {
+        Self::of(Config::of_flags(args)?, words.to_vec(), signals)
     }
 
     /// The arguments from which a worker builds what this command builds: its own, then every
     /// setting as it holds here.
     pub(crate) fn worker_arguments(&self) -> Vec<String> {
-        let own = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
-        let set = self.config.settings().filter(|setting| setting.origin.layer != "built-in");
-        let set = set.flat_map(|setting| {
-            let value = setting.value.as_ref().map(Value::text).unwrap_or_default();
-            ["--set".to_owned(), format!("{}={value}", path_text(&setting.path))]
-        });
-        own.chain(set).collect()
+        let set = self.set().into_iter().flat_map(|set| ["--set".to_owned(), set]);
+        self.words.iter().cloned().chain(set).collect()
     }
 
-    fn of(config: Config, signals: &Watched) -> Result<Self> {
+    /// Every setting that somebody has set, as `KEY=VALUE`.
+    pub(crate) fn set(&self) -> Vec<String> {
+        let set = self.config.settings().filter(|setting| setting.origin.layer != "built-in");
+        let text = set.map(|setting| {
+            let value = setting.value.as_ref().map(Value::text).unwrap_or_default();
+            format!("{}={value}", path_text(&setting.path))
+        });
+        text.collect()
+    }
+
+    /// The words of the command line after the program.
+    pub(crate) fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// How the command is given again, unless that would tell a secret.
+    fn again(&self, run: &RunArgs) -> Option<Again> {
+        let (words, settings) = (self.words.clone(), self.set());
+        if words.iter().chain(&settings).any(|word| redact(word) != **word) {
+            return None;
+        }
+        let folder = std::env::current_dir().ok()?.into_os_string().into_string().ok()?;
+        let runner = run.workers.runner.name().to_owned();
+        let workers = run.workers.workers.map(u32::from);
+        Some(Again { words, settings, folder, runner, workers })
+    }
+
+    fn of(config: Config, words: Vec<String>, signals: &Watched) -> Result<Self> {
         for setting in config.settings() {
             if setting.key.read_by == ReadBy::Nobody && setting.origin.layer != "built-in" {
                 say(&format!("warning: {} is not followed yet", path_text(&setting.path)));
@@ -67,14 +102,19 @@ impl Settled {
         let about = RunAbout {
             kind: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: command_line(),
+            command: command_line(&words),
             config: config_json(&config),
+            again: None,
+            host: host(),
+            process: std::process::id(),
             prices: config.prices(),
             signal: signals.number(),
+            leave: signals.leave(),
+            on_begin: OnBegin::default(),
         };
         let limit =
             config.duration("limits.max_wall").map(|limit| WallLimit::begin(limit, signals));
-        Ok(Self { config, run_store, about, limit })
+        Ok(Self { config, words, run_store, about, signals: signals.clone(), limit })
     }
 
     /// Where and how workers run on AWS Batch.
@@ -129,7 +169,9 @@ impl Settled {
     /// # Errors
     /// Flags that make no sense.
     pub(crate) fn apply(&self, bake: Bake, run: &RunArgs, kind: &str) -> Result<Bake> {
-        let about = RunAbout { kind: kind.to_owned(), ..self.about.clone() };
+        let (kind, again) = (kind.to_owned(), self.again(run));
+        let about =
+            RunAbout { kind, again, on_begin: begun(run, &self.signals), ..self.about.clone() };
         let mut bake = bake
             .with_memory(self.memory(run.mem.as_deref())?)
             .with_threads(self.threads(run.threads))
@@ -162,10 +204,14 @@ impl Settled {
     }
 }
 
-/// The words of the command line, without secrets.
-fn command_line() -> Vec<String> {
-    let words = std::env::args_os().skip(1).map(|word| redact(&word.to_string_lossy()));
-    std::iter::once("levain".to_owned()).chain(words).collect()
+/// The words of this command line after the program.
+fn own_words() -> Vec<String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
+/// The words of a command line, without secrets.
+fn command_line(words: &[String]) -> Vec<String> {
+    std::iter::once("levain".to_owned()).chain(words.iter().map(|word| redact(word))).collect()
 }
 
 /// Stops a run when its time is over.

@@ -35,6 +35,17 @@ pub(crate) enum RunnerName {
     Batch,
 }
 
+impl RunnerName {
+    /// The word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Procs => "procs",
+            Self::Batch => "batch",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Workers")]
 pub(crate) struct WorkerArgs {
@@ -175,7 +186,7 @@ fn with_remote(workers: Workers, args: &WorkerArgs) -> Result<Workers> {
 }
 
 /// What this machine calls itself.
-fn host() -> String {
+pub(crate) fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     name.trim().to_owned()
 }

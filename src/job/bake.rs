@@ -103,6 +103,11 @@ impl Bake {
         })
     }
 
+    /// Where the store lies that is written, or of which a group is written.
+    pub fn root(&self) -> &Location {
+        &self.root
+    }
+
     /// Bakes the files of a pattern: they lie along its concat dimensions, hold the variables of
     /// its merge dimensions, and have the dimensions that it makes of keys.
     ///

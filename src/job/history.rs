@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::job::about::Again;
 use crate::job::run_store::{RUN_NAME_LENGTH, ResultRecord, RunStore};
 use crate::report::{FailureIndex, FailureRecord, Report, RunState};
 
@@ -42,6 +43,12 @@ struct Begun {
     kind: String,
     #[serde(default)]
     started_ms: u64,
+    #[serde(default)]
+    again: Option<Again>,
+    #[serde(default)]
+    host: String,
+    #[serde(default)]
+    process: u32,
 }
 
 /// A run in a run store.
@@ -51,6 +58,8 @@ pub struct Run {
     pub summary: RunSummary,
     objects: Objects,
     result: Option<ResultRecord>,
+    again: Option<Again>,
+    process: (String, u32),
 }
 
 impl Run {
@@ -67,10 +76,11 @@ impl Run {
             "CANCELLED" => RunState::Cancelled,
             _ => RunState::Failed,
         });
-        let Begun { destination, kind, started_ms } = begun;
+        let Begun { destination, kind, started_ms, again, host, process } = begun;
+        let process = (host, process);
         let (id, folder) = (folder.file_name().to_owned(), folder.clone());
         let summary = RunSummary { id, folder, destination, kind, started_ms, state };
-        Ok(Some(Self { summary, objects, result }))
+        Ok(Some(Self { summary, objects, result, again, process }))
     }
 
     /// Its report, if it has ended and could write one.
@@ -117,6 +127,21 @@ impl Run {
             Ok(())
         })?;
         Ok(count)
+    }
+
+    /// How its command is given again; nothing for a run that keeps no arguments.
+    pub fn again(&self) -> Option<&Again> {
+        self.again.as_ref()
+    }
+
+    /// The machine and the process that began it; nothing where that is not known.
+    pub fn process(&self) -> Option<(&str, u32)> {
+        let (host, process) = &self.process;
+        (*process != 0).then_some((host.as_str(), *process))
+    }
+
+    pub(super) fn objects(&self) -> &Objects {
+        &self.objects
     }
 
     /// The error that ended it, in a sentence, if one did.

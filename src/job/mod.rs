@@ -7,6 +7,8 @@ mod about;
 mod allocator;
 mod append;
 mod bake;
+mod beginning;
+mod cancel;
 mod committed;
 mod destination;
 mod history;
@@ -34,7 +36,7 @@ mod workers;
 mod write;
 
 pub use self::bake::Bake;
-pub use about::RunAbout;
+pub use about::{Again, OnBegin, RunAbout};
 pub use history::{Run, RunSummary, find_run, list_runs};
 pub use memory::MemoryLimit;
 pub use recipe::Recipe;

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::job::about::RunAbout;
+use crate::job::cancel::CANCEL;
 
 /// The version of the run store's form.
 const VERSION: u32 = 1;
@@ -320,6 +321,16 @@ impl RunStore {
             about: std::borrow::Cow::Borrowed(about),
         };
         self.put("run.json", &run)
+    }
+
+    /// Forgets that an earlier driver of the run was asked to stop.
+    pub(crate) fn forget_cancel(&self) -> Result<()> {
+        self.objects.delete(CANCEL)
+    }
+
+    /// Forgets how an earlier driver of the run has ended.
+    pub(crate) fn reopen(&self) -> Result<()> {
+        ["result.json", "report.json"].iter().try_for_each(|key| self.objects.delete(key))
     }
 
     /// Says what the checks of the run have found, and gives the place where that is said.

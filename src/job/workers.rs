@@ -29,7 +29,7 @@ use crate::job::validate::validating;
 use crate::job::write::ScannedBake;
 
 /// The folder within a run in which driver and workers meet.
-const MEETING_PLACE: &str = "batch";
+pub(super) const MEETING_PLACE: &str = "batch";
 /// How long workers may take to go home that nobody drives any more.
 const DISPEL_PATIENCE: Duration = Duration::from_secs(120);
 
@@ -189,7 +189,8 @@ impl Workers {
         if let Some(steps) = &self.remote {
             runner = runner.with_remote(Arc::clone(steps));
         }
-        Ok(runner.with_host(&self.host).with_cancel(bake.cancel.clone()))
+        let runner = runner.with_host(&self.host).with_cancel(bake.cancel.clone());
+        Ok(runner.with_leave(bake.about.leave.clone()))
     }
 }
 

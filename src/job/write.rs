@@ -18,6 +18,8 @@ use r#virtual::WrittenReferences;
 use zarr::{ZarrGroup, ZarrSource};
 
 use crate::job::bake::Bake;
+use crate::job::beginning::Beginning;
+use crate::job::cancel::stoppable;
 use crate::job::destination::Destination;
 use crate::job::reporting::{Ended, RunPlace, Telling, unit_grids};
 use crate::job::resume::{Resumption, count_of};
@@ -203,18 +205,16 @@ impl ScannedBake {
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         let telling = Telling::new(self, &run, grids).with_mending(is_mending);
         let observer = &self.recorded(observer);
+        let observer = &Beginning::new(&run, &bake.about, observer).with_taken_up(is_taken_up);
         let cleared = if is_taken_up {
             // Workers may be at work there.
-            Ok(())
+            Ok(run.forget_cancel()?)
         } else {
-            run.begin(&bake.destination, &graph.fingerprint().to_string(), &bake.about)?;
-            // Until a finished store is mended, the run that has written it is the one that counts.
-            if !is_mending {
-                run.put_plan(&self.plan)?;
-            }
+            self.note_begin(&run, &graph.fingerprint().to_string(), is_mending)?;
             self.clear(destination, resumption.as_ref(), is_after_death)
         };
-        let written = cleared.and_then(|()| {
+        let write = || -> Result<_> {
+            cleared?;
             let report = runner.run(&graph, &options, observer)?;
             bake.sweep_after_workers(destination)?;
             let totals: Totals = report.get(&totals)?.iter().collect();
@@ -231,8 +231,8 @@ impl ScannedBake {
             group.as_ref().filter(|_| bake.pyramid.is_none()).map_or(Ok(()), ZarrGroup::show)?;
             run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
             Ok((totals, levels, report, validation, filled))
-        });
-        match written {
+        };
+        match stoppable(run.objects(), &bake.cancel, write) {
             Ok((totals, levels, report, validation, filled)) => {
                 let note = resumption.map(|it| (it.note(reused_count), reused_count));
                 let said = note.as_ref().map(|(note, _)| note.as_str());
@@ -248,10 +248,21 @@ impl ScannedBake {
                 Ok(report)
             }
             Err(error) => {
+                // The run is in other hands, and so is what is told of it.
+                if error.code() == ErrorCode::LOCKED {
+                    return Err(error);
+                }
                 let error = self.give_up(destination, &run, is_mending, error);
                 Err(telling.tell_failure(error))
             }
         }
+    }
+
+    /// Says in its records that a run begins, and by which plan.
+    fn note_begin(&self, run: &RunStore, fingerprint: &str, is_mending: bool) -> Result<()> {
+        run.begin(&self.bake.destination, fingerprint, &self.bake.about)?;
+        // Until a finished store is mended, the run that has written it is the one that counts.
+        if is_mending { Ok(()) } else { run.put_plan(&self.plan) }
     }
 
     /// Tells the recorder what happens while the store is written.
@@ -422,10 +433,6 @@ impl ScannedBake {
         is_mending: bool,
         error: Error,
     ) -> Error {
-        // The run is in other hands.
-        if error.code() == ErrorCode::LOCKED {
-            return error;
-        }
         // Without a result the run counts as dead, and the next one removes what is left.
         let has_remains = !is_mending && (self.plan.append.is_some() || self.bake.may_resume);
         let cleared = match self.plan.append {

@@ -100,11 +100,38 @@ pub enum JobEvent {
         /// Why.
         failure: Failure,
     },
+    /// Where workers stand that were started elsewhere; said when it changes.
+    WorkersChanged {
+        /// How many stand where.
+        workers: WorkerCounts,
+        /// Why those wait that do; empty if nobody says so.
+        reason: String,
+    },
+    /// A worker that was started elsewhere has ended, and not well.
+    WorkerEnded {
+        /// The worker, as its place calls it.
+        worker: String,
+        /// Why it has ended.
+        reason: String,
+        /// What it has printed last.
+        log: Vec<String>,
+    },
     /// All bundles of a stage have committed.
     StageFinished {
         /// The stage.
         stage: StageId,
     },
+}
+
+/// How many workers that were started elsewhere stand where.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkerCounts {
+    /// Waiting for a place to run.
+    pub waiting: u32,
+    /// Being started.
+    pub starting: u32,
+    /// Running.
+    pub running: u32,
 }
 
 /// What a stage is, without its graph.

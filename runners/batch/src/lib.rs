@@ -25,13 +25,17 @@ mod leader;
 
 mod runner;
 
+mod survey;
+
 pub use launch::Launcher;
-pub use leader::dispel;
+pub use leader::{cancel, dispel, leave};
 pub use options::{BatchOptions, INDEX_VARIABLE};
 pub use runner::{BatchRunner, StepFilter};
 pub use store::{
-    LeaderRecord, Requests, RequestsRecord, RunRecord, RunStore, WorkerOptions, probe,
+    JobRecord, LeaderRecord, Requests, RequestsRecord, RunRecord, RunStore, StageProgress,
+    StageRecord, StateRecord, WorkerOptions, probe,
 };
+pub use survey::{DriverView, Leavings, RunJob, RunView, TaskRow, TaskState, WorkerView};
 pub use worker::{WorkEnd, WorkerSettings, work};
 
 /// Waits on a thread that has nothing else to do: that of the driver.

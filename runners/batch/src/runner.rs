@@ -47,6 +47,7 @@ pub struct BatchRunner {
     host: String,
     remote: Option<Arc<dyn StepFilter>>,
     cancel: CancelToken,
+    leave: CancelToken,
     compile_options: CompileOptions,
 }
 
@@ -79,6 +80,7 @@ impl BatchRunner {
             host: String::new(),
             remote: None,
             cancel: CancelToken::default(),
+            leave: CancelToken::default(),
             compile_options: CompileOptions { fuse: true, lift: true },
         }
     }
@@ -114,6 +116,14 @@ impl BatchRunner {
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// Leaves the run to another driver when this token is cancelled: E507 then, and nothing of it is
+    /// stopped but what ends with its launcher.
+    #[must_use]
+    pub fn with_leave(mut self, leave: CancelToken) -> Self {
+        self.leave = leave;
         self
     }
 
@@ -194,6 +204,7 @@ impl BatchRunner {
         }
         // Whoever cancelled it has had his way; this is somebody else's wish.
         store.delete(keys::CANCEL)?;
+        store.delete(keys::LEAVE)?;
         Ok(there)
     }
 
@@ -278,9 +289,11 @@ impl Runner for BatchRunner {
             lease: &lease,
             observer,
             cancel: &self.cancel,
+            leave: &self.leave,
             on_error: run.options.on_error,
             local: &local,
             task_limit: self.task_limit(),
+            heartbeat: Duration::from_millis(self.options.heartbeat_ms),
             look: (
                 Duration::from_millis(self.options.look_ms.0),
                 Duration::from_millis(self.options.look_ms.1),
@@ -369,13 +382,15 @@ impl BatchRunner {
             }
             Workers::Launched(launcher) => {
                 let launcher = Arc::clone(launcher);
-                let launched = Launched::take_up(store, lease, launcher, &self.options)?;
+                let launched =
+                    Launched::take_up(store, lease, launcher, &self.options, plan.observer)?;
                 Crew::Launched(Box::new(launched))
             }
         };
         let outcome = drive(plan, &mut crew);
         if outcome.as_ref().is_err_and(|error| error.code() == ErrorCode::LOCKED) {
-            // Another driver has taken over: the run is his, and so are the workers.
+            // Another driver has taken over, or is to: the run is his, and so are the workers.
+            lease.release()?;
             return outcome;
         }
         let ended = self.end(store, &outcome);

@@ -15,7 +15,7 @@ mod times;
 
 pub(crate) use args::{BatchCommand, DefinitionArgs, ImageCommand, PlaceArgs, SizeArgs};
 pub(crate) use image::image;
-pub(crate) use times::duration;
+pub(crate) use times::{duration, json_time, local_time};
 
 use levain::batch::aws::{BatchApi, BatchSettings, CallOptions};
 use levain::dataflow::error::Result;

@@ -2,7 +2,7 @@
 //! Batch, the store and the machines do meanwhile.
 
 use std::collections::BTreeMap;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,13 +24,13 @@ const FAULTS: [&str; 7] =
     ["after500", "drop_after", "drop_before", "before500", "conflict409", "slow_down", "truncate"];
 
 /// A bucket with a source, an emulator whose jobs reach it, and the bytes of one process.
-struct Bakery {
-    emulator: Emulator,
+pub(super) struct Bakery {
+    pub(super) emulator: Emulator,
     /// What the driver and the workers reach the bucket through.
-    driver: Served,
-    workers: Served,
-    bucket: Objects,
-    place: String,
+    pub(super) driver: Served,
+    pub(super) workers: Served,
+    pub(super) bucket: Objects,
+    pub(super) place: String,
     want: BTreeMap<String, Vec<u8>>,
 }
 
@@ -66,29 +66,47 @@ impl Bakery {
         Some(Self { emulator, driver, workers, bucket, place, want })
     }
 
-    fn start(&self, own: &[&str]) -> Child {
-        let (source, out) = (format!("{}/a.nc", self.place), format!("{}/out.zarr", self.place));
+    pub(super) fn start(&self, own: &[&str]) -> Child {
         let worker = format!("{} worker", env!("CARGO_BIN_EXE_levain"));
-        let batch = ["--runner", "batch", "--job-definition", "tests", "--worker-command", &worker];
-        let size = ["--workers", "3", "--vcpus", "1", "--look-ms", "20", "--progress", "none"];
+        self.start_with(&worker, own)
+    }
+
+    /// Starts a bake whose jobs run this command.
+    pub(super) fn start_with(&self, worker: &str, own: &[&str]) -> Child {
+        let (source, out) = (format!("{}/a.nc", self.place), format!("{}/out.zarr", self.place));
+        let batch = ["--runner", "batch", "--job-definition", "tests", "--worker-command", worker];
+        let size = ["--workers", "3", "--vcpus", "1", "--look-ms", "20"];
+        let shown = if own.contains(&"--progress") { &[][..] } else { &["--progress", "none"] };
         let arguments =
-            [&["bake", &source, &out, "--resume"], &LAYOUT[..], &batch, &size, own].concat();
-        let mut command = self.emulator.command(&arguments);
+            [&["bake", &source, &out, "--resume"], &LAYOUT[..], &batch, &size, shown, own].concat();
+        self.command(&arguments).spawn().expect("the command can be started")
+    }
+
+    /// A command that knows the emulator and the bucket.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.emulator.command(arguments);
         command
             .env("AWS_ENDPOINT_URL", self.driver.url())
             .env("AWS_ALLOW_HTTP", "true")
             .env("AWS_REGION", "us-east-1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        command.spawn().expect("the command can be started")
+        command
     }
 
-    fn bake(&self, own: &[&str]) -> Ran {
+    /// Runs a command of the run to its end: its name, then the destination, then flags.
+    pub(super) fn of_run(&self, name: &str, flags: &[&str]) -> Ran {
+        let out = format!("{}/out.zarr", self.place);
+        let mut command = self.command(&[&[name, &out], flags].concat());
+        ran(command.output().expect("the command can be started"))
+    }
+
+    pub(super) fn bake(&self, own: &[&str]) -> Ran {
         ran(self.start(own).wait_with_output().expect("a child"))
     }
 
     /// Waits until so many records of the run are there, or the driver has ended.
-    fn wait_for_commits(&self, child: &mut Child, count: usize) -> bool {
+    pub(super) fn wait_for_commits(&self, child: &mut Child, count: usize) -> bool {
         loop {
             let kept = self.bucket.list("out.zarr.levain").expect("a list");
             if kept.iter().filter(|it| it.key.contains("/batch/c/")).count() >= count {
@@ -103,7 +121,7 @@ impl Bakery {
 
     /// Checks the store, and that nothing of the run is left that costs.
     #[track_caller]
-    fn check(&self) {
+    pub(super) fn check(&self) {
         let mut got = BTreeMap::new();
         for facts in self.bucket.list("out.zarr").expect("a list") {
             let body = self.bucket.get(&facts.key).expect("listed");
@@ -141,7 +159,7 @@ fn faults(one_in: f64) -> Value {
 }
 
 /// Runs a test over the first S3 server that there is.
-fn over_one_server(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
+pub(super) fn over_one_server(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
     over(s3_servers().into_iter().take(1), name, flags, test);
 }
 

@@ -1,6 +1,9 @@
 //! The batch runner as its users meet it: workers that are processes, stores that are servers.
 
+mod commands;
 mod conformance;
 mod emulated;
+mod followed;
 mod processes;
 mod rebuilt;
+mod terminal;

@@ -16,17 +16,22 @@ use crate::random_recipes::Draw;
 const STEPS: i32 = 60;
 
 /// A bake of one source by worker processes, beside that of one process.
-struct Bench {
-    folder: Folder,
-    source: String,
+pub(super) struct Bench {
+    pub(super) folder: Folder,
+    pub(super) source: String,
     workers: &'static str,
     want: std::collections::BTreeMap<String, Vec<u8>>,
 }
 
 impl Bench {
-    fn new(workers: &'static str) -> Self {
+    pub(super) fn new(workers: &'static str) -> Self {
+        Self::of_steps(workers, STEPS)
+    }
+
+    /// The same, of so many steps.
+    pub(super) fn of_steps(workers: &'static str, steps: i32) -> Self {
         let folder = Folder::new();
-        let source = folder.put("a.nc", &noise(0, STEPS));
+        let source = folder.put("a.nc", &noise(0, steps));
         let out = folder.text("want.zarr");
         levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat())
             .check_done();
@@ -34,7 +39,13 @@ impl Bench {
         Self { folder, source, workers, want }
     }
 
-    fn command(&self) -> Command {
+    /// Bytes of the objects of the store whose names begin so.
+    pub(super) fn want_bytes(&self, start: &str) -> u64 {
+        let objects = self.want.iter().filter(|(name, _)| name.starts_with(start));
+        objects.map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    pub(super) fn command(&self) -> Command {
         let out = self.folder.text("out.zarr");
         let own = ["--runner", "procs", "--workers", self.workers, "--threads", self.workers];
         let rest = ["--mem", "2GiB", "--resume", "--progress", "none"];
@@ -43,18 +54,18 @@ impl Bench {
         command(&command_line)
     }
 
-    fn start(&self) -> Child {
+    pub(super) fn start(&self) -> Child {
         let mut command = self.command();
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command.spawn().expect("the command can be started")
     }
 
-    fn runs(&self) -> PathBuf {
+    pub(super) fn runs(&self) -> PathBuf {
         self.folder.path("out.zarr.levain")
     }
 
     /// Waits until so many files lie in the run store, or the command has ended.
-    fn wait_for_files(&self, child: &mut Child, count: usize) -> bool {
+    pub(super) fn wait_for_files(&self, child: &mut Child, count: usize) -> bool {
         while file_count(&self.runs()) < count {
             if child.try_wait().expect("a child").is_some() {
                 return false;
@@ -72,7 +83,7 @@ impl Bench {
     }
 
     #[track_caller]
-    fn check(&self) {
+    pub(super) fn check(&self) {
         let got = objects(&self.folder.path("out.zarr"));
         let keys = got.keys().chain(self.want.keys());
         let other: BTreeSet<_> = keys.filter(|key| got.get(*key) != self.want.get(*key)).collect();
@@ -89,7 +100,7 @@ impl Bench {
 }
 
 /// The processes that work on a run below this folder.
-fn workers_of(runs: &Path) -> Vec<u32> {
+pub(super) fn workers_of(runs: &Path) -> Vec<u32> {
     let uri = format!("LEVAIN_RUN_URI={}", runs.display());
     let uri_of_url = format!("LEVAIN_RUN_URI=file://{}", runs.display());
     let processes = std::fs::read_dir("/proc").expect("a folder").flatten();
@@ -103,7 +114,7 @@ fn workers_of(runs: &Path) -> Vec<u32> {
 }
 
 /// Sends a signal; false if the process has gone.
-fn signal(pid: u32, name: &str) -> bool {
+pub(super) fn signal(pid: u32, name: &str) -> bool {
     let sent =
         Command::new("kill").args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
     sent.expect("`kill` can be started").success()
@@ -269,6 +280,12 @@ fn chosen_steps_run_on_workers_and_the_others_with_the_driver() {
         })
         .to_vec();
     assert_eq!(places, [true, false, true]);
+    let watched = levain(&["watch", &folder.text("mixed.zarr")]);
+    watched.check_done();
+    let told = |stage: &str| watched.stderr.lines().find(|it| it.contains(stage)).expect("a stage");
+    for (stage, place) in [("1/3", "on driver"), ("2/3", "on workers"), ("3/3", "on driver")] {
+        assert!(told(stage).contains(place), "{}", watched.stderr);
+    }
     let refused = bake("none.zarr", &[&procs[..], &["*Nothing*"]].concat());
     refused.check_refused("E100", 4, &["no step has the name", "MoveRegions"]);
 }

@@ -49,18 +49,31 @@ impl BatchApi {
     pub fn read_log(
         &self,
         place: &LogPlace,
-        mut each: impl FnMut(LogEvent) -> Result<()>,
+        each: impl FnMut(LogEvent) -> Result<()>,
     ) -> Result<bool> {
-        let mut token = None;
+        self.read_log_from(place, None, each).map(|token| token.is_some())
+    }
+
+    /// Reads a log from where an earlier call has ended to where it ends now; where that is, or nothing
+    /// if there is no such log.
+    ///
+    /// # Errors
+    /// As [`BatchApi::read_log`].
+    pub fn read_log_from(
+        &self,
+        place: &LogPlace,
+        mut token: Option<String>,
+        mut each: impl FnMut(LogEvent) -> Result<()>,
+    ) -> Result<Option<String>> {
         loop {
             let Some(page) = self.log_page(place, token.as_deref(), true, PAGE_LINES)? else {
-                return Ok(false);
+                return Ok(None);
             };
             page.events.into_iter().try_for_each(&mut each)?;
             // The end is where a token leads to itself.
             let next = page.next_forward_token;
             if next.is_empty() || token.as_ref() == Some(&next) {
-                return Ok(true);
+                return Ok(Some(next));
             }
             token = Some(next);
         }

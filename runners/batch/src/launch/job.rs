@@ -106,6 +106,20 @@ pub struct StateCounts {
     pub failed: u32,
 }
 
+impl StateCounts {
+    /// The sum of both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            starting: self.starting + other.starting,
+            running: self.running + other.running,
+            succeeded: self.succeeded + other.succeeded,
+            failed: self.failed + other.failed,
+        }
+    }
+}
+
 /// What a launcher knows of a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobStatus {

@@ -25,7 +25,8 @@ const LOG_TAIL_BYTES: u64 = 256 << 10;
 
 /// Starts workers as processes of this machine; they end with the process that has started them.
 ///
-/// The name of a job is its id. Each worker writes its output to `<folder>/<job>-<index>.log`.
+/// The name of a job is its id. Each worker writes its output to `<folder>/<job>-<index>.log`,
+/// its n-th start to `<folder>/<job>-<index>.<n>.log`.
 #[derive(Debug)]
 pub struct ProcessLauncher {
     folder: PathBuf,
@@ -53,8 +54,11 @@ impl ProcessLauncher {
         Self { folder: folder.into(), jobs: Mutex::default() }
     }
 
-    fn log_path(&self, job: &str, index: usize) -> PathBuf {
-        self.folder.join(format!("{job}-{index}.log"))
+    fn log_path(&self, job: &str, index: usize, attempt: u32) -> PathBuf {
+        self.folder.join(match attempt {
+            1 => format!("{job}-{index}.log"),
+            later => format!("{job}-{index}.{later}.log"),
+        })
     }
 
     fn start(&self, submission: &Submission, index: usize, attempt: u32) -> Result<Child> {
@@ -68,7 +72,7 @@ impl ProcessLauncher {
             return Err(Error::new(ErrorCode::LAUNCH_REFUSED, ErrorKind::InvalidInput, message));
         };
         fs::create_dir_all(&self.folder).map_err(cannot)?;
-        let path = self.log_path(&submission.name, index);
+        let path = self.log_path(&submission.name, index, attempt);
         let log = File::options().create(true).append(true).open(path).map_err(cannot)?;
         let mut command = Command::new(program);
         command
@@ -219,7 +223,13 @@ impl Launcher for ProcessLauncher {
     }
 
     fn logs(&self, worker: &WorkerId, line_limit: usize) -> Result<Vec<LogLine>> {
-        let path = self.log_path(&worker.job.0, worker.index as usize);
+        let index = worker.index as usize;
+        let attempt = self
+            .jobs()?
+            .get(&worker.job.0)
+            .and_then(|job| job.workers.get(index))
+            .map(|it| it.attempts);
+        let path = self.log_path(&worker.job.0, index, attempt.unwrap_or(1));
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -39,7 +39,7 @@ pub fn dispel(store: &RunStore, patience: Duration) -> Result<()> {
 }
 
 /// A worker that lives, by the clock of the store.
-fn living(store: &RunStore, silence: Duration) -> Result<Option<String>> {
+pub(crate) fn living(store: &RunStore, silence: Duration) -> Result<Option<String>> {
     let probe = format!("{}/probe", keys::HEARTBEATS);
     store.put(&probe, &())?;
     let beats = store.list(keys::HEARTBEATS)?;

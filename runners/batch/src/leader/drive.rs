@@ -18,7 +18,8 @@ use super::merging::{merge_of, merged_by, plan_merge};
 use super::plan::plan_stage;
 use super::speculate::slow_tasks;
 use super::stage::{News, OpenStage};
-use super::workers::{Crew, Interrupted};
+use super::telling::Telling;
+use super::workers::{Crash, Crew, Interrupted};
 use crate::exchange::Exchange;
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 
@@ -39,6 +40,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) lease: &'a Lease,
     pub(crate) observer: &'a dyn JobObserver,
     pub(crate) cancel: &'a CancelToken,
+    /// Asks the driver to go and to leave the run as it is.
+    pub(crate) leave: &'a CancelToken,
     pub(crate) on_error: OnError,
     /// The stages that the driver's own worker runs.
     pub(crate) local: &'a BTreeSet<StageId>,
@@ -46,6 +49,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) task_limit: usize,
     /// What takes more requests to read is merged first.
     pub(crate) merge_above: u64,
+    /// Between two words about where the run stands.
+    pub(crate) heartbeat: Duration,
     /// Between two looks at the store: the least, and the most where nothing changes.
     pub(crate) look: (Duration, Duration),
     /// After so long the run is stopped.
@@ -57,8 +62,11 @@ pub(crate) struct Drive<'a> {
 /// # Errors
 /// What made the run fail, by the policy for errors.
 pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, Failures)> {
+    let every = plan.heartbeat;
+    let is_local = |stage: StageId| plan.local.contains(&stage);
     let mut state = State {
         plan,
+        telling: Telling::new(plan.graph, plan.lease.epoch, is_local, every),
         open: BTreeMap::new(),
         merging: BTreeMap::new(),
         finished: BTreeSet::new(),
@@ -73,6 +81,11 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
         is_ending: false,
     };
     let run = state.run(crew);
+    // Whoever has taken over tells how it goes on; who looks on is not worth an error.
+    let is_ours = run.as_ref().err().is_none_or(|error| error.code() != ErrorCode::LOCKED);
+    if is_ours && let Err(error) = state.telling.tell(plan.store, Vec::new()) {
+        tracing::debug!(%error, "where the run stands is not told");
+    }
     let State { failed, quarantined, metrics, finished, .. } = state;
     if let Some(error) = failed.into_error() {
         return Err(quarantined.beside(error, "quarantine"));
@@ -97,6 +110,7 @@ enum Turn {
 
 struct State<'a> {
     plan: &'a Drive<'a>,
+    telling: Telling,
     open: BTreeMap<StageId, OpenStage>,
     /// Stages that are complete while what they have left is merged, by the number of the merge.
     merging: BTreeMap<StageId, OpenStage>,
@@ -126,6 +140,9 @@ impl State<'_> {
         let (mut pause, mut lease, began) = (least, Now::every(LEASE_CHECK), Instant::now());
         loop {
             self.plan.cancel.check()?;
+            if self.plan.leave.is_cancelled() {
+                return Err(left(self.plan.store));
+            }
             if self.plan.max_wall.is_some_and(|limit| began.elapsed() > limit) {
                 return Err(over_time(began.elapsed()));
             }
@@ -154,6 +171,9 @@ impl State<'_> {
                     .at("run", self.plan.store.root())
                     .mend("what is done is kept: the same command with --resume goes on"));
             }
+            if self.plan.store.has(keys::LEAVE)? {
+                return Err(left(self.plan.store));
+            }
         }
         let has_changed = self.look()?;
         self.open_stages()?;
@@ -165,12 +185,11 @@ impl State<'_> {
         let Interrupted { hungry, crashed } = crew.tend(&self.demand(), has_changed)?;
         self.hungry.extend(hungry);
         self.feed(crew.top_rung())?;
-        crashed
-            .into_iter()
-            .try_for_each(|(stage, task, reason)| self.crash(stage, task, &reason))?;
+        crashed.into_iter().try_for_each(|crash| self.crash(crash))?;
         if self.straggling.is() {
             self.speculate()?;
         }
+        self.telling.tell(self.plan.store, crew.jobs())?;
         Ok(if has_changed { Turn::News } else { Turn::Nothing })
     }
 
@@ -206,6 +225,7 @@ impl State<'_> {
             let index = DoneIndex::read(self.plan.store, stage)?;
             self.metrics.merge(&index.metrics()?);
             self.quarantined.merge(index.failures().clone());
+            self.telling.take_up(self.plan.store, stage)?;
             self.finished.insert(stage);
         }
         Ok(())
@@ -229,6 +249,7 @@ impl State<'_> {
             let open = OpenStage::open(plan.store, id, tasks)?;
             let bundle_count = open.plan.tasks.len();
             plan.observer.observe(&JobEvent::StageStarted { stage: id, bundle_count });
+            self.telling.begin(id, bundle_count);
             self.open.insert(id, open);
             if bundle_count == 0 {
                 self.close(id)?;
@@ -267,6 +288,7 @@ impl State<'_> {
         }
         let metrics = commit.numbers.metrics()?;
         self.metrics.merge(&metrics);
+        self.telling.commit(stage, metrics.counter("bytes_written"), commit.failures.count());
         for failure in commit.failures.kept().iter().cloned() {
             self.plan.observer.observe(&JobEvent::ElementQuarantined { stage, failure });
         }
@@ -298,6 +320,7 @@ impl State<'_> {
     /// Keeps a failure, and ends the run as far as the policy says.
     fn fail(&mut self, stage: StageId, failure: Failure) -> Result<()> {
         let policy = self.plan.on_error;
+        self.telling.fail(stage);
         if self.failed.is_empty() || matches!(policy, OnError::Finish | OnError::Continue) {
             self.plan.observer.observe(&JobEvent::BundleFailed { stage, failure: failure.clone() });
             self.failed.push(failure);
@@ -356,6 +379,7 @@ impl State<'_> {
 
     fn finish(&mut self, id: StageId) -> Result<()> {
         self.finished.insert(id);
+        self.telling.finish(id);
         self.plan.observer.observe(&JobEvent::StageFinished { stage: id });
         self.release()
     }
@@ -398,7 +422,8 @@ impl State<'_> {
     }
 
     /// Counts one more worker that has ended at a task, and gives a task up that ends them all.
-    fn crash(&mut self, id: StageId, task: u32, reason: &str) -> Result<()> {
+    fn crash(&mut self, crash: Crash) -> Result<()> {
+        let Crash { stage: id, task, reason, log } = crash;
         let Some(stage) = self.open.get_mut(&id).filter(|stage| stage.is_open(task)) else {
             return Ok(());
         };
@@ -416,8 +441,9 @@ impl State<'_> {
             .at("stage", id)
             .at("task", task)
             .at("steps", steps.unwrap_or_default())
-            .at("reason", reason)
-            .mend("look at the logs of the workers; what other tasks have done is kept");
+            .at("reason", reason);
+        let error = if log.is_empty() { error } else { error.at("log", log) };
+        let error = error.mend("levain logs RUN shows more; what other tasks have done is kept");
         let (given_up, attempts) = (BTreeSet::from([task]), *count);
         stage.decide(self.plan.store, &Decision { v: 1, given_up, ..Decision::default() })?;
         self.fail(id, Failure::new(error, attempts))
@@ -449,6 +475,14 @@ impl State<'_> {
         }
         Ok(())
     }
+}
+
+/// The run is in other hands from now on, be it nobody's.
+fn left(store: &RunStore) -> Error {
+    let message = "the driver was asked to leave the run to another";
+    Error::new(ErrorCode::LOCKED, ErrorKind::Conflict, message)
+        .at("run", store.root())
+        .mend("`levain resume RUN` takes it up")
 }
 
 fn over_time(elapsed: Duration) -> Error {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
-use crate::store::{LeaderRecord, RunStore, keys};
+use crate::store::{LeaderRecord, RunStore, keys, silence};
 
 /// The right to drive a run.
 #[derive(Debug, Clone)]
@@ -25,9 +25,7 @@ impl Lease {
     pub(crate) fn take(store: &RunStore, host: &str, silence: Duration) -> Result<Self> {
         let mut first_beat = None;
         loop {
-            let leases = store.list(keys::LEASES)?;
-            let epochs = leases.iter().filter_map(|it| Some(keys::task_of(&it.key)?.0));
-            let last = epochs.max().unwrap_or(0);
+            let last = last_epoch(store)?;
             if let Some(beat) = last_beat(store, last, silence)? {
                 let is_same = *first_beat.get_or_insert((last, beat)) == (last, beat);
                 if !is_same {
@@ -78,6 +76,26 @@ impl Lease {
     fn beat(&self) -> Result<()> {
         self.store.put(&keys::leader_heartbeat(self.epoch), &objects::now_ms())
     }
+}
+
+impl RunStore {
+    /// Whether somebody drives the run: a driver has beaten lately, by the clock of the store.
+    ///
+    /// Cost: five requests.
+    ///
+    /// # Errors
+    /// No run, a store that fails.
+    pub fn is_driven(&self) -> Result<bool> {
+        let silence = silence(self.run_record()?.options.heartbeat_ms);
+        Ok(last_beat(self, last_epoch(self)?, silence)?.is_some())
+    }
+}
+
+/// The epoch of the last driver; 0 if there was none.
+fn last_epoch(store: &RunStore) -> Result<u32> {
+    let leases = store.list(keys::LEASES)?;
+    let epochs = leases.iter().filter_map(|it| Some(keys::task_of(&it.key)?.0));
+    Ok(epochs.max().unwrap_or(0))
 }
 
 /// When the driver of an epoch has last beaten, if that is not too long ago.

@@ -3,6 +3,7 @@
 //! Its state is what lies in the store: a driver that takes over reads it and goes on. Whatever two
 //! drivers write at once, each key is created once, and commits decide.
 
+mod cancel;
 mod dispel;
 mod drive;
 mod failures;
@@ -11,9 +12,12 @@ mod merging;
 mod plan;
 mod speculate;
 mod stage;
+mod telling;
 mod workers;
 
+pub use cancel::{cancel, leave};
 pub use dispel::dispel;
+pub(crate) use dispel::living;
 pub(crate) use drive::{Drive, drive};
 pub(crate) use lease::Lease;
 pub(crate) use merging::merged_by;

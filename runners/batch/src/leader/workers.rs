@@ -8,11 +8,14 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::plan::StageId;
+use dataflow::runner::{JobEvent, JobObserver, WorkerCounts};
 
 use super::lease::{Lease, Now};
-use crate::launch::{Cause, JobId, JobState, JobStatus, Launcher, Submitted, WorkerEnd};
+use crate::launch::{
+    Cause, JobId, JobState, JobStatus, Launcher, StateCounts, Submitted, WorkerEnd,
+};
 use crate::options::BatchOptions;
-use crate::store::{Intent, RunStore, WorkerBeat, keys};
+use crate::store::{Intent, JobRecord, RunStore, WorkerBeat, keys};
 
 /// Workers are only added by at least this part of those that are there.
 const FEW: u64 = 4;
@@ -20,13 +23,26 @@ const FEW: u64 = 4;
 const LAGS: u32 = 2;
 /// Submissions that may end one after the other without a single task done.
 const VAIN_LIMIT: u32 = 3;
+/// Lines of the log of a worker that ended badly.
+const LOG_LINES: usize = 10;
 /// Tasks that workers were at when they ended.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupted {
     /// For want of memory.
     pub(crate) hungry: Vec<(StageId, u32)>,
-    /// For another reason, which is told; once for each start of a worker.
-    pub(crate) crashed: Vec<(StageId, u32, String)>,
+    /// For another reason; once for each start of a worker.
+    pub(crate) crashed: Vec<Crash>,
+}
+
+/// A task that a worker was at when it broke off.
+#[derive(Debug, Clone)]
+pub(crate) struct Crash {
+    pub(crate) stage: StageId,
+    pub(crate) task: u32,
+    /// Why the worker has ended.
+    pub(crate) reason: String,
+    /// What it has printed last.
+    pub(crate) log: String,
 }
 
 /// Who works on the run.
@@ -53,6 +69,14 @@ impl Crew<'_> {
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => Ok(Interrupted::default()),
             },
             Self::Launched(launched) => launched.tend(demand, has_progress),
+        }
+    }
+
+    /// What was submitted and has not ended.
+    pub(crate) fn jobs(&self) -> Vec<JobRecord> {
+        match self {
+            Self::Threads(_) => Vec::new(),
+            Self::Launched(launched) => launched.jobs(),
         }
     }
 
@@ -87,6 +111,7 @@ struct Sent {
     workers: u32,
     rung: u32,
     sent: Instant,
+    since_ms: i64,
     /// When it was last told of, or sent.
     told: Instant,
     status: Option<JobStatus>,
@@ -112,6 +137,11 @@ pub(crate) struct Launched<'a> {
     /// Submissions that have ended since the last progress.
     vain: u32,
     last_end: Option<WorkerEnd>,
+    observer: &'a dyn JobObserver,
+    /// What the observer was told last.
+    said: Option<(WorkerCounts, String)>,
+    /// Why a job does not start, once that was looked into.
+    finding: Option<(JobId, String)>,
     /// What workers were at that have ended, and is not told of yet.
     interrupted: Interrupted,
     has_warned: bool,
@@ -127,19 +157,21 @@ impl<'a> Launched<'a> {
         lease: &'a Lease,
         launcher: Arc<dyn Launcher>,
         options: &'a BatchOptions,
+        observer: &'a dyn JobObserver,
     ) -> Result<Self> {
         let submissions = store.list(keys::SUBMISSIONS)?;
         let intents = submissions.iter().map(|it| it.key.clone());
         let intents: Vec<String> = intents.filter(|key| key.ends_with(".intent")).collect();
         let mut sent = Vec::new();
         for (key, intent) in store.read_all::<Intent>(intents)? {
-            let id: Option<JobId> = store.read(&job_key(&key))?;
+            let id: Option<JobId> = store.read(&keys::job(&key))?;
             sent.push(Sent {
                 name: intent.name,
                 id,
                 workers: intent.workers,
                 rung: intent.rung,
                 sent: Instant::now(),
+                since_ms: objects::now_ms(),
                 told: Instant::now(),
                 status: None,
                 failed_seen: BTreeSet::new(),
@@ -157,6 +189,9 @@ impl<'a> Launched<'a> {
             describe,
             vain,
             last_end,
+            observer,
+            said: None,
+            finding: None,
             interrupted: Interrupted::default(),
             has_warned,
         })
@@ -218,6 +253,7 @@ impl<'a> Launched<'a> {
             }
         }
         self.forget_lost();
+        self.say();
         self.check_start()
     }
 
@@ -245,8 +281,14 @@ impl<'a> Launched<'a> {
 
     /// Notes how a worker has ended, and what each of its starts was at.
     fn note_end(&mut self, at: usize, end: WorkerEnd) -> Result<()> {
-        tracing::warn!(job = %end.worker.job, index = end.worker.index, cause = ?end.cause,
+        tracing::info!(job = %end.worker.job, index = end.worker.index, cause = ?end.cause,
             reason = %end.reason, "a worker has ended");
+        let log = self.last_words(&end);
+        self.observer.observe(&JobEvent::WorkerEnded {
+            worker: format!("{}:{}", end.worker.job, end.worker.index),
+            reason: end.reason.clone(),
+            log: log.clone(),
+        });
         let is_hungry = matches!(end.cause, Cause::OutOfMemory | Cause::Exit(OOM_EXIT));
         let (name, index) = (self.sent[at].name.clone(), end.worker.index);
         if end.cause == Cause::Exit(OTHER_BINARY_EXIT) {
@@ -274,7 +316,8 @@ impl<'a> Launched<'a> {
             if is_hungry {
                 self.interrupted.hungry.push((stage, task));
             } else if is_crash {
-                self.interrupted.crashed.push((stage, task, reason.clone()));
+                let (reason, log) = (reason.clone(), log.join("\n"));
+                self.interrupted.crashed.push(Crash { stage, task, reason, log });
             }
         }
         Ok(())
@@ -307,6 +350,10 @@ impl<'a> Launched<'a> {
         let Some(workers) = NonZeroU32::new(missing).filter(|_| is_worth_it) else {
             return Ok(());
         };
+        // Workers may have gone home because the run was cancelled, and have seen it first.
+        if self.store.has(keys::CANCEL)? {
+            return Ok(());
+        }
         if self.vain > VAIN_LIMIT {
             return Err(self.lost());
         }
@@ -323,7 +370,7 @@ impl<'a> Launched<'a> {
         let submission = self.options.submission(self.store, &name, workers, rung);
         let id = match self.launcher.submit(&submission)? {
             Submitted::As(id) => {
-                self.store.create(&job_key(&key), &id)?;
+                self.store.create(&keys::job(&key), &id)?;
                 Some(id)
             }
             Submitted::Unknown => None,
@@ -335,11 +382,53 @@ impl<'a> Launched<'a> {
             workers: workers.get(),
             rung,
             sent: Instant::now(),
+            since_ms: objects::now_ms(),
             told: Instant::now(),
             status: None,
             failed_seen: BTreeSet::new(),
         });
+        self.say();
         Ok(())
+    }
+
+    /// What was submitted and has not ended.
+    fn jobs(&self) -> Vec<JobRecord> {
+        let live = self.sent.iter().filter(|sent| !sent.has_ended());
+        let record = |sent: &Sent| JobRecord {
+            name: sent.name.clone(),
+            id: sent.id.as_ref().map(ToString::to_string),
+            state: sent.status.as_ref().map(|it| it.state),
+            workers: sent.counts(),
+            reason: self.reason_of(sent),
+            since_ms: sent.since_ms,
+        };
+        live.map(record).collect()
+    }
+
+    /// Why a job waits, where somebody has said so.
+    fn reason_of(&self, sent: &Sent) -> String {
+        let Some(status) = sent.status.as_ref().filter(|it| it.state <= JobState::Starting) else {
+            return String::new();
+        };
+        let found = self.finding.as_ref().filter(|(id, _)| *id == status.id);
+        found.map_or_else(|| status.reason.clone(), |(_, finding)| finding.clone())
+    }
+
+    /// Tells the observer where the workers stand, if that has changed.
+    fn say(&mut self) {
+        let live = self.sent.iter().filter(|sent| !sent.has_ended());
+        let counts = live.clone().fold(StateCounts::default(), |sum, it| sum.with(it.counts()));
+        let StateCounts { waiting, starting, running, .. } = counts;
+        let reasons = live.map(|sent| self.reason_of(sent));
+        let reason = reasons.filter(|it| !it.is_empty()).next_back().unwrap_or_default();
+        let said = (WorkerCounts { waiting, starting, running }, reason);
+        // Of a run that is taken up and has none there is nothing to say yet.
+        let before = self.said.clone().unwrap_or_default();
+        if before != said {
+            let (workers, reason) = said.clone();
+            self.observer.observe(&JobEvent::WorkersChanged { workers, reason });
+            self.said = Some(said);
+        }
     }
 
     /// Explains workers that do not start, and gives up after a while.
@@ -367,6 +456,8 @@ impl<'a> Launched<'a> {
         self.has_warned = true;
         let found = self.launcher.diagnose(&id)?;
         let why = found.as_ref().map_or("nobody says why", |it| it.finding.as_str());
+        self.finding = Some((id.clone(), why.to_owned()));
+        self.say();
         if !is_last {
             tracing::warn!(job = %id, waited_s = waited.as_secs(), why, "workers do not start");
             // Waiting may help; another place may do so sooner.
@@ -395,9 +486,23 @@ impl<'a> Launched<'a> {
         let error = error.mend("look at the log of a worker; what is done is kept, resume the run");
         let Some(end) = &self.last_end else { return error };
         let error = error.at("job", &end.worker.job).at("reason", &end.reason);
-        let lines = self.launcher.logs(&end.worker, 10).unwrap_or_default();
-        let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+        let lines = self.last_words(end);
         if lines.is_empty() { error } else { error.at("log", lines.join("\n")) }
+    }
+
+    /// What a worker has printed last; nothing of one whose end is told by its place alone, or whose log
+    /// cannot be read, which is no reason to keep silent about its end.
+    fn last_words(&self, end: &WorkerEnd) -> Vec<String> {
+        if matches!(end.cause, Cause::Stopped | Cause::Reclaimed) {
+            return Vec::new();
+        }
+        match self.launcher.logs(&end.worker, LOG_LINES) {
+            Ok(lines) => lines.into_iter().map(|line| line.text).collect(),
+            Err(error) => {
+                tracing::debug!(%error, "the log of a worker cannot be read");
+                Vec::new()
+            }
+        }
     }
 
     /// Waits until all workers have gone home, which the store has told them; stops those that
@@ -438,6 +543,12 @@ impl<'a> Launched<'a> {
 }
 
 impl Sent {
+    /// How many of its workers stand where; all wait of whom nothing was told.
+    fn counts(&self) -> StateCounts {
+        let waiting = StateCounts { waiting: self.workers, ..StateCounts::default() };
+        self.status.as_ref().map_or(waiting, |status| status.workers)
+    }
+
     /// Workers that may still take tasks.
     fn live_workers(&self) -> u32 {
         let ended = self.status.as_ref().map_or(0, |it| it.workers.succeeded + it.workers.failed);
@@ -449,7 +560,3 @@ impl Sent {
 pub(crate) const OOM_EXIT: i32 = 14;
 /// A worker ends so if it is not the driver's binary, or has built another pipeline.
 pub(crate) const OTHER_BINARY_EXIT: i32 = 13;
-
-fn job_key(intent: &str) -> String {
-    intent.replace(".intent", ".job")
-}

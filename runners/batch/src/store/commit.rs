@@ -22,6 +22,9 @@ pub(crate) struct Commit {
     pub(crate) v: u32,
     pub(crate) attempt: String,
     pub(crate) worker: String,
+    /// The job and the index of the worker, `JOB:INDEX`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) place: Option<String>,
     /// Where the records lie; nothing where there are none.
     pub(crate) key: Option<String>,
     pub(crate) bytes: u64,
@@ -84,6 +87,7 @@ impl Commit {
             v: VERSION,
             attempt: attempt.to_owned(),
             worker: worker.to_owned(),
+            place: None,
             key: None,
             bytes: 0,
             index: Vec::new(),

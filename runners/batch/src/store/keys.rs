@@ -16,7 +16,9 @@
 //! b/<stage>.<epoch>.<nnnn>.intent       workers are about to be submitted; .job: they were
 //! x/<hh>/<key>                  payloads that go around the shuffle
 //! cancel                        everybody stops
+//! leave                         the driver goes, workers do what is open
 //! result.json                   how it ended; create-once
+//! state.json                    where it stands, in the words of its driver; overwritten
 //! requests.json                 what was asked of the store, by driver and workers
 //! ```
 //!
@@ -29,8 +31,12 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) const RUN: &str = "run.json";
 /// Everybody stops.
 pub(crate) const CANCEL: &str = "cancel";
+/// The driver goes, workers do what is open.
+pub(crate) const LEAVE: &str = "leave";
 /// What was asked of the store.
 pub(crate) const REQUESTS: &str = "requests.json";
+/// Where it stands.
+pub(crate) const STATE: &str = "state.json";
 /// How it ended.
 pub(crate) const RESULT: &str = "result.json";
 /// Who drives the run.
@@ -126,6 +132,11 @@ pub(crate) fn records(stage: StageId, task: u32, attempt: &str) -> String {
 /// The payload of a key.
 pub(crate) fn payload(key: &str) -> String {
     format!("{PAYLOADS}/{:02x}/{key}", xxh3_64(key.as_bytes()) as u8)
+}
+
+/// The id that was given to a submission, by the key of its intent.
+pub(crate) fn job(intent: &str) -> String {
+    intent.replace(".intent", ".job")
 }
 
 /// The task that a key of a commit, a claim or a failure is about, and the attempt.

@@ -12,6 +12,7 @@ mod numbers;
 mod probe;
 mod requests;
 mod run_store;
+mod state;
 
 pub(crate) use commit::{Commit, Placed};
 pub(crate) use documents::{
@@ -24,3 +25,4 @@ pub(crate) use numbers::Numbers;
 pub use probe::probe;
 pub use requests::Requests;
 pub use run_store::RunStore;
+pub use state::{JobRecord, StageProgress, StageRecord, StateRecord};

@@ -60,6 +60,14 @@ impl RunStore {
         Ok(run)
     }
 
+    /// Whether there is a run that has begun, whatever became of it.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn has_begun(&self) -> Result<bool> {
+        self.has(keys::RUN)
+    }
+
     /// Whether there is a run that has begun and has no end.
     ///
     /// # Errors

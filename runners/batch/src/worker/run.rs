@@ -62,6 +62,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         .map_err(|why| Error::internal(format!("cannot start threads: {why}")))?;
     let exchange = Arc::new(Exchange::new(store, graph, &budget, &scratch));
     let name = settings.new_name();
+    let place = format!("{}:{}", settings.job, settings.index);
     let bench = Bench {
         store,
         graph,
@@ -71,6 +72,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         pool: &pool,
         worker: &name,
         rung: settings.rung,
+        place: &place,
         partition_count: options.partition_count.max(options.keyed_partition_count),
         preparing: Mutex::default(),
         uploading: Mutex::default(),

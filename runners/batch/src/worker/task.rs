@@ -26,6 +26,8 @@ pub(super) struct Bench<'a> {
     /// The name of the worker, under which it attempts tasks.
     pub(super) worker: &'a str,
     pub(super) rung: u32,
+    /// The job and the index of the worker.
+    pub(super) place: &'a str,
     /// The most partitions of an edge.
     pub(super) partition_count: usize,
     /// Is held while side inputs are read: once is enough.
@@ -81,6 +83,7 @@ impl Bench<'_> {
     fn run(&self, stage: StageId, task: u32, bundles: &[Bundle]) -> Result<bool, Failure> {
         let (began, mut commit) =
             (Instant::now(), Commit::new(self.worker, self.worker, self.rung));
+        commit.place = Some(self.place.to_owned());
         let once = |error: Error| Failure::new(error, 1);
         let budget = self.setting.budget();
         let outputs =
