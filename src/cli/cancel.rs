@@ -101,7 +101,9 @@ fn wait(run: &Run, settled: &Settled, limit: Duration, signals: &Watched) -> Res
         if now.summary.state.is_some() || began.elapsed() >= limit {
             return Ok(now);
         }
-        if let Some(place) = run.meeting_place(&store)?
+        // Once all stages of a part have run, a driver does more without saying so.
+        if let Some((_, place)) = run.current_place(&store)?
+            && place.is_open()?
             && !place.is_driven()?
         {
             run.end_cancelled(&store)?;

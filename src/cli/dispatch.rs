@@ -6,11 +6,13 @@ use clap::Parser as _;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 
 use crate::cli::args::{Cli, Command, ConfigCommand, Output};
+use crate::cli::config::ConfigArgs;
 use crate::cli::exit::Finished;
 use crate::cli::out::Out;
 #[cfg(feature = "conformance")]
 use crate::cli::runners;
 use crate::cli::settled::Settled;
+use crate::cli::signals::Watched;
 use crate::cli::{
     bake, batch, cancel, completions, config, demo, detach, doctor, exit, explain, gc, infra,
     inspect, logging, logs, records, resume, signals, tasks, verify, watch, worker,
@@ -61,32 +63,39 @@ pub(crate) fn main() -> ExitCode {
                 &signals,
             );
         }
-        Command::Runs(args) => records::runs(args, &settled, &out).map(|()| Finished::Whole),
-        Command::Status(args) => records::status(args, &settled, &out),
-        Command::Resume(args) => resume::resume(args, &cli.config, &settled, &out, &signals),
-        Command::Cancel(args) => cancel::cancel(args, &cli.config, &settled, &out, &signals),
-        Command::Logs(args) => logs::logs(args, &cli.config, &settled, &out, &signals),
-        Command::Tasks(args) => tasks::tasks(args, &settled, &out).map(|()| Finished::Whole),
-        Command::Gc(args) => gc::gc(args, &settled, &out),
-        Command::Watch(args) => watch::watch(args, &settled, &out, &signals),
-        Command::Failures(args) => {
-            records::failures(args, &settled, &out).map(|()| Finished::Whole)
-        }
-        Command::Report(args) => records::report(args, &settled, &out).map(|()| Finished::Whole),
         Command::Config(ConfigCommand::Show(args)) => {
             config::show(*args, settled.config(), &out).map(|()| Finished::Whole)
         }
         Command::Config(ConfigCommand::Explain { key }) => {
             config::explain(key.as_deref(), settled.config(), &out).map(|()| Finished::Whole)
         }
-        // These were run without settings.
-        Command::Config(ConfigCommand::Init(_))
-        | Command::Explain(_)
-        | Command::Completions(_)
-        | Command::Image(_)
-        | Command::Worker => Ok(Finished::Whole),
+        of_runs => follow(of_runs, &cli.config, &settled, &out, &signals),
     };
     exit::ended(outcome.map_err(|error| settled.explained(error)), out, &signals)
+}
+
+/// Runs a command that follows a run.
+fn follow(
+    command: &Command,
+    config: &ConfigArgs,
+    settled: &Settled,
+    out: &Out,
+    signals: &Watched,
+) -> Result<Finished> {
+    match command {
+        Command::Runs(args) => records::runs(args, settled, out).map(|()| Finished::Whole),
+        Command::Status(args) => records::status(args, settled, out),
+        Command::Resume(args) => resume::resume(args, config, settled, out, signals),
+        Command::Cancel(args) => cancel::cancel(args, config, settled, out, signals),
+        Command::Logs(args) => logs::logs(args, config, settled, out, signals),
+        Command::Tasks(args) => tasks::tasks(args, settled, out).map(|()| Finished::Whole),
+        Command::Gc(args) => gc::gc(args, settled, out),
+        Command::Watch(args) => watch::watch(args, settled, out, signals),
+        Command::Failures(args) => records::failures(args, settled, out).map(|()| Finished::Whole),
+        Command::Report(args) => records::report(args, settled, out).map(|()| Finished::Whole),
+        // All others were run before.
+        _ => Ok(Finished::Whole),
+    }
 }
 
 /// Tables are what lists are printed as, and one command has such.

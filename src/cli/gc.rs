@@ -39,13 +39,15 @@ pub(crate) fn gc(args: &GcArgs, settled: &Settled, out: &Out) -> Result<Finished
     let is_one = runs.len() == 1;
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     for run in runs {
-        let Some(store) = run.meeting_place(&settled.store()?)? else { continue };
-        match store.leavings() {
-            Ok(leavings) => found.push(Found { run, store, leavings }),
-            Err(error) if error.code() == ErrorCode::LOCKED && !is_one => {
-                skipped.push((run, error))
+        for (_, store) in run.meeting_places(&settled.store()?)? {
+            let run = run.clone();
+            match store.leavings() {
+                Ok(leavings) => found.push(Found { run, store, leavings }),
+                Err(error) if error.code() == ErrorCode::LOCKED && !is_one => {
+                    skipped.push((run, error));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
     }
     found.retain(|it| !it.leavings.keys.is_empty());
@@ -58,7 +60,7 @@ pub(crate) fn gc(args: &GcArgs, settled: &Settled, out: &Out) -> Result<Finished
     let removed = found.iter().map(|it| {
         json!({
             "run": it.run.summary.id,
-            "folder": it.run.summary.folder.to_string(),
+            "folder": it.store.root().to_string(),
             "objects": it.leavings.keys.len(),
             "bytes": it.leavings.bytes,
             "keys": it.leavings.keys,
@@ -94,13 +96,13 @@ fn runs_of(args: &GcArgs, settled: &Settled) -> Result<Vec<Run>> {
 
 fn text_of(found: &[Found], skipped: &[(Run, Error)], is_dry: bool) -> String {
     let mut table = Table::new(["RUN", "STATE", "OBJECTS", "SIZE", "FOLDER"]).with_right(&[2, 3]);
-    for Found { run, leavings, .. } in found {
+    for Found { run, store, leavings } in found {
         table.row([
             run.summary.id.clone(),
             state_name(run.summary.state).to_owned(),
             count(leavings.keys.len() as u64),
             ByteSize(leavings.bytes).to_string(),
-            run.summary.folder.to_string(),
+            store.root().to_string(),
         ]);
     }
     let mut text = match found {

@@ -107,7 +107,10 @@ fn is_complete(run: &Run) -> Result<bool> {
 fn check_newest(run: &Run, settled: &Settled) -> Result<()> {
     let Some(folder) = run.summary.folder.parent() else { return Ok(()) };
     let runs = list_runs(&folder, None, &settled.store()?)?;
-    let Some(newest) = runs.last().filter(|it| it.summary.id > run.summary.id) else {
+    // Those of groups lie below.
+    let is_of_same = |it: &&Run| it.summary.folder.parent().as_ref() == Some(&folder);
+    let newest = runs.iter().filter(is_of_same).next_back();
+    let Some(newest) = newest.filter(|it| it.summary.id > run.summary.id) else {
         return Ok(());
     };
     let message = "a later run of the same destination has taken the place of this one";

@@ -99,13 +99,22 @@ pub(crate) fn tasks(args: &TasksArgs, settled: &Settled, out: &Out) -> Result<()
     }
     let fields = chosen(args, *out)?;
     let run = found(&args.run, settled)?;
-    let Some(place) = run.meeting_place(&settled.store()?)? else {
+    let places = run.meeting_places(&settled.store()?)?;
+    if places.is_empty() {
         let message = "a run of one process keeps no list of tasks";
         return Err(Error::new(ErrorCode::NO_RESULT, ErrorKind::NotFound, message)
             .at("run", &run.summary.folder)
             .mend("its report has stages, attempts and a timeline: levain report RUN"));
-    };
-    let mut rows = place.tasks()?;
+    }
+    let mut rows = Vec::new();
+    for (part, place) in places {
+        for mut row in place.tasks()? {
+            if !part.is_empty() {
+                row.stage = format!("{part}/{}", row.stage);
+            }
+            rows.push(row);
+        }
+    }
     if let Some(state) = &args.state {
         check_state(state)?;
         rows.retain(|row| row.state.name() == state);

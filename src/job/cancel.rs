@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::job::history::Run;
 use crate::job::run_store::{End, RunStore};
-use crate::job::workers::MEETING_PLACE;
+use crate::job::workers::{MEETING_PLACE, is_part};
 
 /// The object that asks.
 pub(super) const CANCEL: &str = "cancel";
@@ -47,8 +47,8 @@ impl Run {
     pub fn cancel(&self, store: &StoreOptions, why: &str) -> Result<()> {
         let body = json!({ "v": 1, "why": why, "at_ms": crate::job::now_ms() });
         self.objects().put(CANCEL, body.to_string().into()).wait()?;
-        if let Some(meeting_place) = self.meeting_place(store)? {
-            batch::cancel(&meeting_place, why)?;
+        for (_, place) in self.meeting_places(store)? {
+            batch::cancel(&place, why)?;
         }
         Ok(())
     }
@@ -59,24 +59,49 @@ impl Run {
     /// A run without workers that outlive their driver, a store that fails.
     pub fn leave_to_workers(&self, store: &StoreOptions, why: &str) -> Result<()> {
         let has_such = self.again().is_some_and(|again| again.runner == "batch");
-        let (true, Some(meeting_place)) = (has_such, self.meeting_place(store)?) else {
+        let places = self.meeting_places(store)?;
+        if !has_such || places.is_empty() {
             let message = "the run has no workers that could be kept without their driver";
             let error = Error::new(ErrorCode::RUNNER_CANNOT, ErrorKind::Unsupported, message);
             return Err(error
                 .at("run", &self.summary.folder)
                 .mend("cancel it whole; workers of AWS Batch alone outlive their driver"));
-        };
-        batch::leave(&meeting_place, why).map(drop)
+        }
+        places.iter().try_for_each(|(_, place)| batch::leave(place, why).map(drop))
     }
 
-    /// Where driver and workers of the run meet; nothing for a run of one process.
+    /// Where driver and workers of the run meet, with the names of its parts: that of the write, which has
+    /// none, then those that follow it. Empty for a run of one process.
     ///
     /// # Errors
     /// A store that fails.
-    pub fn meeting_place(&self, store: &StoreOptions) -> Result<Option<batch::RunStore>> {
+    pub fn meeting_places(&self, store: &StoreOptions) -> Result<Vec<(String, batch::RunStore)>> {
         let root = self.summary.folder.join(MEETING_PLACE);
-        let meeting_place = batch::RunStore::open(&root, store)?;
-        Ok(meeting_place.has_begun()?.then_some(meeting_place))
+        let (mut parts, _) = Objects::open(&root, store)?.list_folder("")?;
+        parts.iter_mut().for_each(|name| *name = name.trim_end_matches('/').to_owned());
+        parts.retain(|name| is_part(name));
+        let mut places = Vec::new();
+        for part in [String::new()].into_iter().chain(parts) {
+            let place = batch::RunStore::open(&root.join(&part), store)?;
+            if place.has_begun()? {
+                places.push((part, place));
+            }
+        }
+        Ok(places)
+    }
+
+    /// The one of the part that goes on, or of the write if none does.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn current_place(&self, store: &StoreOptions) -> Result<Option<(String, batch::RunStore)>> {
+        let mut places = self.meeting_places(store)?;
+        for (at, (_, place)) in places.iter().enumerate() {
+            if place.is_open()? {
+                return Ok(Some(places.swap_remove(at)));
+            }
+        }
+        Ok(places.into_iter().next())
     }
 
     /// What was submitted for the run, by all of its drivers.
@@ -84,7 +109,11 @@ impl Run {
     /// # Errors
     /// A store that fails.
     pub fn jobs(&self, store: &StoreOptions) -> Result<Vec<RunJob>> {
-        self.meeting_place(store)?.map_or(Ok(Vec::new()), |place| place.jobs())
+        let mut jobs = Vec::new();
+        for (_, place) in self.meeting_places(store)? {
+            jobs.extend(place.jobs()?);
+        }
+        Ok(jobs)
     }
 
     /// Notes that a run was cancelled whose driver is gone: nobody else would.

@@ -84,6 +84,11 @@ impl Part {
     }
 }
 
+/// Whether this is the name of a folder in which those of another part than the write meet.
+pub(super) fn is_part(name: &str) -> bool {
+    name.starts_with("level-") || name == "validate"
+}
+
 /// What a worker needs to build the pipeline of a part again; the plan lies in the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct WriteJob {
@@ -277,9 +282,8 @@ impl Bake {
     pub(super) fn end_workers(&self, past: &PastRun) -> Result<()> {
         let place = past.location().join(MEETING_PLACE);
         let (folders, _) = Objects::open(&place, &self.store)?.list_folder("")?;
-        let is_part = |name: &&String| name.starts_with("level-") || name.starts_with("validate");
-        let parts = folders.iter().filter(is_part);
-        let parts = parts.map(|name| place.join(name.trim_end_matches('/')));
+        let parts = folders.iter().map(|name| name.trim_end_matches('/'));
+        let parts = parts.filter(|name| is_part(name)).map(|name| place.join(name));
         for place in parts.chain([place.clone()]) {
             dispel(&batch::RunStore::open(&place, &self.store)?, DISPEL_PATIENCE)?;
         }

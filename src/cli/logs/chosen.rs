@@ -55,14 +55,14 @@ pub(super) fn places_of(run: &Run, store: &StoreOptions) -> Result<Vec<Place>> {
 pub(super) fn of_worker(
     wanted: &str,
     places: Vec<Place>,
-    store: Option<&RunStore>,
+    stores: &[RunStore],
 ) -> Result<Vec<Place>> {
     let is_named = |place: &Place| place.name() == wanted || place.short_name() == wanted;
     if places.iter().any(is_named) {
         return Ok(places.into_iter().filter(is_named).collect());
     }
     let mut names = BTreeSet::new();
-    if let Some(store) = store {
+    for store in stores {
         let tasks = store.tasks()?;
         let of_tasks = tasks.into_iter().filter(|row| row.worker.as_deref() == Some(wanted));
         names.extend(of_tasks.filter_map(|row| row.place));
@@ -84,7 +84,11 @@ pub(super) fn of_worker(
 ///
 /// # Errors
 /// A pattern that is none or fits no step, a store that fails.
-pub(super) fn of_step(pattern: &str, places: Vec<Place>, store: &RunStore) -> Result<Vec<Place>> {
+pub(super) fn of_step(
+    pattern: &str,
+    places: Vec<Place>,
+    stores: &[RunStore],
+) -> Result<Vec<Place>> {
     let refuse = |message: String, mend: String| {
         let error = Error::new(ErrorCode::INVALID_RECIPE, ErrorKind::InvalidInput, message);
         Err(error.at("flag", "--step").mend(mend))
@@ -95,26 +99,27 @@ pub(super) fn of_step(pattern: &str, places: Vec<Place>, store: &RunStore) -> Re
             return refuse(format!("`{pattern}` is no pattern: {why}"), "write '*Write*'".into());
         }
     };
-    let view = store.view()?;
-    let stages = view.state.map(|state| state.stages).unwrap_or_default();
-    let fits = |step: &String| glob.matches(step) || step.rsplit('/').next() == Some(pattern);
-    let wanted: BTreeSet<&str> = stages
-        .iter()
-        .filter(|stage| stage.steps.iter().any(fits))
-        .map(|stage| stage.stage.as_str())
-        .collect();
-    if wanted.is_empty() {
-        let all = stages.iter().flat_map(|stage| stage.steps.iter().map(String::as_str));
-        let all = all.collect::<Vec<_>>().join(", ");
-        return refuse(format!("no step is called `{pattern}`"), format!("there are: {all}"));
-    }
-    let tasks = store.tasks()?;
-    let of_stage = tasks.into_iter().filter(|row| wanted.contains(row.stage.as_str()));
-    let mut names: BTreeSet<String> = of_stage.filter_map(|row| row.place).collect();
-    for worker in view.workers {
-        if worker.tasks.iter().any(|(stage, _)| wanted.contains(stage.as_str())) {
-            names.insert(format!("{}:{}", worker.job, worker.index));
+    let (mut names, mut known, mut is_known) = (BTreeSet::new(), Vec::new(), false);
+    for store in stores {
+        let view = store.view()?;
+        let stages = view.state.map(|state| state.stages).unwrap_or_default();
+        let fits = |step: &String| glob.matches(step) || step.rsplit('/').next() == Some(pattern);
+        let wanted = stages.iter().filter(|stage| stage.steps.iter().any(fits));
+        let wanted: BTreeSet<&str> = wanted.map(|stage| stage.stage.as_str()).collect();
+        known.extend(stages.iter().flat_map(|stage| stage.steps.clone()));
+        is_known |= !wanted.is_empty();
+        let tasks = store.tasks()?;
+        let of_stage = tasks.into_iter().filter(|row| wanted.contains(row.stage.as_str()));
+        names.extend(of_stage.filter_map(|row| row.place));
+        for worker in view.workers {
+            if worker.tasks.iter().any(|(stage, _)| wanted.contains(stage.as_str())) {
+                names.insert(format!("{}:{}", worker.job, worker.index));
+            }
         }
+    }
+    if !is_known {
+        let message = format!("no step is called `{pattern}`");
+        return refuse(message, format!("there are: {}", known.join(", ")));
     }
     Ok(places.into_iter().filter(|place| names.contains(&place.name())).collect())
 }

@@ -150,13 +150,14 @@ fn read(
     if args.worker.as_deref() == Some(DRIVER) {
         return Ok(());
     }
-    let meeting_place = run.meeting_place(&store)?;
+    let meeting_places = run.meeting_places(&store)?.into_iter().map(|(_, place)| place);
+    let meeting_places: Vec<_> = meeting_places.collect();
     let mut places = places_of(run, &store)?;
     if let Some(worker) = &args.worker {
-        places = of_worker(worker, places, meeting_place.as_ref())?;
+        places = of_worker(worker, places, &meeting_places)?;
     }
-    if let (Some(step), Some(meeting_place)) = (&args.step, &meeting_place) {
-        places = of_step(step, places, meeting_place)?;
+    if let Some(step) = &args.step {
+        places = of_step(step, places, &meeting_places)?;
     }
     reader.read(&places, args.attempt, is_last, each)
 }

@@ -56,11 +56,11 @@ impl Display {
         };
         let stages = view.state.as_ref().map_or(&[][..], |state| state.stages.as_slice());
         for (place, stage) in stages.iter().enumerate() {
-            let before = self.told.insert(stage.stage.clone(), stage.progress);
+            let before = self.told.insert(format!("{}/{}", look.part, stage.stage), stage.progress);
             if before == Some(stage.progress) {
                 continue;
             }
-            let head = head_of(stage, place, stages.len());
+            let head = head_of(&look.part, (stage, place), stages.len());
             match stage.progress {
                 StageProgress::Waiting => {}
                 StageProgress::Running => {
@@ -80,16 +80,16 @@ impl Display {
             self.last_workers = workers;
         }
         if self.is_due() {
-            self.beat(view, stages);
+            self.beat(&look.part, view, stages);
         }
     }
 
-    fn beat(&mut self, view: &RunView, stages: &[StageRecord]) {
+    fn beat(&mut self, part: &str, view: &RunView, stages: &[StageRecord]) {
         let running = |it: &&(usize, &StageRecord)| it.1.progress == StageProgress::Running;
         let stages: Vec<(usize, &StageRecord)> = stages.iter().enumerate().collect();
         let quarantined = view.state.as_ref().map_or(0, |state| state.quarantined);
         for (place, stage) in stages.iter().filter(running) {
-            let head = head_of(stage, *place, stages.len());
+            let head = head_of(part, (stage, *place), stages.len());
             let workers = view.workers.iter().filter(|worker| worker.is_living).count();
             let amount = amount_of(stage);
             self.say(&format!("{head} {amount} workers={workers} quarantined={quarantined}"));
@@ -109,8 +109,9 @@ impl Display {
     }
 }
 
-fn head_of(stage: &StageRecord, place: usize, count: usize) -> String {
-    format!("stage {}/{count} {}", place + 1, name_of(stage))
+fn head_of(part: &str, (stage, place): (&StageRecord, usize), count: usize) -> String {
+    let part = if part.is_empty() { String::new() } else { format!("{part} ") };
+    format!("{part}stage {}/{count} {}", place + 1, name_of(stage))
 }
 
 impl Screen for Display {

@@ -31,6 +31,7 @@ impl Events {
             "event": name,
             "at_ms": levain::objects::now_ms(),
             "run": look.run.summary.id,
+            "part": look.part,
         });
         if let (Some(event), Some(more)) = (event.as_object_mut(), more.as_object_mut()) {
             event.append(more);
@@ -43,7 +44,7 @@ impl Screen for Events {
     fn show(&mut self, look: &Look) -> Result<()> {
         let state = look.view.as_ref().and_then(|view| view.state.as_ref());
         for stage in state.iter().flat_map(|state| &state.stages) {
-            let before = self.told.insert(stage.stage.clone(), stage.progress);
+            let before = self.told.insert(format!("{}/{}", look.part, stage.stage), stage.progress);
             if before != Some(stage.progress) {
                 self.event("stage", look, json!({ "stage": stage, "eta_ms": eta_ms(stage) }))?;
             }

@@ -45,6 +45,8 @@ pub(super) struct Look {
     pub(super) run: Run,
     /// Its stages and workers; nothing for a run of one process.
     pub(super) view: Option<RunView>,
+    /// The part of the run that these are of; empty for the write itself.
+    pub(super) part: String,
     /// Objects that a run of one process has committed.
     pub(super) committed: Option<u64>,
 }
@@ -113,12 +115,15 @@ struct Looking {
 impl Looking {
     fn look(&mut self, run: Run) -> Result<Look> {
         let run = Run::open(&run.summary.folder, &self.store)?.unwrap_or(run);
-        let view = run.meeting_place(&self.store)?.map(|place| place.view()).transpose()?;
+        let (part, view) = match run.current_place(&self.store)? {
+            Some((part, place)) => (part, Some(place.view()?)),
+            None => (String::new(), None),
+        };
         let is_due = self.counted.is_none_or(|(at, _)| at.elapsed() >= COUNT_EVERY);
         if view.is_none() && is_due {
             self.counted = Some((Instant::now(), run.committed_count()?));
         }
-        Ok(Look { run, view, committed: self.counted.map(|(_, count)| count) })
+        Ok(Look { run, view, part, committed: self.counted.map(|(_, count)| count) })
     }
 
     /// Whether nobody has worked on the run for a while.

@@ -86,6 +86,9 @@ pub(super) fn screen_of(look: &Look) -> Vec<String> {
         lines.push(format!(" {committed} objects committed   one process writes"));
         return lines;
     };
+    if !look.part.is_empty() {
+        lines.push(format!(" {}", look.part));
+    }
     for stage in view.state.iter().flat_map(|state| &state.stages) {
         lines.push(line_of(stage));
     }
