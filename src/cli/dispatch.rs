@@ -16,11 +16,11 @@ use crate::cli::{
     records, signals, verify, worker,
 };
 
-/// Runs the command that the arguments ask for; its exit code.
-pub(crate) fn main() -> ExitCode {
+/// Runs the command `levain` with the arguments of this process; its exit code.
+pub fn command() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose, &cli.command);
-    let out = Out::new(cli.output);
+    logging::start(cli.global.verbose, cli.command.is_suite());
+    let out = Out::new(cli.global.output);
     let signals = signals::watch();
     if let Command::Worker = &cli.command {
         return worker::worker(out, &signals);
@@ -28,7 +28,7 @@ pub(crate) fn main() -> ExitCode {
     if let Some(outcome) = without_settings(&cli, &out) {
         return exit::ended(outcome.map(|()| Finished::Whole), out, &signals);
     }
-    let settled = match Settled::new(&cli.config, &signals) {
+    let settled = match Settled::new(&cli.global.config, &signals) {
         Ok(settled) => settled,
         Err(error) => return exit::ended(Err(error), out, &signals),
     };
@@ -86,7 +86,7 @@ fn without_settings(cli: &Cli, out: &Out) -> Option<Result<()>> {
         Command::Image(command) => batch::image(command, *out),
         Command::Completions(args) => completions::completions(args, out),
         Command::Config(ConfigCommand::Init(args)) => {
-            config::init(args, &cli.config, &mut std::io::stdin().lock(), out)
+            config::init(args, &cli.global.config, &mut std::io::stdin().lock(), out)
         }
         _ => return None,
     })

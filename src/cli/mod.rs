@@ -14,6 +14,7 @@ mod explain;
 mod fetch;
 mod infra;
 mod inspect;
+mod launch;
 mod logging;
 mod out;
 mod progress;
@@ -30,4 +31,5 @@ mod ways;
 mod worker;
 mod workers;
 
-pub(crate) use dispatch::main;
+pub use dispatch::command;
+pub use launch::{launch, launch_with};

@@ -19,6 +19,11 @@ impl Out {
         Self { output }
     }
 
+    /// Prints results for people.
+    pub(crate) fn text() -> Self {
+        Self { output: Output::Text }
+    }
+
     /// Whether results are JSON.
     pub(crate) fn is_json(self) -> bool {
         self.output == Output::Json

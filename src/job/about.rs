@@ -17,6 +17,9 @@ pub struct RunAbout {
     /// The version of the program.
     #[serde(default)]
     pub version: String,
+    /// The program by its version and digest, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
     /// The command line, without secrets.
     #[serde(default)]
     pub command: Vec<String>,

@@ -27,7 +27,7 @@ mod runner;
 
 pub use launch::Launcher;
 pub use leader::dispel;
-pub use options::{BatchOptions, INDEX_VARIABLE};
+pub use options::{BatchOptions, CostLimit, INDEX_VARIABLE};
 pub use runner::{BatchRunner, StepFilter};
 pub use store::{
     LeaderRecord, Requests, RequestsRecord, RunRecord, RunStore, WorkerOptions, probe,

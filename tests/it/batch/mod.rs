@@ -4,3 +4,4 @@ mod conformance;
 mod emulated;
 mod processes;
 mod rebuilt;
+mod recipe;

@@ -9,7 +9,9 @@ mod failures;
 mod lease;
 mod merging;
 mod plan;
+mod refusals;
 mod speculate;
+mod spending;
 mod stage;
 mod workers;
 
@@ -17,4 +19,5 @@ pub use dispel::dispel;
 pub(crate) use drive::{Drive, drive};
 pub(crate) use lease::Lease;
 pub(crate) use merging::merged_by;
+pub(crate) use spending::Spending;
 pub(crate) use workers::{Crew, Launched};
