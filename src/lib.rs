@@ -11,8 +11,12 @@
 //! # Ok::<(), levain::dataflow::error::Error>(())
 //! ```
 //!
-//! Pipelines of your own are built with the [`prelude`]; `examples/` answers one question each.
-//! The command `levain` is made of the same parts.
+//! Pipelines of your own are built with the [`prelude`]; `examples/` answers one question each. A
+//! program whose `main` calls [`launch`] has the commands with which such a pipeline is planned, run,
+//! resumed, and worked on elsewhere. The command `levain` is made of the same parts.
+
+// The command names the library as any other program does.
+extern crate self as levain;
 
 pub use array;
 pub use bake;
@@ -32,3 +36,7 @@ pub use zarr;
 pub mod job;
 pub mod prelude;
 pub mod report;
+
+mod cli;
+
+pub use cli::{command, launch, launch_with};

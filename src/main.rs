@@ -1,6 +1,4 @@
-//! The `levain` command: parses arguments, runs jobs, prints. The library prints nothing.
-
-mod cli;
+//! The `levain` command, as a program of its own.
 
 use std::process::ExitCode;
 
@@ -8,5 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::main()
+    levain::command()
 }

@@ -43,7 +43,7 @@ impl Given {
             config: None,
             profile: None,
             store: own.store.clone(),
-            set: [cli.config.set, again.settings.clone(), own.set.clone()].concat(),
+            set: [cli.global.config.set, again.settings.clone(), own.set.clone()].concat(),
         };
         let settled = Settled::of_words(&config, &again.words, signals)?;
         let mut given = Self { command: cli.command, settled, folder: again.folder.clone() };

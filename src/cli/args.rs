@@ -26,8 +26,18 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct GlobalArgs {
     /// How results are printed
-    #[arg(long, value_enum, default_value_t = Output::Text, global = true, env = "LEVAIN_OUTPUT")]
+    // Recipes of others have arguments called `output`.
+    #[arg(id = "output_form", value_name = "FORM", long = "output", value_enum,
+        default_value_t = Output::Text, global = true, env = "LEVAIN_OUTPUT")]
     pub(crate) output: Output,
 
     /// Says more on stderr; twice, much more
@@ -402,6 +412,7 @@ pub(crate) struct LayoutArgs {
 
 /// How a job is to run; none of this changes what is written.
 #[derive(Debug, Args)]
+#[group(skip)]
 pub(crate) struct RunArgs {
     /// The greatest resident memory of the process: the setting limits.mem [default: 60 % of what is
     /// free]

@@ -28,7 +28,6 @@ const DETACHED_VARIABLE: &str = "LEVAIN_DETACHED";
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Where a driver without a terminal says that its run has begun; nothing for all others.
-#[expect(clippy::disallowed_methods, reason = "it is told so by the process that starts it")]
 fn note_of_begin() -> Option<PathBuf> {
     std::env::var_os(DETACHED_VARIABLE).filter(|it| !it.is_empty()).map(PathBuf::from)
 }

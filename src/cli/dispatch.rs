@@ -18,11 +18,11 @@ use crate::cli::{
     inspect, logging, logs, records, resume, signals, tasks, verify, watch, worker,
 };
 
-/// Runs the command that the arguments ask for; its exit code.
-pub(crate) fn main() -> ExitCode {
+/// Runs the command `levain` with the arguments of this process; its exit code.
+pub fn command() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose, &cli.command);
-    let out = Out::new(cli.output);
+    logging::start(cli.global.verbose, cli.command.is_suite());
+    let out = Out::new(cli.global.output);
     let signals = signals::watch();
     if let Command::Worker = &cli.command {
         return worker::worker(out, &signals);
@@ -34,7 +34,7 @@ pub(crate) fn main() -> ExitCode {
     if let Some(outcome) = without_settings(&cli, &out) {
         return exit::ended(outcome.map(|()| Finished::Whole), out, &signals);
     }
-    let settled = match Settled::new(&cli.config, &signals) {
+    let settled = match Settled::new(&cli.global.config, &signals) {
         Ok(settled) => settled,
         Err(error) => return exit::ended(Err(error), out, &signals),
     };
@@ -69,7 +69,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Config(ConfigCommand::Explain { key }) => {
             config::explain(key.as_deref(), settled.config(), &out).map(|()| Finished::Whole)
         }
-        of_runs => follow(of_runs, &cli.config, &settled, &out, &signals),
+        of_runs => follow(of_runs, &cli.global.config, &settled, &out, &signals),
     };
     exit::ended(outcome.map_err(|error| settled.explained(error)), out, &signals)
 }
@@ -100,7 +100,7 @@ fn follow(
 
 /// Tables are what lists are printed as, and one command has such.
 fn check_output(cli: &Cli) -> Result<()> {
-    if cli.output != Output::Csv || matches!(cli.command, Command::Tasks(_)) {
+    if cli.global.output != Output::Csv || matches!(cli.command, Command::Tasks(_)) {
         return Ok(());
     }
     let message = "the result of this command is no CSV";
@@ -115,7 +115,7 @@ fn without_settings(cli: &Cli, out: &Out) -> Option<Result<()>> {
         Command::Image(command) => batch::image(command, *out),
         Command::Completions(args) => completions::completions(args, out),
         Command::Config(ConfigCommand::Init(args)) => {
-            config::init(args, &cli.config, &mut std::io::stdin().lock(), out)
+            config::init(args, &cli.global.config, &mut std::io::stdin().lock(), out)
         }
         _ => return None,
     })

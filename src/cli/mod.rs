@@ -18,6 +18,7 @@ mod fetch;
 mod gc;
 mod infra;
 mod inspect;
+mod launch;
 mod logging;
 mod logs;
 mod out;
@@ -38,4 +39,5 @@ mod ways;
 mod worker;
 mod workers;
 
-pub(crate) use dispatch::main;
+pub use dispatch::command;
+pub use launch::{launch, launch_with};

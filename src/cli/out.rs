@@ -24,6 +24,11 @@ impl Out {
         self.output
     }
 
+    /// Prints results for people.
+    pub(crate) fn text() -> Self {
+        Self { output: Output::Text }
+    }
+
     /// Whether results are JSON.
     pub(crate) fn is_json(self) -> bool {
         matches!(self.output, Output::Json | Output::Ndjson)

@@ -109,7 +109,7 @@ fn check_newest(run: &Run, settled: &Settled) -> Result<()> {
     let runs = list_runs(&folder, None, &settled.store()?)?;
     // Those of groups lie below.
     let is_of_same = |it: &&Run| it.summary.folder.parent().as_ref() == Some(&folder);
-    let newest = runs.iter().filter(is_of_same).next_back();
+    let newest = runs.iter().rfind(is_of_same);
     let Some(newest) = newest.filter(|it| it.summary.id > run.summary.id) else {
         return Ok(());
     };

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
+use levain::batch::CostLimit;
 use levain::batch::aws::BatchSettings;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use levain::dataflow::options::OnError;
-use levain::job::{Again, Bake, MemoryLimit, OnBegin, RunAbout};
+use levain::job::{Again, Bake, MemoryLimit, OnBegin, PipelineRun, RunAbout};
 use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
@@ -16,7 +17,7 @@ use crate::cli::config::{Config, ConfigArgs, ReadBy, Value, config_json, load, p
 use crate::cli::detach::begun;
 use crate::cli::out::say;
 use crate::cli::signals::Watched;
-use crate::cli::workers::host;
+use crate::cli::workers::{RunnerName, host};
 
 /// Settings that hold, and what this process says of itself in the records of runs.
 #[derive(Debug)]
@@ -28,6 +29,9 @@ pub(crate) struct Settled {
     about: RunAbout,
     signals: Watched,
     limit: Option<WallLimit>,
+    /// Whether this process counts what a run costs, and when one of its own will have cost too much.
+    counts_cost: bool,
+    cost_limit: OnceLock<WallLimit>,
 }
 
 impl Settled {
@@ -36,7 +40,20 @@ impl Settled {
     /// # Errors
     /// Settings that are wrong.
     pub(crate) fn new(args: &ConfigArgs, signals: &Watched) -> Result<Self> {
-        Self::of(load(args)?, own_words(), signals)
+        Self::of(load(args)?, ("levain", own_words()), signals)
+    }
+
+    /// Those of a recipe, which was started with these words, its own name first.
+    ///
+    /// # Errors
+    /// Settings that are wrong.
+    pub(crate) fn of_recipe(
+        args: &ConfigArgs,
+        words: &[String],
+        signals: &Watched,
+    ) -> Result<Self> {
+        let (program, words) = words.split_first().map_or(("", &[][..]), |(p, w)| (p.as_str(), w));
+        Self::of(load(args)?, (program, words.to_vec()), signals)
     }
 
     /// Those that a driver has told a worker: flags alone.
@@ -45,7 +62,9 @@ impl Settled {
     /// Settings that are wrong.
     pub(crate) fn of_driver(args: &ConfigArgs, signals: &Watched) -> Result<Self> {
         let flags = ConfigArgs { config: None, profile: None, ..args.clone() };
-        Self::of(Config::of_flags(&flags)?, own_words(), signals)
+        let settled = Self::of(Config::of_flags(&flags)?, ("levain", own_words()), signals)?;
+        // It is the driver who counts what workers cost.
+        Ok(Self { counts_cost: false, ..settled })
     }
 
     /// Those of a command that is given again in these words: flags alone.
@@ -53,7 +72,7 @@ impl Settled {
     /// # Errors
     /// Settings that are wrong.
     pub(crate) fn of_words(args: &ConfigArgs, words: &[String], signals: &Watched) -> Result<Self> {
-        Self::of(Config::of_flags(args)?, words.to_vec(), signals)
+        Self::of(Config::of_flags(args)?, ("levain", words.to_vec()), signals)
     }
 
     /// The arguments from which a worker builds what this command builds: its own, then every
@@ -90,7 +109,11 @@ impl Settled {
         Some(Again { words, settings, folder, runner, workers })
     }
 
-    fn of(config: Config, words: Vec<String>, signals: &Watched) -> Result<Self> {
+    fn of(
+        config: Config,
+        (program, words): (&str, Vec<String>),
+        signals: &Watched,
+    ) -> Result<Self> {
         for setting in config.settings() {
             if setting.key.read_by == ReadBy::Nobody && setting.origin.layer != "built-in" {
                 say(&format!("warning: {} is not followed yet", path_text(&setting.path)));
@@ -102,7 +125,8 @@ impl Settled {
         let about = RunAbout {
             kind: String::new(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            command: command_line(&words),
+            binary: None,
+            command: command_line(program, &words),
             config: config_json(&config),
             again: None,
             host: host(),
@@ -114,7 +138,8 @@ impl Settled {
         };
         let limit =
             config.duration("limits.max_wall").map(|limit| WallLimit::begin(limit, signals));
-        Ok(Self { config, words, run_store, about, signals: signals.clone(), limit })
+        let (counts_cost, cost_limit, signals) = (true, OnceLock::new(), signals.clone());
+        Ok(Self { config, words, run_store, about, signals, limit, counts_cost, cost_limit })
     }
 
     /// Where and how workers run on AWS Batch.
@@ -176,7 +201,9 @@ impl Settled {
             .with_memory(self.memory(run.mem.as_deref())?)
             .with_threads(self.threads(run.threads))
             .with_on_error(self.config.on_error())
+            .with_retries(self.config.retries())
             .with_about(about);
+        self.count_cost(run)?;
         if let Some(folder) = self.config.scratch() {
             bake = bake.with_scratch_folder(folder);
         }
@@ -186,23 +213,81 @@ impl Settled {
         Ok(bake)
     }
 
+    /// The same for a pipeline of one's own.
+    ///
+    /// # Errors
+    /// Flags that make no sense.
+    pub(crate) fn apply_to(&self, pipeline: PipelineRun, run: &RunArgs) -> Result<PipelineRun> {
+        let about = RunAbout { kind: "recipe".to_owned(), ..self.about.clone() };
+        let pipeline = pipeline
+            .with_memory(self.memory(run.mem.as_deref())?)
+            .with_threads(self.threads(run.threads))
+            .with_on_error(self.config.on_error())
+            .with_retries(self.config.retries())
+            .with_about(about);
+        self.count_cost(run)?;
+        Ok(match self.config.scratch() {
+            Some(folder) => pipeline.with_scratch_folder(folder),
+            None => pipeline,
+        })
+    }
+
     /// Whether files that cannot be read are left out, by the flag or by the settings.
     pub(crate) fn leaves_out(&self, flag: bool, is_into_store: bool) -> bool {
         let is_policy = matches!(self.config.on_error(), OnError::Quarantine { .. });
         flag || is_policy && !is_into_store
     }
 
-    /// Says of an error that the time was over, if that is why it came.
+    /// What a run may cost, where there is a limit.
+    ///
+    /// # Errors
+    /// A limit without a price.
+    pub(crate) fn cost(&self) -> Result<Option<CostLimit>> {
+        if self.counts_cost { self.config.cost_limit() } else { Ok(None) }
+    }
+
+    /// Stops a run of this process when its threads and its memory will have cost what it may cost;
+    /// those of workers are counted by their driver.
+    fn count_cost(&self, run: &RunArgs) -> Result<()> {
+        let (Some(cost), RunnerName::Direct) = (self.cost()?, run.workers.runner) else {
+            return Ok(());
+        };
+        let threads = self.threads(run.threads).get() as f64;
+        let gib = self.memory(run.mem.as_deref())?.size().0 as f64 / (1_u64 << 30) as f64;
+        let per_hour = threads * cost.vcpu_hour + gib * cost.gib_hour;
+        if per_hour > 0.0 {
+            let hours = (cost.most / per_hour).min(LONGEST_HOURS);
+            let limit = Duration::from_secs_f64(3600.0 * hours);
+            self.cost_limit.get_or_init(|| WallLimit::begin(limit, &self.signals));
+        }
+        Ok(())
+    }
+
+    /// Says of an error that a limit of time or of cost was reached, if that is why it came.
     pub(crate) fn explained(&self, error: Error) -> Error {
-        let is_over = self.limit.as_ref().is_some_and(WallLimit::is_over);
-        if error.kind() != ErrorKind::Cancelled || !is_over {
+        let is_over = |limit: Option<&WallLimit>| limit.is_some_and(WallLimit::is_over);
+        if error.kind() != ErrorKind::Cancelled {
             return error;
         }
+        if is_over(self.limit.as_ref()) {
+            return error
+                .at("because", "the time of limits.max_wall is over")
+                .mend("allow more time, and use --resume");
+        }
+        if is_over(self.cost_limit.get()) {
+            return error
+                .at(
+                    "because",
+                    "what limits.max_cost allows is spent, by the prices of the settings",
+                )
+                .mend("allow more, and use --resume");
+        }
         error
-            .at("because", "the time of limits.max_wall is over")
-            .mend("allow more time, and use --resume")
     }
 }
+
+/// Longer runs have no limit.
+const LONGEST_HOURS: f64 = 24.0 * 366.0;
 
 /// The words of this command line after the program.
 fn own_words() -> Vec<String> {
@@ -210,8 +295,8 @@ fn own_words() -> Vec<String> {
 }
 
 /// The words of a command line, without secrets.
-fn command_line(words: &[String]) -> Vec<String> {
-    std::iter::once("levain".to_owned()).chain(words.iter().map(|word| redact(word))).collect()
+fn command_line(program: &str, words: &[String]) -> Vec<String> {
+    std::iter::once(redact(program)).chain(words.iter().map(|word| redact(word))).collect()
 }
 
 /// Stops a run when its time is over.

@@ -28,7 +28,12 @@ const SIGNAL_EXIT: u8 = 202;
 
 /// Works until there is nothing left to do; the exit code tells the launcher what to do next.
 pub(crate) fn worker(out: Out, signals: &Watched) -> ExitCode {
-    let code = match work(signals) {
+    ended(work(signals), out)
+}
+
+/// The exit code of a worker that has come to this end.
+pub(crate) fn ended(end: Result<WorkEnd>, out: Out) -> ExitCode {
+    let code = match end {
         Ok(WorkEnd::Over | WorkEnd::Idle | WorkEnd::Retired) => 0,
         Ok(WorkEnd::Stopped) => SIGNAL_EXIT,
         Err(error) => {
@@ -49,28 +54,50 @@ fn exit_code(error: &Error) -> u8 {
 }
 
 fn work(signals: &Watched) -> Result<WorkEnd> {
-    if told(STAY_VARIABLE).is_some() {
-        stay_with_input(signals.token());
+    let post = Post::of_environment(signals)?;
+    let job = WriteJob::from_value(post.job)?;
+    let mut bake = bake_of(&job, signals)?.with_threads(post.settings.threads);
+    if let Some(memory) = post.memory {
+        bake = bake.with_memory(memory);
     }
-    let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
-    let run = RunStore::open(&root, &StoreOptions::default())?.run_record()?;
-    let job = WriteJob::from_value(run.job)?;
-    let settings = WorkerSettings {
-        index: number(INDEX_VARIABLE)?.unwrap_or(0),
-        attempt: number("AWS_BATCH_JOB_ATTEMPT")?.unwrap_or(1),
-        slots: number("LEVAIN_SLOTS")?.unwrap_or(1),
-        rung: number("LEVAIN_RUNG")?.unwrap_or(0),
-        stop: signals.token(),
-        ..WorkerSettings::new(needed("LEVAIN_JOB")?, NonZeroUsize::MIN)
-    };
-    let mut bake = bake_of(&job, signals)?;
-    if let Some(threads) = number("LEVAIN_THREADS")?.and_then(|it| NonZeroUsize::new(it as usize)) {
-        bake = bake.with_threads(threads);
+    job.work(&bake, &post.root, &post.settings)
+}
+
+/// What a worker is told by its environment: where it works, on what, and with what.
+#[derive(Debug)]
+pub(crate) struct Post {
+    /// Where driver and workers meet.
+    pub(crate) root: Location,
+    /// From what it builds the pipeline.
+    pub(crate) job: serde_json::Value,
+    pub(crate) settings: WorkerSettings,
+    pub(crate) memory: Option<MemoryLimit>,
+}
+
+impl Post {
+    /// Reads the environment, and the record of the run that it names.
+    ///
+    /// # Errors
+    /// Variables that are missing or wrong, a store that fails.
+    pub(crate) fn of_environment(signals: &Watched) -> Result<Self> {
+        if told(STAY_VARIABLE).is_some() {
+            stay_with_input(signals.token());
+        }
+        let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
+        let run = RunStore::open(&root, &StoreOptions::default())?.run_record()?;
+        let threads = number("LEVAIN_THREADS")?.and_then(|it| NonZeroUsize::new(it as usize));
+        let settings = WorkerSettings {
+            index: number(INDEX_VARIABLE)?.unwrap_or(0),
+            attempt: number("AWS_BATCH_JOB_ATTEMPT")?.unwrap_or(1),
+            slots: number("LEVAIN_SLOTS")?.unwrap_or(1),
+            rung: number("LEVAIN_RUNG")?.unwrap_or(0),
+            stop: signals.token(),
+            ..WorkerSettings::new(needed("LEVAIN_JOB")?, threads.unwrap_or(NonZeroUsize::MIN))
+        };
+        let memory = number("LEVAIN_MEM_MIB")?;
+        let memory = memory.map(|it| MemoryLimit::of(ByteSize(u64::from(it) << 20)));
+        Ok(Self { root, job: run.job, settings, memory })
     }
-    if let Some(mebibytes) = number("LEVAIN_MEM_MIB")? {
-        bake = bake.with_memory(MemoryLimit::of(ByteSize(u64::from(mebibytes) << 20)));
-    }
-    job.work(&bake, &root, &settings)
 }
 
 /// Stops the worker when the process is gone that has started it, and holds its input.
@@ -87,7 +114,7 @@ fn bake_of(job: &WriteJob, signals: &Watched) -> Result<Bake> {
     let arguments = std::iter::once("levain").chain(job.arguments.iter().map(String::as_str));
     let mut cli = Cli::try_parse_from(arguments).map_err(|why| other_binary(&why.to_string()))?;
     // The settings are those of the driver: a worker may run where there are others.
-    let settled = Settled::of_driver(&cli.config, signals)?;
+    let settled = Settled::of_driver(&cli.global.config, signals)?;
     // A worker has no workers of its own.
     let mut bakes = match &mut cli.command {
         Command::Bake(args) => {

@@ -1,6 +1,7 @@
 //! Who writes: this process, processes of this machine, or workers of AWS Batch.
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
@@ -9,7 +10,8 @@ use levain::batch::launch::ProcessLauncher;
 use levain::batch::{BatchOptions, StepFilter};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, MemoryLimit, Workers, log_folder};
+use levain::dataflow::options::is_step_of;
+use levain::job::{Bake, MemoryLimit, Workers, log_folder, this_binary};
 use levain::objects::StoreOptions;
 
 use crate::cli::args::RunArgs;
@@ -47,6 +49,7 @@ impl RunnerName {
 }
 
 #[derive(Debug, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Workers")]
 pub(crate) struct WorkerArgs {
     /// Where it runs: threads of this process, processes of this machine, or AWS Batch
@@ -63,9 +66,10 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_name = "GLOB,...", value_delimiter = ',')]
     pub(crate) remote: Vec<String>,
 
-    /// What the image runs as a worker of AWS Batch
-    #[arg(long, value_name = "COMMAND", default_value = "levain worker")]
-    pub(crate) worker_command: String,
+    /// What is run as a worker [default: this program on this machine, on AWS Batch that of its name in
+    /// the image, with the word `worker`]
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) worker_command: Option<String>,
 
     /// A run of AWS Batch of which nothing starts for so long is ended, to be resumed [default: 15m]
     #[arg(long, value_name = "TIME", env = "LEVAIN_BATCH__RUNNABLE_FAIL")]
@@ -91,6 +95,27 @@ pub(crate) fn patient(store: StoreOptions, run: &RunArgs) -> StoreOptions {
     }
 }
 
+/// Workers, and what each of them has.
+#[derive(Debug)]
+pub(crate) struct Staff {
+    pub(crate) workers: Workers,
+    pub(crate) threads: NonZeroUsize,
+    pub(crate) memory: MemoryLimit,
+}
+
+/// What the workers of a job are told, and where they write.
+#[derive(Debug)]
+pub(crate) struct Briefing {
+    /// From what they build the job.
+    pub(crate) arguments: Vec<String>,
+    /// What an image calls this program.
+    pub(crate) program: String,
+    /// The folder of the logs of workers of this machine.
+    pub(crate) logs: PathBuf,
+    /// Whether another binary that builds the same pipeline is refused.
+    pub(crate) needs_same_binary: bool,
+}
+
 /// Writes a bake with the workers that were asked for.
 pub(crate) fn with_workers(
     bake: Bake,
@@ -99,14 +124,38 @@ pub(crate) fn with_workers(
     destination: &str,
     signals: &Watched,
 ) -> Result<Bake> {
+    let briefing = || Briefing {
+        arguments: settled.worker_arguments(),
+        program: "levain".to_owned(),
+        logs: log_folder(destination),
+        needs_same_binary: false,
+    };
+    Ok(match staff(run, settled, briefing, signals)? {
+        None => bake,
+        Some(Staff { workers, threads, memory }) => {
+            bake.with_threads(threads).with_memory(memory).with_workers(workers)
+        }
+    })
+}
+
+/// The workers that were asked for, if any were.
+///
+/// # Errors
+/// Settings or flags that make no sense, arguments with secrets.
+pub(crate) fn staff(
+    run: &RunArgs,
+    settled: &Settled,
+    briefing: impl FnOnce() -> Briefing,
+    signals: &Watched,
+) -> Result<Option<Staff>> {
     match run.workers.runner {
-        RunnerName::Direct => Ok(bake),
-        RunnerName::Procs => with_processes(bake, run, settled, destination),
-        RunnerName::Batch => with_batch(bake, run, settled, signals),
+        RunnerName::Direct => Ok(None),
+        RunnerName::Procs => processes(run, settled, briefing()).map(Some),
+        RunnerName::Batch => jobs(run, settled, briefing(), signals).map(Some),
     }
 }
 
-fn with_batch(bake: Bake, run: &RunArgs, settled: &Settled, signals: &Watched) -> Result<Bake> {
+fn jobs(run: &RunArgs, settled: &Settled, briefing: Briefing, signals: &Watched) -> Result<Staff> {
     let args = &run.workers;
     let mut settings = args.size.over(args.place.over(settled.batch()?))?;
     if let Some(mem) = &run.mem {
@@ -132,17 +181,24 @@ fn with_batch(bake: Bake, run: &RunArgs, settled: &Settled, signals: &Watched) -
     options.idle_ms = settings.idle.0 * 1000;
     options.runnable_warn_ms = settings.runnable_warn.0 * 1000;
     options.runnable_fail_ms = settings.runnable_fail.0 * 1000;
+    options.startup_ms = settings.startup.0 * 1000;
+    options.leader_lost_ms = settings.lease.0 * 1000;
+    options.fail_fast_launch = settings.fail_fast_launch;
+    options.max_cost = settled.cost()?;
     options.with_look_ms(args.look_ms);
-    options.command = args.worker_command.split_whitespace().map(str::to_owned).collect();
+    let command = || vec![briefing.program, "worker".to_owned()];
+    options.command = args.command().unwrap_or_else(command);
+    options.needs_same_binary = briefing.needs_same_binary;
     let memory_mib = options.usable_mib(0);
     let launcher = launcher_of_run(&settings, signals.token())?;
-    let workers = Workers::new(launcher, options, settled.worker_arguments())?;
-    let workers = with_remote(workers.with_origin(None, host()), args)?.elsewhere();
-    let limit = MemoryLimit::of(ByteSize(memory_mib << 20));
-    Ok(bake.with_threads(threads).with_memory(limit).with_workers(workers))
+    let workers = Workers::new(launcher, options, briefing.arguments)?;
+    let workers = with_remote(workers.with_origin(this_binary(), host()), args, settled)?;
+    let workers = workers.elsewhere();
+    let memory = MemoryLimit::of(ByteSize(memory_mib << 20));
+    Ok(Staff { workers, threads, memory })
 }
 
-fn with_processes(bake: Bake, run: &RunArgs, settled: &Settled, destination: &str) -> Result<Bake> {
+fn processes(run: &RunArgs, settled: &Settled, briefing: Briefing) -> Result<Staff> {
     let threads = settled.threads(run.threads).get();
     let all = u32::try_from(threads).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
     let workers = run.workers.workers.unwrap_or(all);
@@ -152,26 +208,57 @@ fn with_processes(bake: Bake, run: &RunArgs, settled: &Settled, destination: &st
     let mut options = BatchOptions::nearby();
     options.max_workers = workers;
     options.memory_ladder_mib = vec![(bytes >> 20).max(1)];
-    options.command = vec![this_binary()?, "worker".to_owned()];
-    let launcher = Arc::new(ProcessLauncher::new(log_folder(destination)));
-    let workers = Workers::new(launcher, options, settled.worker_arguments())?;
-    let workers = with_remote(workers.with_origin(None, host()), &run.workers)?;
-    let limit = MemoryLimit::of(ByteSize(bytes >> 20 << 20));
-    Ok(bake.with_threads(each).with_memory(limit).with_workers(workers))
+    options.command = match run.workers.command() {
+        Some(command) => command,
+        None => vec![program_path()?, "worker".to_owned()],
+    };
+    options.needs_same_binary = briefing.needs_same_binary;
+    options.vcpus = each.get() as f64;
+    options.max_cost = settled.cost()?;
+    options.fail_fast_launch = settled.config().is_on("batch.fail_fast_launch");
+    let launcher = Arc::new(ProcessLauncher::new(briefing.logs));
+    let workers = Workers::new(launcher, options, briefing.arguments)?;
+    let workers = with_remote(workers.with_origin(this_binary(), host()), &run.workers, settled)?;
+    let memory = MemoryLimit::of(ByteSize(bytes >> 20 << 20));
+    Ok(Staff { workers, threads: each, memory })
 }
 
-/// The steps that run on workers, by name.
-#[derive(Debug)]
-struct Globs(Vec<glob::Pattern>);
-
-impl StepFilter for Globs {
-    fn has(&self, step: &str) -> bool {
-        self.0.iter().any(|glob| glob.matches(step))
+impl WorkerArgs {
+    /// What was asked to be run as a worker.
+    fn command(&self) -> Option<Vec<String>> {
+        let command = self.worker_command.as_ref()?;
+        Some(command.split_whitespace().map(str::to_owned).collect())
     }
 }
 
-fn with_remote(workers: Workers, args: &WorkerArgs) -> Result<Workers> {
-    if args.remote.is_empty() {
+/// The steps that run on workers, and those that stay with the driver.
+#[derive(Debug)]
+struct Places {
+    globs: Vec<glob::Pattern>,
+    remote: Vec<String>,
+    local: Vec<String>,
+}
+
+impl StepFilter for Places {
+    fn has(&self, step: &str) -> bool {
+        let is_any = self.globs.is_empty() && self.remote.is_empty();
+        is_any
+            || self.globs.iter().any(|glob| glob.matches(step))
+            || self.remote.iter().any(|name| is_step_of(name, step))
+    }
+
+    fn keeps(&self, step: &str) -> bool {
+        self.local.iter().any(|name| is_step_of(name, step))
+    }
+}
+
+fn with_remote(workers: Workers, args: &WorkerArgs, settled: &Settled) -> Result<Workers> {
+    let named = |place: &str| {
+        let places = settled.config().places().filter(|(_, own)| *own == place);
+        places.map(|(step, _)| step.to_owned()).collect::<Vec<_>>()
+    };
+    let (remote, local) = (named("remote"), named("local"));
+    if args.remote.is_empty() && remote.is_empty() && local.is_empty() {
         return Ok(workers);
     }
     let globs = args.remote.iter().map(|text| {
@@ -182,7 +269,8 @@ fn with_remote(workers: Workers, args: &WorkerArgs) -> Result<Workers> {
                 .mend("write for example --remote '*Write*'")
         })
     });
-    Ok(workers.with_remote(Arc::new(Globs(globs.collect::<Result<_>>()?))))
+    let globs = globs.collect::<Result<_>>()?;
+    Ok(workers.with_remote(Arc::new(Places { globs, remote, local })))
 }
 
 /// What this machine calls itself.
@@ -191,7 +279,7 @@ pub(crate) fn host() -> String {
     name.trim().to_owned()
 }
 
-fn this_binary() -> Result<String> {
+fn program_path() -> Result<String> {
     let path = std::env::current_exe().map_err(Error::from)?;
     path.into_os_string().into_string().map_err(|path| {
         let message = format!("the path of this program is no text: {}", path.display());

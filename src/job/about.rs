@@ -20,6 +20,9 @@ pub struct RunAbout {
     /// The version of the program.
     #[serde(default)]
     pub version: String,
+    /// The program by its version and digest, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binary: Option<String>,
     /// The command line, without secrets.
     #[serde(default)]
     pub command: Vec<String>,
@@ -68,7 +71,9 @@ pub struct Again {
 
 /// What is called when a run has begun.
 #[derive(Clone, Default)]
-pub struct OnBegin(Option<Arc<dyn Fn(&Location) + Send + Sync>>);
+pub struct OnBegin(Option<Arc<Listener>>);
+
+type Listener = dyn Fn(&Location) + Send + Sync;
 
 impl OnBegin {
     /// Calls this with the folder of the records.

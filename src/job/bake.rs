@@ -13,7 +13,7 @@ use array::GroupPath;
 use chunks::{Machine, StoreProfile};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::options::{OnError, RunOptions};
+use dataflow::options::{OnError, Retries, RunOptions};
 use dataflow::plan::StageGraph;
 use dataflow::prelude::{CombineGlobally, Create, Pipeline};
 use dataflow::runner::{JobObserver, NoObserver, Runner};
@@ -63,6 +63,7 @@ pub struct Bake {
     pub(super) run_store: Option<Location>,
     pub(super) scratch_folder: Option<PathBuf>,
     pub(super) on_error: OnError,
+    pub(super) retries: Retries,
     pub(super) about: RunAbout,
 }
 
@@ -99,6 +100,7 @@ impl Bake {
             run_store: None,
             scratch_folder: None,
             on_error: OnError::Stop,
+            retries: Retries::default(),
             about: RunAbout::default(),
         })
     }
@@ -254,6 +256,13 @@ impl Bake {
     #[must_use]
     pub fn with_scratch_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.scratch_folder = Some(folder.into());
+        self
+    }
+
+    /// Sets how often is tried again what fails in passing.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
         self
     }
 
@@ -511,6 +520,7 @@ impl Bake {
             OnError::Quarantine { .. } => OnError::Stop,
             policy => policy,
         };
+        options.retries.clone_from(&self.retries);
         Ok(options)
     }
 }

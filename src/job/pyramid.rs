@@ -147,7 +147,7 @@ impl Bake {
             self.level_pipeline(level, machine, own_run.location())?;
         let commits = own_run.location().to_string();
         let part = Part::Level { level, machine, commits };
-        let runner = self.part_runner(sources, run, part, &pipeline)?;
+        let runner = self.part_runner(sources, run, &part, &pipeline)?;
         let graph = pipeline.compile_for(runner.as_ref())?;
         let run_options = self.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         let destination: Destination = own.opened_destination()?;

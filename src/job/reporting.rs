@@ -8,6 +8,7 @@ use array::{ChunkGrid, Region};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::runner::JobReport;
 
+use crate::job::about::RunAbout;
 use crate::job::bake::Bake;
 use crate::job::process::{cpu_ms, peak_resident_bytes};
 use crate::job::run_store::{RunStore, now_ms};
@@ -200,33 +201,15 @@ impl<'a> Telling<'a> {
     }
 
     fn exit(&self, ended: Ended<'_>, filled_count: usize) -> Exit {
-        let error = match ended {
+        match ended {
             Ended::Well { .. } => {
                 let left_out = self.unreadable.len();
                 let code = if left_out + filled_count == 0 { 0 } else { 3 };
                 let reason = format!("{left_out} sources left out, {filled_count} regions filled");
                 let reason = (code == 3).then_some(reason);
-                return Exit {
-                    state: RunState::Succeeded,
-                    code,
-                    error: None,
-                    reason,
-                    resumable: false,
-                };
+                Exit { state: RunState::Succeeded, code, error: None, reason, resumable: false }
             }
-            Ended::Badly(error) => error,
-        };
-        let code = error.code().exit_code();
-        let (state, code) = match error.kind() {
-            ErrorKind::Cancelled => (RunState::Cancelled, self.bake.about.exit_code_of_stop(code)),
-            _ => (RunState::Failed, code),
-        };
-        Exit {
-            state,
-            code,
-            error: Some(error.code().to_string()),
-            reason: Some(error.message().to_owned()),
-            resumable: self.bake.may_resume,
+            Ended::Badly(error) => exit_of(error, &self.bake.about, self.bake.may_resume),
         }
     }
 
@@ -237,6 +220,22 @@ impl<'a> Telling<'a> {
             return None;
         }
         Some(crate::report::shell_words(command))
+    }
+}
+
+/// How a run ends with an error.
+pub(super) fn exit_of(error: &Error, about: &RunAbout, is_resumable: bool) -> Exit {
+    let code = error.code().exit_code();
+    let (state, code) = match error.kind() {
+        ErrorKind::Cancelled => (RunState::Cancelled, about.exit_code_of_stop(code)),
+        _ => (RunState::Failed, code),
+    };
+    Exit {
+        state,
+        code,
+        error: Some(error.code().to_string()),
+        reason: Some(error.message().to_owned()),
+        resumable: is_resumable,
     }
 }
 

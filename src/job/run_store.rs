@@ -339,6 +339,11 @@ impl RunStore {
         Ok(self.location.join("validation.json"))
     }
 
+    /// Keeps a document of the run.
+    pub(crate) fn put_document(&self, key: &str, value: &impl Serialize) -> Result<()> {
+        self.put(key, value)
+    }
+
     /// Says how the run ended.
     pub(crate) fn end(&self, end: End<'_>) -> Result<()> {
         let End { state, error, has_remains } = end;

@@ -4,6 +4,7 @@
 //! binary, reads what the driver was asked for and what it has planned, builds the same pipeline, and
 //! compares fingerprints before it touches anything.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 use crate::job::bake::Bake;
 use crate::job::destination::Destination;
+use crate::job::process::this_binary;
 use crate::job::resume::Resumption;
 use crate::job::run_store::{PastRun, RunStore};
 use crate::job::validate::validating;
@@ -31,7 +33,7 @@ use crate::job::write::ScannedBake;
 /// The folder within a run in which driver and workers meet.
 pub(super) const MEETING_PLACE: &str = "batch";
 /// How long workers may take to go home that nobody drives any more.
-const DISPEL_PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const DISPEL_PATIENCE: Duration = Duration::from_secs(120);
 
 /// Workers that are started elsewhere, and what they are told.
 #[derive(Debug, Clone)]
@@ -68,7 +70,7 @@ impl Part {
     /// The place within a run where driver and workers of this part meet.
     fn meeting_place(&self, run: &Location) -> Location {
         match self {
-            Self::Write => run.join(MEETING_PLACE),
+            Self::Write => meeting_place(run),
             Self::Validate => run.join(MEETING_PLACE).join("validate"),
             Self::Level { level, .. } => run.join(MEETING_PLACE).join(&format!("level-{level}")),
         }
@@ -136,7 +138,7 @@ impl Workers {
         self
     }
 
-    /// Says which binary the driver is, so that workers of another one are refused, and where it is.
+    /// Says which binary the driver is, by version and digest, and on which machine.
     #[must_use]
     pub fn with_origin(mut self, binary: Option<String>, host: String) -> Self {
         (self.binary, self.host) = (binary, host);
@@ -146,6 +148,11 @@ impl Workers {
     /// The most of them at once.
     pub(super) fn count(&self) -> u64 {
         u64::from(self.options.max_workers.get())
+    }
+
+    /// The driver's binary, by version and digest, where that is known.
+    pub(super) fn binary(&self) -> Option<&str> {
+        self.binary.as_deref()
     }
 
     /// The name under which users choose them.
@@ -166,37 +173,59 @@ impl Workers {
         bake: &Bake,
         sources: &[Location],
         run: &RunStore,
-        part: Part,
+        part: &Part,
     ) -> Result<BatchRunner> {
         if self.is_elsewhere {
             let places = sources.iter().chain([&bake.destination]);
             check_reachable(places)?;
         }
-        let (root, suffix) = (part.meeting_place(run.location()), part.suffix());
         let sources = sources.iter().map(ToString::to_string).collect();
         let job = WriteJob {
             arguments: self.arguments.clone(),
             place: bake.place,
-            part,
+            part: part.clone(),
             sources,
             run: run.location().to_string(),
         };
         let job = serde_json::to_value(job)
             .map_err(|why| Error::internal(format!("a job has no JSON: {why}")))?;
+        let runner = self.runner_of((run.location(), part), &bake.store, bake.threads, job)?;
+        Ok(runner.with_cancel(bake.cancel.clone()).with_leave(bake.about.leave.clone()))
+    }
+
+    /// The runner of a part of a run whose records lie in this folder; `job` is what its workers build the
+    /// pipeline from, with so many threads each.
+    ///
+    /// # Errors
+    /// A folder of this machine, where workers see none.
+    pub(super) fn runner_of(
+        &self,
+        (run, part): (&Location, &Part),
+        store: &StoreOptions,
+        threads: NonZeroUsize,
+        job: Value,
+    ) -> Result<BatchRunner> {
+        if self.is_elsewhere {
+            check_reachable([run])?;
+        }
         let mut options = self.options.clone();
-        options.threads = bake.threads;
-        let name = run.location().file_name();
-        options.name = format!("levain-{name}{suffix}");
+        options.threads = threads;
+        let name = run.file_name();
+        options.name = format!("levain-{name}{}", part.suffix());
         options.tags.insert(RUN_TAG.to_owned(), name.to_owned());
-        let runner = BatchRunner::new(&root, &bake.store, options);
+        let runner = BatchRunner::new(&part.meeting_place(run), store, options);
         let launcher = Arc::clone(&self.launcher);
         let mut runner = runner.with_launcher(launcher, job, self.binary.clone());
         if let Some(steps) = &self.remote {
             runner = runner.with_remote(Arc::clone(steps));
         }
-        let runner = runner.with_host(&self.host).with_cancel(bake.cancel.clone());
-        Ok(runner.with_leave(bake.about.leave.clone()))
+        Ok(runner.with_host(&self.host))
     }
+}
+
+/// Where driver and workers of a run meet.
+pub(super) fn meeting_place(run: &Location) -> Location {
+    run.join(MEETING_PLACE)
 }
 
 impl WriteJob {
@@ -237,6 +266,7 @@ impl WriteJob {
         let graph = pipeline.compile_for(&compiler)?;
         let options = bake.run_options(&graph)?;
         let settings = WorkerSettings {
+            binary: this_binary(),
             memory_bytes: options.memory_bytes,
             threads: bake.threads,
             ..settings.clone()
@@ -249,6 +279,7 @@ impl Bake {
     /// Writes with workers elsewhere; memory and threads are those of each of them.
     #[must_use]
     pub fn with_workers(mut self, workers: Workers) -> Self {
+        self.about.binary = workers.binary().map(str::to_owned);
         self.workers = Some(workers);
         self
     }
@@ -269,7 +300,7 @@ impl Bake {
         let (Some(Resumption::Continued(past)), Some(_)) = (found, &self.workers) else {
             return Ok(None);
         };
-        let meeting_place = past.location().join(MEETING_PLACE);
+        let meeting_place = meeting_place(past.location());
         if !batch::RunStore::open(&meeting_place, &self.store)?.is_open()? {
             return Ok(None);
         }
@@ -280,7 +311,7 @@ impl Bake {
 
     /// Sees to it that no worker of an earlier run is at work on the destination.
     pub(super) fn end_workers(&self, past: &PastRun) -> Result<()> {
-        let place = past.location().join(MEETING_PLACE);
+        let place = meeting_place(past.location());
         let (folders, _) = Objects::open(&place, &self.store)?.list_folder("")?;
         let parts = folders.iter().map(|name| name.trim_end_matches('/'));
         let parts = parts.filter(|name| is_part(name)).map(|name| place.join(name));
@@ -301,11 +332,11 @@ impl Bake {
         &self,
         sources: &[Location],
         run: &RunStore,
-        part: Part,
+        part: &Part,
         pipeline: &Pipeline,
     ) -> Result<Box<dyn Runner>> {
         match &self.workers {
-            Some(workers) if part == Part::Write || workers.have_part_in(pipeline)? => {
+            Some(workers) if *part == Part::Write || workers.have_part_in(pipeline)? => {
                 Ok(Box::new(workers.runner(self, sources, run, part)?))
             }
             _ => Ok(Box::new(self.runner())),

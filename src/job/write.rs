@@ -200,7 +200,7 @@ impl ScannedBake {
         let reused_count = count_of(&done);
         let grids = unit_grids(&self.plan, &opened);
         let ((target, pipeline), totals) = self.pipeline(opened, done, &run);
-        let runner = bake.part_runner(&self.sources, &run, Part::Write, &pipeline)?;
+        let runner = bake.part_runner(&self.sources, &run, &Part::Write, &pipeline)?;
         let graph = pipeline.compile_for(runner.as_ref())?;
         let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
         let telling = Telling::new(self, &run, grids).with_mending(is_mending);
@@ -344,7 +344,7 @@ impl ScannedBake {
         };
         self.look_at(source).report(files, |pipeline| {
             let runner = match run {
-                Some(run) => bake.part_runner(&self.sources, run, Part::Validate, pipeline)?,
+                Some(run) => bake.part_runner(&self.sources, run, &Part::Validate, pipeline)?,
                 None => Box::new(bake.runner()),
             };
             let graph = pipeline.compile_for(runner.as_ref())?;

@@ -1,5 +1,6 @@
 //! The command, run as users run it.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// What a run of the command came to.
@@ -12,7 +13,12 @@ pub(crate) struct Ran {
 
 /// The command with these arguments, not started, with nothing of the environment that it reads.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_levain"));
+    program(env!("CARGO_BIN_EXE_levain").as_ref(), arguments)
+}
+
+/// The same of another program.
+pub(crate) fn program(path: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(path);
     let own = std::env::vars_os().map(|(name, _)| name);
     for variable in own.filter(|it| it.to_string_lossy().starts_with("LEVAIN_")) {
         command.env_remove(variable);

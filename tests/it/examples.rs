@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use levain::job::MemoryLimit;
+use levain::objects::StoreOptions;
 use levain::prelude::*;
 
 #[expect(dead_code, reason = "its `main` is for the command line")]
@@ -42,8 +43,8 @@ mod stateful;
 #[path = "../../examples/windows.rs"]
 mod windows;
 #[expect(dead_code, reason = "its `main` is for the command line")]
-#[path = "../../examples/wordcount.rs"]
-pub(crate) mod wordcount;
+#[path = "../../examples/word_count.rs"]
+pub(crate) mod word_count;
 
 #[test]
 fn days_in_files_become_one_store() {
@@ -170,11 +171,20 @@ fn write(folder: &Path, texts: &[&str]) -> Vec<PathBuf> {
     texts.iter().enumerate().map(write).collect()
 }
 
-fn count_words(files: Vec<PathBuf>) -> Result<Vec<String>> {
-    let mut out = Vec::new();
-    wordcount::run(files, &DirectRunner::new(), &RunOptions::default(), &mut out)?;
-    let text = String::from_utf8(out).expect("words are text");
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+/// Lines with word and count, sorted, as the recipe writes them into three files.
+fn count_words(files: &[PathBuf]) -> Result<Vec<String>> {
+    let folder = tempfile::tempdir().expect("there is a folder for such files");
+    let options = word_count::Options {
+        files: files.iter().map(|file| file.display().to_string()).collect(),
+        counts: folder.path().join("counts").display().to_string(),
+        shards: 3,
+        overwrite: false,
+    };
+    word_count::build(options, &StoreOptions::default())?.run(&DirectRunner::new())?;
+    let written = (0..3).map(|shard| folder.path().join(format!("counts-{shard:05}-of-00003.txt")));
+    let texts = written.map(|file| std::fs::read_to_string(file).expect("a file of counts"));
+    let mut lines: Vec<String> =
+        texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
     lines.sort();
     Ok(lines)
 }
@@ -183,7 +193,7 @@ fn count_words(files: Vec<PathBuf>) -> Result<Vec<String>> {
 fn words_are_counted_over_all_files() {
     let folder = tempfile::tempdir().expect("there is a folder for such files");
     let files = write(folder.path(), &["a b\n\n  b\ta", "", "c a"]);
-    assert_eq!(count_words(files).expect("runs"), ["1 c", "2 b", "3 a"]);
+    assert_eq!(count_words(&files).expect("runs"), ["a 3", "b 2", "c 1"]);
 }
 
 #[test]
@@ -191,14 +201,17 @@ fn every_line_of_a_large_file_is_read_once() {
     let folder = tempfile::tempdir().expect("there is a folder for such files");
     // More than two ranges; no line ends where a range does.
     let text = (0..800_000).map(|n| format!("word-{:04} x\n", n % 1000)).collect::<String>();
-    let counts = count_words(write(folder.path(), &[&text])).expect("runs");
+    let counts = count_words(&write(folder.path(), &[&text])).expect("runs");
     assert_eq!(counts.len(), 1001);
-    assert!(counts.contains(&"800000 x".to_owned()));
-    assert!(counts.iter().filter(|line| line.starts_with("800 word-")).count() == 1000);
+    assert!(counts.contains(&"x 800000".to_owned()));
+    assert!(
+        counts.iter().filter(|line| line.starts_with("word-") && line.ends_with(" 800")).count()
+            == 1000
+    );
 }
 
 #[test]
 fn a_file_that_is_missing_is_named() {
-    let error = count_words(vec!["nowhere.txt".into()]).expect_err("there is no such file");
-    assert_eq!(error.place("file"), Some("nowhere.txt"));
+    let error = count_words(&["nowhere.txt".into()]).expect_err("there is no such file");
+    assert_eq!(error.place("element"), Some("\"nowhere.txt\""), "{error}");
 }

@@ -14,6 +14,7 @@ mod cli;
 mod coders;
 mod command;
 mod conformance;
+mod counting;
 mod creating;
 mod determinism;
 mod engine;

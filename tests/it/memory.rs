@@ -12,7 +12,7 @@ use levain::chunks::ByteSize;
 use levain::job::MemoryLimit;
 use levain::prelude::*;
 
-use crate::examples::wordcount;
+use crate::counting;
 
 const LIMIT: &str = "LEVAIN_CHILD_MIB";
 const WORDS: u64 = 2_400_000;
@@ -58,7 +58,7 @@ fn words_are_counted_in_a_process_of_its_own() {
     let options = RunOptions::default().with_memory_bytes(accounted);
     let runner = DirectRunner::new().with_threads(NonZeroUsize::new(4).expect("not zero"));
     let mut lines = LineCount(0);
-    let report = wordcount::run(vec![file], &runner, &options, &mut lines).expect("it runs");
+    let report = counting::run(vec![file], &runner, &options, &mut lines).expect("it runs");
 
     assert_eq!(lines.0 as u64, WORDS + 1);
     assert!(report.shuffle.spilled_bytes > 0, "it fits, which shows nothing: {report:?}");

@@ -1,5 +1,6 @@
 //! Options that every runner understands. None of them is part of a plan's identity.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -9,8 +10,8 @@ use crate::error::{Error, ErrorCode, ErrorKind, Result};
 
 /// What a run does about bundles and elements that fail.
 ///
-/// Transient errors are tried again before: at most three times in all, and no third time where the
-/// same error came twice at the same element. No policy makes a run go on that was asked to stop.
+/// Transient errors are tried again before, as [`Retries`] says, but for the same error that came twice at
+/// the same element. No policy makes a run go on that was asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum OnError {
@@ -53,6 +54,39 @@ impl OnError {
     }
 }
 
+/// Whether a step, by its full name, is the one of this name, or one within a composite of this name.
+pub fn is_step_of(name: &str, step: &str) -> bool {
+    step.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// How often a bundle is tried again whose errors are transient.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retries {
+    /// Attempts after the first one.
+    pub count: u32,
+    /// The same for errors of these steps, by full name; the name of a composite stands for all steps in
+    /// it, and the longest name that fits holds.
+    pub steps: BTreeMap<String, u32>,
+}
+
+impl Retries {
+    /// Attempts after the first one where nothing is said.
+    pub const DEFAULT: u32 = 2;
+
+    /// Attempts after the first one for an error of this step, if it is one of a step.
+    pub fn of(&self, step: Option<&str>) -> u32 {
+        let own = self.steps.iter();
+        let own = own.filter(|(name, _)| step.is_some_and(|step| is_step_of(name, step)));
+        own.max_by_key(|(name, _)| name.len()).map_or(self.count, |(_, count)| *count)
+    }
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self { count: Self::DEFAULT, steps: BTreeMap::new() }
+    }
+}
+
 /// How a run divides its work and bounds its memory.
 ///
 /// Whatever is chosen, the results are the same; but for `on_error`, which decides whether there
@@ -72,6 +106,8 @@ pub struct RunOptions {
     pub scratch_folder: Option<PathBuf>,
     /// What is done about bundles and elements that fail.
     pub on_error: OnError,
+    /// How often bundles are tried again before.
+    pub retries: Retries,
 }
 
 impl RunOptions {
@@ -110,6 +146,13 @@ impl RunOptions {
         self
     }
 
+    /// Sets how often bundles are tried again whose errors are transient.
+    #[must_use]
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retries = retries;
+        self
+    }
+
     /// Refuses every policy but [`OnError::Stop`], in the name of a runner that has no other.
     ///
     /// # Errors
@@ -122,5 +165,27 @@ impl RunOptions {
         let message = format!("the runner `{runner}` does not offer the error policy `{name}`");
         let error = Error::new(ErrorCode::RUNNER_CANNOT, ErrorKind::Unsupported, message);
         Err(error.mend("use the policy `stop`, or choose a runner that offers it"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_name_that_fits_says_how_often_a_step_is_tried_again() {
+        let steps = [("Open", 5), ("Open/Read", 0), ("Ope", 9)];
+        let steps = steps.map(|(name, count)| (name.to_owned(), count)).into();
+        let retries = Retries { count: 1, steps };
+        for (step, want) in [
+            (Some("Open"), 5),
+            (Some("Open/Split"), 5),
+            (Some("Open/Read"), 0),
+            (Some("Open2"), 1),
+            (Some("Write"), 1),
+            (None, 1),
+        ] {
+            assert_eq!(retries.of(step), want, "{step:?}");
+        }
     }
 }

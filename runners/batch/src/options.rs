@@ -64,6 +64,31 @@ pub struct BatchOptions {
     pub runnable_fail_ms: u64,
     /// After so long the run is stopped.
     pub max_wall: Option<Duration>,
+    /// What the run may cost; one that has cost more is stopped.
+    pub max_cost: Option<CostLimit>,
+    /// A job of which no worker has said a word so long after it began is ended, and submitted again, in
+    /// milliseconds.
+    pub startup_ms: u64,
+    /// Whether the first submission that is refused ends the run, with its whole error.
+    pub fail_fast_launch: bool,
+    /// Whether workers and later drivers of another binary are refused though they build the same
+    /// pipeline: the code of closures is no part of a fingerprint.
+    pub needs_same_binary: bool,
+}
+
+/// What a run may cost, and what resources cost, in whatever currency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CostLimit {
+    /// The most.
+    pub most: f64,
+    /// Of an hour of one virtual core.
+    pub vcpu_hour: f64,
+    /// Of an hour of one GiB of memory.
+    pub gib_hour: f64,
+    /// Of 1000 requests that write or list.
+    pub put_1k: f64,
+    /// Of 1000 requests that read.
+    pub get_1k: f64,
 }
 
 impl Default for BatchOptions {
@@ -92,6 +117,10 @@ impl Default for BatchOptions {
             runnable_warn_ms: 120_000,
             runnable_fail_ms: 900_000,
             max_wall: None,
+            max_cost: None,
+            startup_ms: 600_000,
+            fail_fast_launch: false,
+            needs_same_binary: false,
         }
     }
 }
@@ -124,7 +153,7 @@ impl BatchOptions {
         self.memory_mib(rung) * self.usable_percent / 100
     }
 
-    fn memory_mib(&self, rung: u32) -> u64 {
+    pub(crate) fn memory_mib(&self, rung: u32) -> u64 {
         let ladder = &self.memory_ladder_mib;
         ladder.get(rung as usize).or(ladder.last()).copied().unwrap_or(2048)
     }

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use crate::exchange::{Exchange, TaskShuffle};
 use crate::launch::Launcher;
-use crate::leader::{Crew, Drive, Launched, Lease, drive};
+use crate::leader::{Crew, Drive, Launched, Lease, Spending, drive};
 use crate::options::BatchOptions;
 use crate::store::{
     Numbers, Requests, RequestsRecord, ResultRecord, RunRecord, RunStore, WorkerBeat,
@@ -63,6 +63,11 @@ enum Workers {
 pub trait StepFilter: std::fmt::Debug + Send + Sync {
     /// Whether this step, by its full name, is one of them.
     fn has(&self, step: &str) -> bool;
+
+    /// Whether the stage of this step stays with the driver, whatever else is in it.
+    fn keeps(&self, _step: &str) -> bool {
+        false
+    }
 }
 
 impl BatchRunner {
@@ -86,7 +91,7 @@ impl BatchRunner {
     }
 
     /// Starts workers with this launcher; `job` is what they need to build the pipeline again,
-    /// `binary` the digest of this one.
+    /// `binary` this one by its version and digest.
     #[must_use]
     pub fn with_launcher(
         mut self,
@@ -105,7 +110,8 @@ impl BatchRunner {
         self
     }
 
-    /// Runs the stages remotely that have such a step, and all others here.
+    /// Runs the stages remotely that have such a step, unless one of their steps keeps them here, and all
+    /// others here.
     #[must_use]
     pub fn with_remote(mut self, steps: Arc<dyn StepFilter>) -> Self {
         self.remote = Some(steps);
@@ -137,8 +143,10 @@ impl BatchRunner {
     /// The stages that stay here.
     fn local_stages(&self, graph: &StageGraph) -> BTreeSet<StageId> {
         let Some(remote) = &self.remote else { return BTreeSet::new() };
+        let name = |node: &dataflow::graph::NodeId| graph.steps()[node.0 as usize].name.as_str();
         let is_remote = |stage: &&dataflow::plan::Stage| {
-            stage.members.iter().any(|&node| remote.has(&graph.steps()[node.0 as usize].name))
+            let mut steps = stage.members.iter().map(name);
+            steps.clone().any(|step| remote.has(step)) && !steps.any(|step| remote.keeps(step))
         };
         let stages = graph.stages().iter();
         stages.filter(|stage| !is_remote(stage)).map(|stage| stage.id).collect()
@@ -155,11 +163,13 @@ impl BatchRunner {
             keyed_partition_count: asked.unwrap_or(keyed),
             bundle_elements: options.bundle_elements.map(usize::from),
             on_error: options.on_error,
+            retries: options.retries.clone(),
             tasks_max: batch.tasks_max,
             idle_ms: batch.idle_ms,
             look_ms: batch.look_ms,
             heartbeat_ms: batch.heartbeat_ms,
             leader_lost_ms: batch.leader_lost_ms,
+            needs_same_binary: batch.needs_same_binary,
         }
     }
 
@@ -202,10 +212,27 @@ impl BatchRunner {
                 .at("run", store.root())
                 .mend("run the command again: it sees what there is now"));
         }
+        let there = self.own_binary(store, there, &new)?;
         // Whoever cancelled it has had his way; this is somebody else's wish.
         store.delete(keys::CANCEL)?;
         store.delete(keys::LEAVE)?;
         Ok(there)
+    }
+
+    /// Refuses to go on with a run of another binary, or takes it over where this one is trusted.
+    fn own_binary(&self, store: &RunStore, there: RunRecord, new: &RunRecord) -> Result<RunRecord> {
+        let (began, own) = (there.binary.as_ref(), new.binary.as_ref());
+        if began.is_none() || own.is_none() || began == own {
+            return Ok(there);
+        }
+        if self.options.needs_same_binary {
+            there.check_binary("this", own.map(String::as_str))?;
+        }
+        // Its workers are of this binary from now on.
+        let mut taken = RunRecord { binary: new.binary.clone(), ..there };
+        taken.options.needs_same_binary = self.options.needs_same_binary;
+        store.put(keys::RUN, &taken)?;
+        Ok(taken)
     }
 
     fn end(&self, store: &RunStore, outcome: &Result<(Metrics, Failures)>) -> Result<()> {
@@ -291,6 +318,7 @@ impl Runner for BatchRunner {
             cancel: &self.cancel,
             leave: &self.leave,
             on_error: run.options.on_error,
+            retries: &run.options.retries,
             local: &local,
             task_limit: self.task_limit(),
             heartbeat: Duration::from_millis(self.options.heartbeat_ms),
@@ -300,6 +328,8 @@ impl Runner for BatchRunner {
             ),
             merge_above: self.options.merge_above,
             max_wall: self.options.max_wall,
+            spending: Spending::of(&self.options),
+            count_every: Duration::from_millis(self.options.heartbeat_ms),
         };
         let stages = StageFacts::of(graph);
         let fingerprint = graph.fingerprint().to_string();

@@ -25,6 +25,7 @@ pub(crate) enum BatchCommand {
 
 /// Where AWS Batch is, and what of it is used.
 #[derive(Debug, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "AWS Batch")]
 pub(crate) struct PlaceArgs {
     /// Queues by name or ARN; the first is submitted to
@@ -74,6 +75,7 @@ pub(crate) struct DefinitionArgs {
 
 /// How large a job is.
 #[derive(Debug, Default, Args)]
+#[group(skip)]
 pub(crate) struct SizeArgs {
     /// Virtual cores [default: 2]
     #[arg(long, value_name = "N")]

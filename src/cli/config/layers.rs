@@ -25,6 +25,7 @@ const SHORT_VARIABLES: [(&str, &str); 3] = [
 
 /// Which settings are used.
 #[derive(Debug, Clone, Default, Args)]
+#[group(skip)]
 #[command(next_help_heading = "Configuration")]
 pub(crate) struct ConfigArgs {
     /// The file of settings that is read in place of the project's levain.toml

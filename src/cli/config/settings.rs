@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use levain::batch::CostLimit;
 use levain::chunks::ByteSize;
 use levain::dataflow::error::Result;
-use levain::dataflow::options::OnError;
+use levain::dataflow::options::{OnError, Retries};
 use levain::objects::{Location, StoreOptions, StorePlace};
 use levain::report::Prices;
 use serde_json::{Map, Value as Json};
@@ -86,6 +87,56 @@ impl Config {
             }
             _ => OnError::Stop,
         }
+    }
+
+    /// How often is tried again what fails in passing.
+    pub(crate) fn retries(&self) -> Retries {
+        let count = |value: &Value| match value {
+            Value::Count(count) => u32::try_from(*count).ok(),
+            _ => None,
+        };
+        let steps = self.of_steps("retries");
+        let steps = steps.filter_map(|(step, value)| Some((step.to_owned(), count(value)?)));
+        let whole = self.value("run.retries").and_then(count).unwrap_or(Retries::DEFAULT);
+        Retries { count: whole, steps: steps.collect() }
+    }
+
+    /// Steps that are to run in some place: their names, and that place.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.of_steps("place").filter_map(|(step, value)| match value {
+            Value::Text(place) => Some((step, place.as_str())),
+            _ => None,
+        })
+    }
+
+    /// A setting of steps, wherever it is set.
+    fn of_steps<'a>(&'a self, word: &'a str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        self.settings().filter_map(move |setting| match setting.path.as_slice() {
+            [table, step, own] if table == "steps" && own == word => {
+                Some((step.as_str(), setting.value.as_ref()?))
+            }
+            _ => None,
+        })
+    }
+
+    /// What a run may cost, and what resources cost; nothing without a limit.
+    ///
+    /// # Errors
+    /// A limit without any price.
+    pub(crate) fn cost_limit(&self) -> Result<Option<CostLimit>> {
+        let Some(most) = self.number("limits.max_cost") else { return Ok(None) };
+        let Some(prices) = self.prices() else {
+            let message = "limits.max_cost is set, and no price is".to_owned();
+            let error = refuse(message, "set prices.vcpu_hour and the like, or no limit");
+            return Err(error.at("setting", "limits.max_cost"));
+        };
+        Ok(Some(CostLimit {
+            most,
+            vcpu_hour: prices.vcpu_hour.unwrap_or(0.0),
+            gib_hour: prices.gib_hour.unwrap_or(0.0),
+            put_1k: prices.put_1k.unwrap_or(0.0),
+            get_1k: prices.get_1k.unwrap_or(0.0),
+        }))
     }
 
     /// Sets how stores are reached; what is set already stays.
@@ -195,6 +246,6 @@ mod tests {
         assert_eq!(batch["memory_ladder"], serde_json::json!(["4 GiB", "8 GiB"]));
         assert_eq!((&batch["workers"], &batch["idle"]), (&4.into(), &"90s".into()));
         assert_eq!(batch["tags"], serde_json::json!({ "team": "grid" }));
-        assert_eq!((&batch["lease"], batch.get("image")), (&"90s".into(), None));
+        assert_eq!((&batch["lease"], batch.get("image")), (&"1h".into(), None));
     }
 }

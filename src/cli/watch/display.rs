@@ -117,9 +117,9 @@ fn head_of(part: &str, (stage, place): (&StageRecord, usize), count: usize) -> S
 impl Screen for Display {
     fn show(&mut self, look: &Look) -> Result<()> {
         if self.is_terminal {
-            self.draw(look)
+            self.draw(look);
         } else {
-            self.lines(look)
+            self.lines(look);
         }
         Ok(())
     }

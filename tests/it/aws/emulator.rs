@@ -90,7 +90,11 @@ impl Emulator {
 
     /// The command with these arguments, in surroundings where only the emulator is known.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = command(arguments);
+        self.surround(command(arguments))
+    }
+
+    /// Any command, in such surroundings.
+    pub(crate) fn surround(&self, mut command: Command) -> Command {
         let own = std::env::vars_os().map(|(name, _)| name);
         for variable in own.filter(|it| it.to_string_lossy().starts_with("AWS_")) {
             command.env_remove(variable);

@@ -6,4 +6,5 @@ mod emulated;
 mod followed;
 mod processes;
 mod rebuilt;
+mod recipe;
 mod terminal;

@@ -15,10 +15,7 @@ use crate::bundle::{BundleInput, BundleProcessor, BundleReport, Failure, Failure
 use crate::error::{Error, redact};
 use crate::graph::{ElementPlace, LeftOut, Noted, Operation};
 use crate::metrics::Metrics;
-use crate::options::OnError;
-
-/// How often a bundle is tried that fails with transient errors.
-const ATTEMPT_LIMIT: u32 = 3;
+use crate::options::{OnError, Retries};
 
 /// A bundle on its way to its commit: its input, and what came of the attempts so far.
 #[derive(Debug)]
@@ -84,11 +81,16 @@ impl BundleTask {
     }
 
     /// Whether a transient error is worth another attempt.
-    fn is_tried_again(&mut self, error: &Error, place: Option<ElementPlace>) -> bool {
+    fn is_tried_again(
+        &mut self,
+        error: &Error,
+        place: Option<ElementPlace>,
+        retries: &Retries,
+    ) -> bool {
         let now = Transient { error: error.clone(), place };
         let is_same = self.last.as_ref().is_some_and(|last| last.is_same(&now));
         self.last = Some(now);
-        !is_same && self.attempt < ATTEMPT_LIMIT
+        !is_same && self.attempt <= retries.of(error.place("step"))
     }
 
     /// Leaves an element out from now on.
@@ -123,7 +125,7 @@ impl BundleProcessor<'_> {
             let culprit = env.culprit();
             let place = culprit.as_ref().and_then(|element| element.place);
             let place = place.filter(|_| task.is_careful || self.gives_one_order());
-            if error.is_transient() && task.is_tried_again(&error, place) {
+            if error.is_transient() && task.is_tried_again(&error, place, &self.setting.retries) {
                 task.attempt += 1;
                 task.is_careful = true;
                 return Err(Setback::Again(error));

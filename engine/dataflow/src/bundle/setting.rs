@@ -7,7 +7,7 @@ use crate::blob::{BlobStore, ScratchBlobs};
 use crate::cancel::CancelToken;
 use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
-use crate::options::{OnError, RunOptions};
+use crate::options::{OnError, Retries, RunOptions};
 use crate::plan::StageGraph;
 use crate::shuffle::{InProcessShuffle, RawValuesBuilder, Scratch, Shelf, ShuffleStore};
 use crate::view::ViewId;
@@ -25,6 +25,7 @@ pub struct Setting {
     pub(super) checks_elements: bool,
     pub(super) holds_callbacks: bool,
     pub(super) on_error: OnError,
+    pub(super) retries: Retries,
     /// Elements of the whole run that were to be put in quarantine.
     quarantined: Arc<AtomicU64>,
     scratch: Scratch,
@@ -52,6 +53,7 @@ impl Setting {
             checks_elements: false,
             holds_callbacks: false,
             on_error: options.on_error,
+            retries: options.retries.clone(),
             quarantined: Arc::default(),
             blobs: Arc::new(ScratchBlobs::new(scratch.clone())),
             scratch,

@@ -52,7 +52,8 @@ pub struct BatchSettings {
     pub timeout: Seconds,
     /// After so long without work a worker ends.
     pub idle: Seconds,
-    /// A worker that has not started after so long counts as lost.
+    /// A job of which no worker has said a word so long after it began to start is ended, and submitted
+    /// again.
     pub startup: Seconds,
     /// Tasks after which a worker ends, to start anew; 0 for no limit.
     pub tasks_max: u32,
@@ -60,7 +61,7 @@ pub struct BatchSettings {
     pub runnable_warn: Seconds,
     /// After so long without a start the run is ended, to be resumed.
     pub runnable_fail: Seconds,
-    /// Workers end when nobody has renewed the lease of their run for so long.
+    /// Workers whose driver has been silent for so long end as soon as they have nothing to do.
     pub lease: Seconds,
     /// The share identifier, which queues with a scheduling policy need.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,7 +87,7 @@ pub struct BatchSettings {
     /// out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_wait: Option<Seconds>,
-    /// Whether the first launch that fails ends the run, with its whole error.
+    /// Whether the first submission that is refused ends the run, with its whole error.
     pub fail_fast_launch: bool,
 }
 
@@ -135,7 +136,7 @@ impl Default for BatchSettings {
             tasks_max: 0,
             runnable_warn: Seconds(120),
             runnable_fail: Seconds(900),
-            lease: Seconds(90),
+            lease: Seconds(3600),
             share_identifier: None,
             priority: None,
             tags: BTreeMap::new(),

@@ -8,7 +8,7 @@ use dataflow::bundle::{Failure, Failures};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::metrics::Metrics;
-use dataflow::options::OnError;
+use dataflow::options::{OnError, Retries};
 use dataflow::plan::{StageGraph, StageId};
 use dataflow::runner::{Attempt, BundleReport, JobEvent, JobObserver};
 use dataflow::shuffle::EdgeId;
@@ -17,6 +17,7 @@ use super::lease::{Lease, Now};
 use super::merging::{merge_of, merged_by, plan_merge};
 use super::plan::plan_stage;
 use super::speculate::slow_tasks;
+use super::spending::Spending;
 use super::stage::{News, OpenStage};
 use super::telling::Telling;
 use super::workers::{Crash, Crew, Interrupted};
@@ -43,6 +44,8 @@ pub(crate) struct Drive<'a> {
     /// Asks the driver to go and to leave the run as it is.
     pub(crate) leave: &'a CancelToken,
     pub(crate) on_error: OnError,
+    /// How often tasks are tried again whose errors are transient.
+    pub(crate) retries: &'a Retries,
     /// The stages that the driver's own worker runs.
     pub(crate) local: &'a BTreeSet<StageId>,
     /// The most tasks of a stage.
@@ -55,6 +58,10 @@ pub(crate) struct Drive<'a> {
     pub(crate) look: (Duration, Duration),
     /// After so long the run is stopped.
     pub(crate) max_wall: Option<Duration>,
+    /// What the run may cost, if there is a limit.
+    pub(crate) spending: Option<Spending<'a>>,
+    /// Between two looks at what it has cost.
+    pub(crate) count_every: Duration,
 }
 
 /// Drives all stages to their end; the numbers of all commits, and the elements that were left out.
@@ -78,6 +85,7 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
         hungry: Vec::new(),
         crashed: BTreeMap::new(),
         straggling: Now::every(STRAGGLER_CHECK),
+        counting: Now::every(plan.count_every),
         is_ending: false,
     };
     let run = state.run(crew);
@@ -129,6 +137,8 @@ struct State<'a> {
     crashed: BTreeMap<(StageId, u32), u32>,
     /// When it is looked for tasks that take too long.
     straggling: Now,
+    /// When it is looked at what the run has cost.
+    counting: Now,
     /// Nothing is begun any more.
     is_ending: bool,
 }
@@ -174,6 +184,11 @@ impl State<'_> {
             if self.plan.store.has(keys::LEAVE)? {
                 return Err(left(self.plan.store));
             }
+        }
+        if let Some(spending) = &self.plan.spending
+            && self.counting.is()
+        {
+            spending.check(self.plan.store)?;
         }
         let has_changed = self.look()?;
         self.open_stages()?;
@@ -265,7 +280,8 @@ impl State<'_> {
         let open: Vec<StageId> = self.open.keys().copied().collect();
         for id in open {
             let Some(stage) = self.open.get_mut(&id) else { continue };
-            let News { committed, failed, hungry } = stage.look(self.plan.store)?;
+            let News { committed, failed, hungry } =
+                stage.look(self.plan.store, self.plan.retries)?;
             has_changed |= !committed.is_empty() || !failed.is_empty() || !hungry.is_empty();
             self.hungry.extend(hungry.into_iter().map(|task| (id, task)));
             for commit in committed {

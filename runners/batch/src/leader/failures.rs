@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 
 use dataflow::bundle::Failure;
+use dataflow::options::Retries;
 
 use crate::store::{FailureClass, TaskFailure};
-
-/// Attempts of a task that may fail in ways that another attempt may mend.
-const ATTEMPTS_LIMIT: usize = 3;
 
 /// What is known of the attempts of one task that failed, by attempt.
 #[derive(Debug, Default)]
@@ -28,17 +26,20 @@ impl Attempts {
     /// Judges a task after one more attempt.
     ///
     /// What would fail in the same way again is not tried again: the same rule holds in a process.
-    pub(crate) fn judge(&mut self, attempt: String, failed: TaskFailure) -> Verdict {
+    pub(crate) fn judge(
+        &mut self,
+        attempt: String,
+        failed: TaskFailure,
+        retries: &Retries,
+    ) -> Verdict {
         let class = failed.class;
         let failure = failed.failure.clone();
         self.0.insert(attempt, failed);
-        let attempts = self.0.len();
+        let is_last = self.0.len() as u64 > u64::from(retries.of(failure.error.place("step")));
         match class {
             FailureClass::User => Verdict::Failed(Box::new(failure)),
             FailureClass::OomGuard => Verdict::MoreMemory,
-            FailureClass::Transient if attempts >= ATTEMPTS_LIMIT => {
-                Verdict::Failed(Box::new(failure))
-            }
+            FailureClass::Transient if is_last => Verdict::Failed(Box::new(failure)),
             FailureClass::Transient => Verdict::Again,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dataflow::bundle::{Failure, Failures};
 use dataflow::error::{Error, Result};
 use dataflow::metrics::Metrics;
+use dataflow::options::Retries;
 use dataflow::plan::StageId;
 
 use super::failures::{Attempts, Verdict};
@@ -80,7 +81,7 @@ impl OpenStage {
     ///
     /// # Errors
     /// A store that fails.
-    pub(crate) fn look(&mut self, store: &RunStore) -> Result<News> {
+    pub(crate) fn look(&mut self, store: &RunStore, retries: &Retries) -> Result<News> {
         let commits = store.list(&keys::commits(self.id))?;
         let is_new = |key: &String| {
             keys::task_of(key).is_some_and(|(task, _)| !self.winners.contains_key(&task))
@@ -101,7 +102,8 @@ impl OpenStage {
         let new: Vec<String> = failures.filter(|key| !self.seen_failures.contains(key)).collect();
         for (key, failed) in store.read_all::<TaskFailure>(new)? {
             if let Some((task, attempt)) = keys::task_of(&key).filter(|it| self.is_open(it.0)) {
-                match self.attempts.entry(task).or_default().judge(attempt.to_owned(), failed) {
+                let attempts = self.attempts.entry(task).or_default();
+                match attempts.judge(attempt.to_owned(), failed, retries) {
                     Verdict::Again => {}
                     Verdict::MoreMemory => self.news.hungry.push(task),
                     Verdict::Failed(failure) => {

@@ -11,8 +11,9 @@ use dataflow::plan::StageId;
 use dataflow::runner::{JobEvent, JobObserver, WorkerCounts};
 
 use super::lease::{Lease, Now};
+use super::refusals::Refusals;
 use crate::launch::{
-    Cause, JobId, JobState, JobStatus, Launcher, StateCounts, Submitted, WorkerEnd,
+    Cause, JobId, JobState, JobStatus, Launcher, StateCounts, Submitted, WorkerEnd, WorkerId,
 };
 use crate::options::BatchOptions;
 use crate::store::{Intent, JobRecord, RunStore, WorkerBeat, keys};
@@ -116,6 +117,12 @@ struct Sent {
     told: Instant,
     status: Option<JobStatus>,
     failed_seen: BTreeSet<u32>,
+    /// Whether a driver before this one has submitted it.
+    is_earlier: bool,
+    /// Since when its workers are being started, or run.
+    begun: Option<Instant>,
+    /// Whether one of its workers has ever said a word.
+    is_heard: bool,
 }
 
 impl Sent {
@@ -145,6 +152,7 @@ pub(crate) struct Launched<'a> {
     /// What workers were at that have ended, and is not told of yet.
     interrupted: Interrupted,
     has_warned: bool,
+    refusals: Refusals,
 }
 
 impl<'a> Launched<'a> {
@@ -175,6 +183,9 @@ impl<'a> Launched<'a> {
                 told: Instant::now(),
                 status: None,
                 failed_seen: BTreeSet::new(),
+                is_earlier: true,
+                begun: None,
+                is_heard: false,
             });
         }
         let describe = Now::every(Duration::from_millis(options.describe_ms));
@@ -194,6 +205,7 @@ impl<'a> Launched<'a> {
             finding: None,
             interrupted: Interrupted::default(),
             has_warned,
+            refusals: Refusals::default(),
         })
     }
 
@@ -246,15 +258,55 @@ impl<'a> Launched<'a> {
                     }
                 }
             }
+            if status.state > JobState::Waiting && !has_ended {
+                self.sent[at].begun.get_or_insert_with(Instant::now);
+            }
             self.sent[at].status = Some(status);
             self.sent[at].told = Instant::now();
-            if has_ended {
+            // What ended before this driver began says nothing of whether workers work now.
+            if has_ended && !self.sent[at].is_earlier {
                 self.vain += 1;
             }
         }
         self.forget_lost();
+        self.end_silent()?;
         self.say();
         self.check_start()
+    }
+
+    /// Ends jobs of which no worker has said a word for as long as one may take to start: an image that
+    /// is not pulled, a worker that cannot reach the store. What they had to do is submitted again.
+    fn end_silent(&mut self) -> Result<()> {
+        let limit = Duration::from_millis(self.options.startup_ms);
+        let is_due = |sent: &Sent| {
+            let is_late = sent.begun.is_some_and(|begun| begun.elapsed() >= limit);
+            is_late && !sent.is_heard && !sent.has_ended()
+        };
+        if !self.sent.iter().any(is_due) {
+            return Ok(());
+        }
+        let heard: BTreeSet<String> = self.beats()?.into_iter().map(|(_, beat)| beat.job).collect();
+        for sent in self.sent.iter_mut().filter(|sent| is_due(sent)) {
+            sent.is_heard = heard.contains(&sent.name);
+        }
+        let silent: Vec<JobId> =
+            self.sent.iter().filter(|it| is_due(it)).filter_map(|it| it.id.clone()).collect();
+        let Some(first) = silent.first().cloned() else { return Ok(()) };
+        let reason = format!("no worker of it has started within {} s", limit.as_secs_f64());
+        tracing::warn!(jobs = ?silent, reason, "jobs are ended and submitted again");
+        self.launcher.stop(&silent, &reason)?;
+        self.vain += silent.len() as u32;
+        self.sent.retain(|sent| !is_due(sent));
+        let (worker, cause) = (WorkerId { job: first, index: 0 }, Cause::CannotStart);
+        self.last_end = Some(WorkerEnd { worker, attempts: 1, cause, reason });
+        Ok(())
+    }
+
+    /// What workers have said of themselves, by key.
+    fn beats(&self) -> Result<Vec<(String, WorkerBeat)>> {
+        let beats = self.store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
+        let beats: Vec<String> = beats.filter(|key| key.contains("/w-")).collect();
+        self.store.read_all::<WorkerBeat>(beats)
     }
 
     /// Forgets jobs that the launcher does not tell of: what they had to do is submitted again.
@@ -294,16 +346,15 @@ impl<'a> Launched<'a> {
         if end.cause == Cause::Exit(OTHER_BINARY_EXIT) {
             let message =
                 "the workers run another binary than the driver, or build another pipeline";
-            return Err(Error::new(ErrorCode::FINGERPRINT, ErrorKind::Conflict, message)
-                .at("job", end.worker.job)
-                .at("reason", end.reason)
-                .mend("give the workers an image with the binary that the driver runs"));
+            let error = Error::new(ErrorCode::FINGERPRINT, ErrorKind::Conflict, message)
+                .at("job", &end.worker.job)
+                .at("reason", &end.reason)
+                .mend("give the workers an image with the binary that the driver runs");
+            return Err(self.with_log(error, &end));
         }
         let (is_crash, reason) = (end.cause.is_crash(), end.reason.clone());
         self.last_end = Some(end);
-        let beats = self.store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
-        let beats: Vec<String> = beats.filter(|key| key.contains("/w-")).collect();
-        let beats = self.store.read_all::<WorkerBeat>(beats)?;
+        let beats = self.beats()?;
         let of_worker = beats.iter().filter(|(_, it)| it.job == name && it.index == index);
         let names: BTreeSet<&str> =
             of_worker.filter_map(|(key, _)| key.rsplit('/').next()?.strip_prefix("w-")).collect();
@@ -351,7 +402,7 @@ impl<'a> Launched<'a> {
             return Ok(());
         };
         // Workers may have gone home because the run was cancelled, and have seen it first.
-        if self.store.has(keys::CANCEL)? {
+        if self.refusals.is_pausing() || self.store.has(keys::CANCEL)? {
             return Ok(());
         }
         if self.vain > VAIN_LIMIT {
@@ -368,13 +419,19 @@ impl<'a> Launched<'a> {
         let intent = Intent { v: 1, name: name.clone(), workers: workers.get(), rung };
         self.store.create(&key, &intent)?;
         let submission = self.options.submission(self.store, &name, workers, rung);
-        let id = match self.launcher.submit(&submission)? {
-            Submitted::As(id) => {
+        let id = match self.launcher.submit(&submission) {
+            Ok(Submitted::As(id)) => {
                 self.store.create(&keys::job(&key), &id)?;
                 Some(id)
             }
-            Submitted::Unknown => None,
+            Ok(Submitted::Unknown) => None,
+            Err(error) => {
+                // Nothing was submitted: nobody is to look for it.
+                self.store.delete(&key)?;
+                return self.refused(error);
+            }
         };
+        self.refusals.accepted();
         tracing::info!(name = %name, workers, rung, "workers submitted");
         self.sent.push(Sent {
             name,
@@ -386,6 +443,9 @@ impl<'a> Launched<'a> {
             told: Instant::now(),
             status: None,
             failed_seen: BTreeSet::new(),
+            is_earlier: false,
+            begun: None,
+            is_heard: false,
         });
         self.say();
         Ok(())
@@ -419,8 +479,8 @@ impl<'a> Launched<'a> {
         let live = self.sent.iter().filter(|sent| !sent.has_ended());
         let counts = live.clone().fold(StateCounts::default(), |sum, it| sum.with(it.counts()));
         let StateCounts { waiting, starting, running, .. } = counts;
-        let reasons = live.map(|sent| self.reason_of(sent));
-        let reason = reasons.filter(|it| !it.is_empty()).next_back().unwrap_or_default();
+        let mut reasons = live.map(|sent| self.reason_of(sent));
+        let reason = reasons.rfind(|it| !it.is_empty()).unwrap_or_default();
         let said = (WorkerCounts { waiting, starting, running }, reason);
         // Of a run that is taken up and has none there is nothing to say yet.
         let before = self.said.clone().unwrap_or_default();
@@ -429,6 +489,16 @@ impl<'a> Launched<'a> {
             self.observer.observe(&JobEvent::WorkersChanged { workers, reason });
             self.said = Some(said);
         }
+    }
+
+    /// Ends the run, or asks again later.
+    fn refused(&mut self, error: Error) -> Result<()> {
+        if self.options.fail_fast_launch {
+            return Err(error);
+        }
+        let is_nobody_there = self.sent.iter().all(Sent::has_ended);
+        let pause = Duration::from_millis(self.options.describe_ms);
+        self.refusals.note(self.store, error, is_nobody_there, pause)
     }
 
     /// Explains workers that do not start, and gives up after a while.
@@ -485,7 +555,11 @@ impl<'a> Launched<'a> {
         let error = Error::new(ErrorCode::WORKERS_LOST, ErrorKind::ResourceExhausted, message);
         let error = error.mend("look at the log of a worker; what is done is kept, resume the run");
         let Some(end) = &self.last_end else { return error };
-        let error = error.at("job", &end.worker.job).at("reason", &end.reason);
+        self.with_log(error.at("job", &end.worker.job).at("reason", &end.reason), end)
+    }
+
+    /// Shows the last lines of a worker's log; logs that cannot be read hide no error.
+    fn with_log(&self, error: Error, end: &WorkerEnd) -> Error {
         let lines = self.last_words(end);
         if lines.is_empty() { error } else { error.at("log", lines.join("\n")) }
     }

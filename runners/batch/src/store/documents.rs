@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dataflow::bundle::{BundleInput, Failure};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::options::OnError;
+use dataflow::options::{OnError, Retries};
 use dataflow::shuffle::EdgeId;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,7 +26,7 @@ pub struct RunRecord {
     pub fingerprint: String,
     /// How the command builds the pipeline again; whatever it needs, without secrets.
     pub job: Value,
-    /// The digest of the binary, where it is known: a worker of another one is refused.
+    /// The driver's binary, by its version and digest, where that is known.
     pub binary: Option<String>,
     /// What workers are to do as the driver does.
     pub options: WorkerOptions,
@@ -43,6 +43,26 @@ impl RunRecord {
     ) -> Self {
         let created_ms = objects::now_ms();
         Self { v: VERSION, fingerprint, job, binary, options, created_ms }
+    }
+
+    /// Refuses another binary than the one that began the run, where that matters.
+    ///
+    /// # Errors
+    /// E113, which names both.
+    pub(crate) fn check_binary(&self, role: &str, own: Option<&str>) -> Result<()> {
+        let (Some(began), Some(own)) = (self.binary.as_deref(), own) else { return Ok(()) };
+        if began == own {
+            return Ok(());
+        }
+        if !self.options.needs_same_binary {
+            tracing::warn!(driver = began, own, "this is another binary than the driver's");
+            return Ok(());
+        }
+        let message = "this is another binary than the one that has begun the run";
+        Err(Error::new(ErrorCode::FINGERPRINT, ErrorKind::Conflict, message)
+            .at("driver", began)
+            .at(role, own)
+            .mend("use the binary that has begun the run; --other-binary trusts this one"))
     }
 
     /// Refuses a run store of another version.
@@ -73,6 +93,9 @@ pub struct WorkerOptions {
     pub bundle_elements: Option<usize>,
     /// What is done about elements that fail.
     pub on_error: OnError,
+    /// How often bundles and tasks are tried again whose errors are transient.
+    #[serde(default)]
+    pub retries: Retries,
     /// A worker that has found nothing to do for so long goes home, in milliseconds.
     pub idle_ms: u64,
     /// After so many tasks a worker goes home, and another one is started if there is more to do.
@@ -84,6 +107,10 @@ pub struct WorkerOptions {
     pub heartbeat_ms: u64,
     /// A worker whose driver has been silent for so long goes home once it has nothing to do.
     pub leader_lost_ms: u64,
+    /// Whether a worker of another binary is refused though it builds the same pipeline: the code of
+    /// closures is no part of a fingerprint.
+    #[serde(default)]
+    pub needs_same_binary: bool,
 }
 
 /// Silence of so many heartbeats is that of the dead.

@@ -14,6 +14,7 @@
 //! n/<stage>/<task>.json         numbers of what was called after the commit
 //! done/<stage>.bin              what all tasks have left, by partition; create-once
 //! b/<stage>.<epoch>.<nnnn>.intent       workers are about to be submitted; .job: they were
+//! b/refusals.json               errors of submissions, each with its count; overwritten
 //! x/<hh>/<key>                  payloads that go around the shuffle
 //! cancel                        everybody stops
 //! leave                         the driver goes, workers do what is open
@@ -49,10 +50,14 @@ pub(crate) const PLANS: &str = "p";
 pub(crate) const DONE: &str = "done";
 /// Submissions of workers.
 pub(crate) const SUBMISSIONS: &str = "b";
+/// Submissions that were refused, and how often.
+pub(crate) const REFUSALS: &str = "b/refusals.json";
 /// Numbers that come after commits.
 pub(crate) const AFTER: &str = "n";
 /// Records of tasks.
 pub(crate) const RECORDS: &str = "d";
+/// Attempts that failed.
+pub(crate) const FAILURES: &str = "f";
 /// Attempts that have begun.
 pub(crate) const CLAIMS: &str = "k";
 /// Payloads.
@@ -110,12 +115,12 @@ pub(crate) fn after(stage: StageId, task: u32) -> String {
 
 /// The failures of a stage.
 pub(crate) fn failures(stage: StageId) -> String {
-    format!("f/{stage}")
+    format!("{FAILURES}/{stage}")
 }
 
 /// The failure of an attempt.
 pub(crate) fn failure(stage: StageId, task: u32, attempt: &str) -> String {
-    format!("f/{stage}/{task:05}.{attempt}.json")
+    format!("{FAILURES}/{stage}/{task:05}.{attempt}.json")
 }
 
 /// What a stage has left.

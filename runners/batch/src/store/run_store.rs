@@ -1,5 +1,6 @@
 //! The objects of one run, read and written as documents.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::store::requests::{Requests, Tally};
-use crate::store::{RunRecord, keys};
+use crate::store::{ResultRecord, RunRecord, keys};
 
 /// The objects of one run; cheap to clone.
 #[derive(Debug, Clone)]
@@ -74,6 +75,36 @@ impl RunStore {
     /// A store that fails.
     pub fn is_open(&self) -> Result<bool> {
         Ok(self.has(keys::RUN)? && !self.has(keys::RESULT)?)
+    }
+
+    /// The errors of submissions that were refused, each with how often it came.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn refusals(&self) -> Result<BTreeMap<String, u32>> {
+        Ok(self.read(keys::REFUSALS)?.unwrap_or_default())
+    }
+
+    /// Takes back that a run has failed, so that it can be gone on with: tasks that have failed are
+    /// tried again, and what was committed stays. Nothing happens to a run that has no end; false for one
+    /// that cannot be gone on with, because there is none or it has succeeded.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn reopen(&self) -> Result<bool> {
+        if !self.has(keys::RUN)? {
+            return Ok(false);
+        }
+        let Some(ended) = self.read::<ResultRecord>(keys::RESULT)? else { return Ok(true) };
+        if ended.state == "SUCCEEDED" {
+            return Ok(false);
+        }
+        self.delete_all(keys::FAILURES)?;
+        let decisions = self.list(keys::PLANS)?.into_iter().map(|it| it.key);
+        decisions.filter(|key| key.contains(".x")).try_for_each(|key| self.delete(&key))?;
+        // Last, so that whoever dies before leaves a run that has an end.
+        self.delete(keys::RESULT)?;
+        Ok(true)
     }
 
     /// Creates a document if there is none, and says whether it is this one.

@@ -41,12 +41,13 @@ pub enum WorkEnd {
 /// # Errors
 /// A plan or a binary that is another one, a store that fails for good.
 pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> Result<WorkEnd> {
-    let run = admitted(store, graph)?;
+    let run = admitted(store, graph, settings.binary.as_deref())?;
     let options = &run.options;
     let floor = settings.memory_bytes.map_or(0, |limit| limit / 2);
     let budget = MemoryBudget::new(settings.memory_bytes.unwrap_or(u64::MAX), floor);
     let scratch = Scratch::new(settings.scratch_folder.clone());
     let mut engine = RunOptions::default().with_on_error(options.on_error);
+    engine.retries = options.retries.clone();
     engine.bundle_elements = options.bundle_elements.and_then(std::num::NonZeroUsize::new);
     engine.scratch_folder.clone_from(&settings.scratch_folder);
     let (setting, _) = Setting::in_process(&engine, budget.clone(), options.partition_count);
@@ -91,15 +92,20 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
 }
 
 /// What the run is, if this process may work on it.
-fn admitted(store: &RunStore, graph: &StageGraph) -> Result<RunRecord> {
+fn admitted(store: &RunStore, graph: &StageGraph, binary: Option<&str>) -> Result<RunRecord> {
     let run = store.run_record()?;
     if run.fingerprint == graph.fingerprint().to_string() {
+        run.check_binary("worker", binary)?;
         return Ok(run);
     }
+    let place = |fingerprint: &str, binary: Option<&str>| match binary {
+        Some(binary) => format!("plan {fingerprint}, binary {binary}"),
+        None => format!("plan {fingerprint}"),
+    };
     let message = "this worker has built another pipeline than the driver";
     Err(Error::new(ErrorCode::FINGERPRINT, ErrorKind::Conflict, message)
-        .at("driver", run.fingerprint)
-        .at("worker", graph.fingerprint())
+        .at("driver", place(&run.fingerprint, run.binary.as_deref()))
+        .at("worker", place(&graph.fingerprint().to_string(), binary))
         .mend("give the workers the binary that the driver runs"))
 }
 

@@ -24,6 +24,8 @@ pub struct WorkerSettings {
     pub threads: NonZeroUsize,
     /// Bytes that may be held at once; `None` sets no limit.
     pub memory_bytes: Option<u64>,
+    /// The binary that this is, by its version and digest, where that is known.
+    pub binary: Option<String>,
     /// Where it may spill.
     pub scratch_folder: Option<PathBuf>,
     /// Whether it runs the stages that stay with the driver, and no others.
@@ -43,6 +45,7 @@ impl WorkerSettings {
             rung: 0,
             threads,
             memory_bytes: None,
+            binary: None,
             scratch_folder: None,
             is_local: false,
             stop: CancelToken::default(),

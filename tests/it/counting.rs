@@ -1,50 +1,13 @@
-//! How are words counted, in files of any size, on all cores, within the memory that I allow?
-//!
-//! `cargo run --release --example wordcount -- FILE... [--mem 256MiB] [--threads N]`
+//! Counts words into a collection that is read from where the run has left it: more of them than memory holds.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use clap::Parser;
-use levain::chunks::ByteSize;
 use levain::dataflow::runner::NoObserver;
-use levain::job::MemoryLimit;
 use levain::prelude::*;
-
-/// Counts the words of files, or of a line of its own.
-#[derive(Debug, Parser)]
-struct Args {
-    files: Vec<PathBuf>,
-    /// The greatest resident memory of the process, as `256MiB`.
-    #[arg(long)]
-    mem: Option<ByteSize>,
-    #[arg(long)]
-    threads: Option<NonZeroUsize>,
-}
-
-#[expect(clippy::print_stderr, reason = "an example shows what came of it")]
-fn main() -> Result<()> {
-    let mut args = Args::parse();
-    let own = std::env::temp_dir().join("levain-example-wordcount.txt");
-    if args.files.is_empty() {
-        std::fs::write(&own, "to be or not to be\n")?;
-        args.files.push(own);
-    }
-    let mut options = RunOptions::default();
-    if let Some(size) = args.mem {
-        options.memory_bytes = Some(MemoryLimit::of(size).accounted_bytes()?);
-    }
-    let runner = args
-        .threads
-        .map_or_else(DirectRunner::new, |threads| DirectRunner::new().with_threads(threads));
-    let report = run(args.files, &runner, &options, &mut std::io::stdout().lock())?;
-    eprintln!("{report:?}");
-    Ok(())
-}
 
 /// Writes a line with count and word for every word of the files.
 pub(crate) fn run(
