@@ -345,9 +345,7 @@ impl Runner for BatchRunner {
         let outputs = InProcessShuffle::new(budget.clone(), scratch);
         let setting = setting.with_store(Arc::new(TaskShuffle::new(&exchange, outputs)));
         let results = Results::gather(graph, &setting)?;
-        for folder in [keys::RECORDS, keys::PAYLOADS, keys::CLAIMS, keys::HEARTBEATS] {
-            store.delete_all(folder)?;
-        }
+        store.tidy()?;
         let report = JobReport::new(metrics, shuffle.counts(), budget.peak_bytes(), results);
         Ok(report.with_failures(failures))
     }

@@ -1,5 +1,7 @@
 //! The workers of a run: as many as there is work for, started where they are to run.
 
+mod standing;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,9 +14,7 @@ use dataflow::runner::{JobEvent, JobObserver, WorkerCounts};
 
 use super::lease::{Lease, Now};
 use super::refusals::Refusals;
-use crate::launch::{
-    Cause, JobId, JobState, JobStatus, Launcher, StateCounts, Submitted, WorkerEnd, WorkerId,
-};
+use crate::launch::{Cause, JobId, JobState, JobStatus, Launcher, Submitted, WorkerEnd, WorkerId};
 use crate::options::BatchOptions;
 use crate::store::{Intent, JobRecord, RunStore, WorkerBeat, keys};
 
@@ -451,46 +451,6 @@ impl<'a> Launched<'a> {
         Ok(())
     }
 
-    /// What was submitted and has not ended.
-    fn jobs(&self) -> Vec<JobRecord> {
-        let live = self.sent.iter().filter(|sent| !sent.has_ended());
-        let record = |sent: &Sent| JobRecord {
-            name: sent.name.clone(),
-            id: sent.id.as_ref().map(ToString::to_string),
-            state: sent.status.as_ref().map(|it| it.state),
-            workers: sent.counts(),
-            reason: self.reason_of(sent),
-            since_ms: sent.since_ms,
-        };
-        live.map(record).collect()
-    }
-
-    /// Why a job waits, where somebody has said so.
-    fn reason_of(&self, sent: &Sent) -> String {
-        let Some(status) = sent.status.as_ref().filter(|it| it.state <= JobState::Starting) else {
-            return String::new();
-        };
-        let found = self.finding.as_ref().filter(|(id, _)| *id == status.id);
-        found.map_or_else(|| status.reason.clone(), |(_, finding)| finding.clone())
-    }
-
-    /// Tells the observer where the workers stand, if that has changed.
-    fn say(&mut self) {
-        let live = self.sent.iter().filter(|sent| !sent.has_ended());
-        let counts = live.clone().fold(StateCounts::default(), |sum, it| sum.with(it.counts()));
-        let StateCounts { waiting, starting, running, .. } = counts;
-        let mut reasons = live.map(|sent| self.reason_of(sent));
-        let reason = reasons.rfind(|it| !it.is_empty()).unwrap_or_default();
-        let said = (WorkerCounts { waiting, starting, running }, reason);
-        // Of a run that is taken up and has none there is nothing to say yet.
-        let before = self.said.clone().unwrap_or_default();
-        if before != said {
-            let (workers, reason) = said.clone();
-            self.observer.observe(&JobEvent::WorkersChanged { workers, reason });
-            self.said = Some(said);
-        }
-    }
-
     /// Ends the run, or asks again later.
     fn refused(&mut self, error: Error) -> Result<()> {
         if self.options.fail_fast_launch {
@@ -613,20 +573,6 @@ impl<'a> Launched<'a> {
             crate::pause(pause);
             pause = (pause * 2).min(Duration::from_secs(1));
         }
-    }
-}
-
-impl Sent {
-    /// How many of its workers stand where; all wait of whom nothing was told.
-    fn counts(&self) -> StateCounts {
-        let waiting = StateCounts { waiting: self.workers, ..StateCounts::default() };
-        self.status.as_ref().map_or(waiting, |status| status.workers)
-    }
-
-    /// Workers that may still take tasks.
-    fn live_workers(&self) -> u32 {
-        let ended = self.status.as_ref().map_or(0, |it| it.workers.succeeded + it.workers.failed);
-        self.workers.saturating_sub(ended)
     }
 }
 

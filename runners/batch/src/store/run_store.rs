@@ -157,6 +157,12 @@ impl RunStore {
         self.objects.delete(key)
     }
 
+    /// Removes what is kept for as long as a run goes on.
+    pub(crate) fn tidy(&self) -> Result<()> {
+        let folders = [keys::RECORDS, keys::PAYLOADS, keys::CLAIMS, keys::HEARTBEATS];
+        folders.iter().try_for_each(|folder| self.delete_all(folder))
+    }
+
     /// Deletes all objects below a folder.
     pub(crate) fn delete_all(&self, folder: &str) -> Result<()> {
         self.tally.list();
