@@ -206,7 +206,9 @@ impl Driver {
             std::fs::remove_file(self.path(end)).map_err(Error::from)?;
         }
         // Folders that hold something stay.
-        drop(std::fs::remove_dir(&self.folder));
+        for folder in self.folder.ancestors().take(2) {
+            drop(std::fs::remove_dir(folder));
+        }
         let code = code.and_then(|code| u8::try_from(code).ok());
         code.map(Finished::With).ok_or_else(|| {
             let message = "the driver was killed before its run has begun";

@@ -209,7 +209,7 @@ fn tasks_logs_and_events_of_a_run_are_told_by_its_records() {
     let told = json(&levain(&["tasks", &out, "--output", "json"]));
     assert_eq!(faults(&schema("tasks"), &told), Vec::<String>::new());
     let tasks = told["tasks"].as_array().expect("tasks");
-    assert!(tasks.len() > 5 && tasks.iter().all(|task| task["state"] == "done"), "{told:#}");
+    assert!(tasks.len() >= 3 && tasks.iter().all(|task| task["state"] == "done"), "{told:#}");
     let written: u64 = tasks.iter().filter_map(|task| task["written"].as_u64()).sum();
     let chunks: u64 = bench.want_bytes("v/c/");
     assert!(written >= chunks, "{written} bytes of tasks, {chunks} of chunks");
@@ -259,10 +259,11 @@ fn what_runs_have_left_is_removed_and_nothing_that_is_still_needed() {
     }
     let planned = json(&levain(&["gc", &out, "--dry-run", "--output", "json"]));
     let count = planned["runs"][0]["objects"].as_u64().expect("a count");
-    assert!(count > 0 && run.join("batch/k").exists(), "{planned:#}");
+    let beats = || crate::killing::file_count(&run.join("batch/hb"));
+    assert!(count > 0 && beats() > 0, "{planned:#}");
     let removed = json(&levain(&["gc", &out, "--output", "json"]));
     assert_eq!(removed["runs"][0]["objects"].as_u64(), Some(count));
-    assert_eq!(crate::killing::file_count(&run.join("batch/k")), 0);
+    assert_eq!((beats(), crate::killing::file_count(&run.join("batch/k"))), (0, 0));
     levain(&["resume", &out]).check_done();
     bench.check();
     let nothing = json(&levain(&["gc", &out, "--output", "json"]));
