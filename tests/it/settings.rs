@@ -60,7 +60,7 @@ fn what_holds_is_shown_with_its_origin() {
     let shown = json(&folder, &["config", "show", "--origin", "--store", "memory://x"]);
     assert_eq!(shown["settings"]["store.url"]["value"], "memory://x");
     assert_eq!(shown["settings"]["store.url"]["layer"], "flag");
-    assert_eq!(shown["settings"]["format.default"]["class"], "identity");
+    assert_eq!(shown["settings"]["run.retries"]["class"], "execution");
     assert_eq!(shown["settings"]["batch.workers"]["value"], 4);
     let plain = json(&folder, &["config", "show"]);
     assert_eq!(plain["settings"]["limits.mem"], "2 GiB");
@@ -78,7 +78,7 @@ fn settings_are_explained() {
         assert!(queue.stdout.contains(word), "{word} is not in {}", queue.stdout);
     }
     let all = json(&folder, &["config", "explain"]);
-    assert_eq!(all["settings"].as_array().map(Vec::len), Some(53));
+    assert_eq!(all["settings"].as_array().map(Vec::len), Some(50));
     let unknown = run(&folder, &["config", "explain", "batch.queu"]);
     unknown.check_refused("E601", 5, &["did you mean `batch.queue`?"]);
 }

@@ -47,7 +47,10 @@ fn only_run(bench: &Bench) -> std::path::PathBuf {
 fn at_work(bench: &Bench) -> (Child, Vec<u32>) {
     let mut child = bench.start();
     assert!(bench.wait_for_files(&mut child, 12), "the run is met at work");
-    let workers = workers_of(&bench.runs());
+    let mut workers = workers_of(&bench.runs());
+    while workers.is_empty() && child.try_wait().expect("a child").is_none() {
+        workers = workers_of(&bench.runs());
+    }
     let stopped = workers.iter().filter(|worker| signal(**worker, "STOP")).count();
     assert!(stopped > 0, "no worker is at work");
     (child, workers)
