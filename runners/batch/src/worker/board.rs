@@ -34,6 +34,8 @@ struct Open {
 /// What decides which tasks are for whom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Picker<'a> {
+    /// The name of the worker: what it has begun and is not at any more is free.
+    pub(super) worker: &'a str,
     pub(super) index: u32,
     pub(super) slots: u32,
     pub(super) rung: u32,
@@ -168,7 +170,8 @@ impl Open {
         let claims = store.list(&keys::claims(stage))?;
         let taken = claims.iter().filter_map(|claim| {
             let (task, worker) = keys::task_of(&claim.key)?;
-            picker.living.has(worker, claim.last_modified_ms).then_some(task)
+            let is_others = worker != picker.worker;
+            (is_others && picker.living.has(worker, claim.last_modified_ms)).then_some(task)
         });
         let taken: BTreeSet<u32> = taken.collect();
         let is_free = |task: &u32| !taken.contains(task) || self.decided.speculate.contains(task);

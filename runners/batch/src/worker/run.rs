@@ -1,5 +1,6 @@
 //! The loop of a worker.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         worker: &name,
         rung: settings.rung,
         place: &place,
+        retries: &options.retries,
         partition_count: options.partition_count.max(options.keyed_partition_count),
         preparing: Mutex::default(),
         uploading: Mutex::default(),
@@ -130,6 +132,8 @@ struct Shift<'a> {
     pulse: &'a Pulse,
     board: Board,
     running: Vec<(StageId, u32)>,
+    /// How often this worker has failed in passing at tasks.
+    failed: BTreeMap<(StageId, u32), u32>,
     begun_count: u64,
     /// Since when there has been nothing to do.
     idle_since: Instant,
@@ -152,6 +156,7 @@ impl<'a> Shift<'a> {
             pulse,
             board: Board::default(),
             running: Vec::new(),
+            failed: BTreeMap::new(),
             begun_count: 0,
             idle_since: now,
             look,
@@ -243,6 +248,7 @@ impl<'a> Shift<'a> {
         while self.running.len() < slots && !self.has_done_its_part() {
             let living = self.pulse.living();
             let picker = Picker {
+                worker: self.bench.worker,
                 index: self.settings.index,
                 slots: self.settings.slots,
                 rung: self.settings.rung,
@@ -260,10 +266,11 @@ impl<'a> Shift<'a> {
             self.running.push((stage, task));
             self.begun_count += 1;
             self.note_tasks();
+            let failed_count = self.failed.get(&(stage, task)).copied().unwrap_or(0);
             let (bench, sender) = (self.bench, sender.clone());
             scope.spawn(move || {
                 let _span = tracing::debug_span!("task", stage = %stage, task).entered();
-                let end = bench.attempt(stage, task, &bundles);
+                let end = bench.attempt(stage, task, &bundles, failed_count);
                 drop(memory);
                 // The receiver lives until all have ended.
                 let sent = sender.send(((stage, task), end));
@@ -307,7 +314,11 @@ impl<'a> Shift<'a> {
                 self.board.note_committed(place.0, place.1);
                 self.pulse.change(|beat| beat.done_count += 1);
             }
-            Ok(TaskEnd::Failed | TaskEnd::Stopped) => {}
+            Ok(TaskEnd::Failed { is_tried_again: true }) => {
+                *self.failed.entry(place).or_default() += 1;
+                self.board.leave(place.0, place.1);
+            }
+            Ok(TaskEnd::Failed { .. } | TaskEnd::Stopped) => {}
             Err(error) if error.is_transient() => {
                 tracing::warn!(stage = %place.0, task = place.1, %error, "a task has no end");
                 self.board.leave(place.0, place.1);

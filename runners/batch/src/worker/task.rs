@@ -6,6 +6,7 @@ use std::time::Instant;
 use dataflow::bundle::{BundleInput, BundleProcessor, BundleTask, Failure, Setback, Setting};
 use dataflow::error::{Error, ErrorKind, Result};
 use dataflow::metrics::Metrics;
+use dataflow::options::Retries;
 use dataflow::plan::{StageGraph, StageId};
 use dataflow::runner::BundleReport;
 use dataflow::shuffle::{InProcessShuffle, Scratch};
@@ -28,6 +29,8 @@ pub(super) struct Bench<'a> {
     pub(super) rung: u32,
     /// The job and the index of the worker.
     pub(super) place: &'a str,
+    /// How often tasks are tried again that fail in passing.
+    pub(super) retries: &'a Retries,
     /// The most partitions of an edge.
     pub(super) partition_count: usize,
     /// Is held while side inputs are read: once is enough.
@@ -45,17 +48,26 @@ pub(super) enum TaskEnd {
     /// Another one counts.
     Superseded,
     /// It failed, and the store says why.
-    Failed,
+    Failed {
+        /// Whether this worker may try again.
+        is_tried_again: bool,
+    },
     /// It was asked to stop.
     Stopped,
 }
 
 impl Bench<'_> {
-    /// Attempts a task.
+    /// Attempts a task that this worker has failed at so often.
     ///
     /// # Errors
     /// A store that fails: the attempt has no end then, and somebody will begin another.
-    pub(super) fn attempt(&self, stage: StageId, task: u32, bundles: &[Bundle]) -> Result<TaskEnd> {
+    pub(super) fn attempt(
+        &self,
+        stage: StageId,
+        task: u32,
+        bundles: &[Bundle],
+        failed_count: u32,
+    ) -> Result<TaskEnd> {
         self.store.put(&keys::claim(stage, task, self.worker), &())?;
         if self.store.has(&keys::commit(stage, task))? {
             return Ok(TaskEnd::Superseded);
@@ -73,10 +85,18 @@ impl Bench<'_> {
             true => FailureClass::Transient,
             false => FailureClass::User,
         };
+        // The driver counts the attempts of all workers; one of them does not go on for ever.
+        let step = failure.error.place("step");
+        let is_tried_again =
+            class == FailureClass::Transient && failed_count < self.retries.of(step);
         let (worker, peak_bytes) = (self.worker.to_owned(), self.setting.budget().peak_bytes());
         let record = TaskFailure { v: 1, class, worker, failure, peak_bytes };
-        self.store.create(&keys::failure(stage, task, self.worker), &record)?;
-        Ok(TaskEnd::Failed)
+        let attempt = match failed_count {
+            0 => self.worker.to_owned(),
+            count => format!("{}~{count}", self.worker),
+        };
+        self.store.create(&keys::failure(stage, task, &attempt), &record)?;
+        Ok(TaskEnd::Failed { is_tried_again })
     }
 
     /// Runs the bundles of a task and commits them; false if another attempt has done so.
