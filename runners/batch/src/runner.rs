@@ -176,7 +176,7 @@ impl BatchRunner {
             return Ok(new);
         }
         let there: RunRecord = store
-            .read(keys::RUN)?
+            .read_named(keys::RUN)?
             .ok_or_else(|| Error::internal("the record of the run came and went"))?;
         there.check_version(store)?;
         if there.fingerprint != new.fingerprint {

@@ -20,6 +20,7 @@ use super::speculate::slow_tasks;
 use super::stage::{News, OpenStage};
 use super::workers::{Crew, Interrupted};
 use crate::exchange::Exchange;
+use crate::options::LOOK_SHARE;
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 
 /// The longest pause while the store or the launcher cannot be asked.
@@ -129,10 +130,11 @@ impl State<'_> {
             if self.plan.max_wall.is_some_and(|limit| began.elapsed() > limit) {
                 return Err(over_time(began.elapsed()));
             }
+            let looked = Instant::now();
             pause = match self.turn(&mut lease, crew) {
                 Ok(Turn::Over) => return Ok(()),
                 Ok(Turn::News) => least,
-                Ok(Turn::Nothing) => (pause * 2).min(most),
+                Ok(Turn::Nothing) => (pause * 2).min(most).max(looked.elapsed() * LOOK_SHARE),
                 // Workers go on meanwhile; what was seen and not told yet is kept.
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "the run cannot be watched now");

@@ -14,6 +14,9 @@ use serde::de::DeserializeOwned;
 use crate::store::requests::{Requests, Tally};
 use crate::store::{RunRecord, keys};
 
+/// Lists of a folder that is deleted: one may show what was there before.
+const DELETE_ROUNDS: usize = 3;
+
 /// The objects of one run; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RunStore {
@@ -51,7 +54,7 @@ impl RunStore {
     /// # Errors
     /// No run, one of another version, a store that fails.
     pub fn run_record(&self) -> Result<RunRecord> {
-        let run: RunRecord = self.read(keys::RUN)?.ok_or_else(|| {
+        let run: RunRecord = self.read_named(keys::RUN)?.ok_or_else(|| {
             let message = "there is no run to work on";
             Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message)
                 .at("run", self.root())
@@ -86,8 +89,13 @@ impl RunStore {
 
     /// Writes pieces, one after the other, as one object.
     pub(crate) fn put_pieces(&self, key: &str, pieces: Vec<Bytes>) -> Result<()> {
+        self.start_put(key, pieces).wait()
+    }
+
+    /// Starts to write pieces, one after the other, as one object.
+    pub(crate) fn start_put(&self, key: &str, pieces: Vec<Bytes>) -> Pending<()> {
         self.tally.put(pieces.iter().map(|piece| piece.len() as u64).sum());
-        self.objects.put_pieces(key, pieces).wait()
+        self.objects.put_pieces(key, pieces)
     }
 
     /// Begins to write a long object, of which so many parts of so many bytes in all will be sent.
@@ -100,7 +108,7 @@ impl RunStore {
     }
 
     /// Starts to read ranges of an object.
-    pub(crate) fn fetch(&self, key: &str, ranges: Vec<Range<u64>>) -> Pending<Vec<Bytes>> {
+    pub(crate) fn start_fetch(&self, key: &str, ranges: Vec<Range<u64>>) -> Pending<Vec<Bytes>> {
         ranges.iter().for_each(|range| self.tally.get(range.end - range.start));
         self.objects.fetch(key, ranges)
     }
@@ -118,11 +126,16 @@ impl RunStore {
         self.objects.delete(key)
     }
 
-    /// Deletes all objects below a folder.
+    /// Deletes all objects below a folder, until a list shows none.
     pub(crate) fn delete_all(&self, folder: &str) -> Result<()> {
-        self.tally.list();
-        self.tally.delete();
-        self.objects.delete_all(folder).map(drop)
+        for _ in 0..DELETE_ROUNDS {
+            self.tally.list();
+            if self.objects.delete_all(folder)? == 0 {
+                break;
+            }
+            self.tally.delete();
+        }
+        Ok(())
     }
 
     /// Reads a document; `None` if there is none.

@@ -12,10 +12,11 @@ use dataflow::plan::{StageGraph, StageId};
 use dataflow::shuffle::Scratch;
 
 use super::beat::Pulse;
-use super::board::{Board, Picker};
+use super::board::{Board, Pick, Picker};
 use super::settings::WorkerSettings;
 use super::task::{Bench, TaskEnd};
-use crate::exchange::{Exchange, StorePayloads};
+use crate::exchange::Exchange;
+use crate::options::LOOK_SHARE;
 use crate::store::{RunRecord, RunStore, WorkerBeat};
 
 /// Tasks beside those that compute: they fetch or leave something.
@@ -53,7 +54,6 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
     let setting = setting
         .with_keyed_partitions(&engine, options.keyed_partition_count)
         .with_held_callbacks()
-        .with_blobs(Arc::new(StorePayloads::new(store)))
         .with_cancel(&settings.stop);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads.get())
@@ -71,6 +71,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         pool: &pool,
         worker: &name,
         rung: settings.rung,
+        is_alone: settings.is_local,
         partition_count: options.partition_count.max(options.keyed_partition_count),
         preparing: Mutex::default(),
         uploading: Mutex::default(),
@@ -123,9 +124,12 @@ struct Shift<'a> {
     board: Board,
     running: Vec<(StageId, u32)>,
     begun_count: u64,
+    /// Why this worker must not begin any more.
+    unfit: Option<Error>,
     /// Since when there has been nothing to do.
     idle_since: Instant,
     look: Duration,
+    looked: Instant,
     next_look: Instant,
 }
 
@@ -145,8 +149,10 @@ impl<'a> Shift<'a> {
             board: Board::default(),
             running: Vec::new(),
             begun_count: 0,
+            unfit: None,
             idle_since: now,
             look,
+            looked: now,
             next_look: now,
         }
     }
@@ -173,6 +179,11 @@ impl<'a> Shift<'a> {
         loop {
             if let Some(end) = self.end() {
                 return Ok(end);
+            }
+            if self.running.is_empty()
+                && let Some(error) = self.unfit.take()
+            {
+                return Err(error);
             }
             self.look_around()?;
             if !self.board.is_over {
@@ -206,21 +217,37 @@ impl<'a> Shift<'a> {
 
     /// Looks at the store when it is time; more seldom while nothing changes.
     fn look_around(&mut self) -> Result<()> {
-        if Instant::now() < self.next_look {
+        let (least, most) = self.run.options.look_ms;
+        let (least, most) = (Duration::from_millis(least), Duration::from_millis(most));
+        let began = Instant::now();
+        if began < self.due() {
             return Ok(());
         }
-        let (least, most) = self.run.options.look_ms;
         self.look = match self.board.look(self.bench.store, self.settings.is_local) {
-            Ok(true) => Duration::from_millis(least),
-            Ok(false) => (self.look * 2).min(Duration::from_millis(most)),
+            Ok(true) => least,
+            Ok(false) => (self.look * 2).min(most),
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "the run store cannot be read now");
-                Duration::from_millis(most)
+                most
             }
             Err(error) => return Err(error),
         };
-        self.next_look = Instant::now() + self.look;
+        self.looked = Instant::now();
+        self.next_look = self.looked + self.look.max((self.looked - began) * LOOK_SHARE);
         Ok(())
+    }
+
+    /// When the store is looked at again: while no task could be begun, only whether the run is over
+    /// matters.
+    fn due(&self) -> Instant {
+        let most = Duration::from_millis(self.run.options.look_ms.1);
+        if self.has_room() { self.next_look } else { self.next_look.max(self.looked + most) }
+    }
+
+    /// Whether one more task may be begun.
+    fn has_room(&self) -> bool {
+        let slots = self.settings.threads.get() + TASKS_AHEAD;
+        self.running.len() < slots && !self.has_done_its_part() && self.unfit.is_none()
     }
 
     fn begin_tasks<'scope>(
@@ -231,13 +258,13 @@ impl<'a> Shift<'a> {
     where
         'a: 'scope,
     {
-        let slots = self.settings.threads.get() + TASKS_AHEAD;
-        while self.running.len() < slots && !self.has_done_its_part() {
+        while self.has_room() {
             let living = self.pulse.living();
             let picker = Picker {
                 index: self.settings.index,
                 slots: self.settings.slots,
                 rung: self.settings.rung,
+                worker: self.bench.worker,
                 living: &living,
             };
             // The budget is asked first: a task that was begun keeps others from it.
@@ -245,9 +272,10 @@ impl<'a> Shift<'a> {
             let Some(memory) = self.bench.setting.budget().try_start(working_bytes) else {
                 return self.check_memory(working_bytes);
             };
-            let Some((stage, task)) = self.board.pick(self.bench.store, picker)? else {
+            let Some(pick) = self.board.pick(self.bench.store, picker)? else {
                 return Ok(());
             };
+            let Pick { stage, task, is_contested } = pick;
             let bundles = self.board.bundles(stage, task);
             self.running.push((stage, task));
             self.begun_count += 1;
@@ -255,7 +283,8 @@ impl<'a> Shift<'a> {
             let (bench, sender) = (self.bench, sender.clone());
             scope.spawn(move || {
                 let _span = tracing::debug_span!("task", stage = %stage, task).entered();
-                let end = bench.attempt(stage, task, &bundles);
+                let rivals = is_contested.then_some(&living);
+                let end = bench.attempt(stage, task, &bundles, rivals);
                 drop(memory);
                 // The receiver lives until all have ended.
                 let sent = sender.send(((stage, task), end));
@@ -277,7 +306,7 @@ impl<'a> Shift<'a> {
     }
 
     fn wait(&mut self, ended: &Receiver<Ended>) -> Result<()> {
-        let left = self.next_look.saturating_duration_since(Instant::now());
+        let left = self.due().saturating_duration_since(Instant::now());
         match ended.recv_timeout(left) {
             Ok(end) => self.take(end)?,
             Err(RecvTimeoutError::Timeout) => {}
@@ -300,6 +329,11 @@ impl<'a> Shift<'a> {
                 self.pulse.change(|beat| beat.done_count += 1);
             }
             Ok(TaskEnd::Failed | TaskEnd::Stopped) => {}
+            Ok(TaskEnd::Left) => {
+                self.board.leave(place.0, place.1);
+                self.begun_count -= 1;
+            }
+            Ok(TaskEnd::Unfit(error)) => self.unfit = Some(error),
             Err(error) if error.is_transient() => {
                 tracing::warn!(stage = %place.0, task = place.1, %error, "a task has no end");
                 self.board.leave(place.0, place.1);
