@@ -27,7 +27,7 @@ BUCKET = "levain-test"
 PLACE = "interop-batch"
 DRIVER_BYTES = 4 << 20
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
-CHUNKS = [f"*/{PLACE}/*.zarr/*/c", f"*/{PLACE}/*.zarr/*/c/*"]
+CHUNKS = [f"{PLACE}/*.zarr/*/c", f"{PLACE}/*.zarr/*/c/*"]
 
 
 class Server:

@@ -292,8 +292,10 @@ impl Runner for BatchRunner {
         let fingerprint = graph.fingerprint().to_string();
         observer.observe(&JobEvent::JobStarted { stages, fingerprint });
         let outcome = self.run_crew(&plan, &lease, options);
-        note_requests(&store)?;
+        // What made the run fail is told, whatever else fails then.
+        let noted = note_requests(&store);
         let (mut metrics, failures) = outcome?;
+        noted?;
         let after = store.list(keys::AFTER)?.into_iter().map(|it| it.key);
         for (_, numbers) in store.read_all::<Numbers>(after)? {
             metrics.merge(&numbers.metrics()?);
@@ -339,6 +341,7 @@ impl BatchRunner {
                 settings.memory_bytes = options.memory_bytes;
                 settings.scratch_folder.clone_from(&options.scratch_folder);
                 settings.stop = stop.child();
+                settings.stays = true;
                 settings
             };
             if !plan.local.is_empty() {

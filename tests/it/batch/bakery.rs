@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dataflow::testing::s3_servers;
 use levain::objects::{Location, Objects, StoreOptions};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::aws::emulator::{Emulator, QUEUE};
 use crate::command::{Ran, levain, ran};

@@ -50,14 +50,15 @@ fn keys_that_end_again_and_again_stop_nothing() {
     take_only(&bakery, "KEY0");
     let (over, ended) = channel::<()>();
     let renewed = std::thread::scope(|scope| {
-        let renewing = scope.spawn(|| {
+        let (bakery, file) = (&bakery, &file);
+        let renewing = scope.spawn(move || {
             let mut renewed = 0;
             while ended.recv_timeout(life) == Err(RecvTimeoutError::Timeout) {
                 renewed += 1;
                 let key = format!("KEY{renewed}");
-                take_only(&bakery, &key);
+                take_only(bakery, &key);
                 std::thread::park_timeout(Duration::from_secs(1));
-                write_keys(&file, &key);
+                write_keys(file, &key);
             }
             renewed
         });

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::command::{command, levain};
 use crate::determinism::objects;
 use crate::killing::{LAYOUT, file_count, noise};
-use crate::made::Folder;
+use crate::made::{Folder, Made, text};
 use crate::random_recipes::Draw;
 
 /// Steps of the sources: enough that a run is met at work.
@@ -26,12 +26,12 @@ struct Bench {
 
 impl Bench {
     fn new(workers: &'static str) -> Self {
-        Self::of_steps(workers, STEPS)
+        Self::of(workers, &noise(0, STEPS))
     }
 
-    fn of_steps(workers: &'static str, steps: i32) -> Self {
+    fn of(workers: &'static str, made: &Made) -> Self {
         let folder = Folder::new();
-        let source = folder.put("a.nc", &noise(0, steps));
+        let source = folder.put("a.nc", made);
         let out = folder.text("want.zarr");
         levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat())
             .check_done();
@@ -196,21 +196,33 @@ fn workers_that_are_killed_are_followed_by_others() {
     bench.check_finished(child);
 }
 
+/// Many variables, each of which is a task.
+fn many_variables(count: usize) -> Made {
+    let times: Vec<f64> = (0..20).map(f64::from).collect();
+    let units = [("units", text("days since 2000-01-01"))];
+    let made = Made::new().unlimited("time").dimension("x", 256);
+    let made = made.variable("time", "time", times, &units);
+    (0..count).fold(made, |made, at| {
+        let values: Vec<f32> = (0..20 * 256).map(|place| (place * (at + 1)) as f32).collect();
+        made.variable(&format!("v{at}"), "time x", values, &[])
+    })
+}
+
 #[test]
 fn of_fifty_workers_twenty_are_killed() {
-    let mut bench = Bench::of_steps("50", 4 * STEPS);
+    let mut bench = Bench::of("50", &many_variables(100));
     // Of limits: none of them takes what it may.
     bench.mem = "16GiB";
     let mut draw = Draw::new(50);
     let mut child = bench.start();
-    let (mut files, mut killed, mut most) = (60, 0, 0);
+    let (mut files, mut killed, mut most) = (30, 0, 0);
     while killed < 20 && bench.wait_for_files(&mut child, files) {
         let workers = workers_of(&bench.runs());
         most = most.max(workers.len());
         if let Some(&worker) = workers.get(draw.below(workers.len().max(1))) {
             killed += u32::from(signal(worker, "KILL"));
         }
-        files += 10;
+        files += 4;
     }
     println!("{killed} workers were killed, of {most} at once");
     assert_eq!(killed, 20, "too few were met at work");
@@ -247,9 +259,9 @@ fn a_bake_whose_disk_is_full_says_so_and_goes_on_with_more_room() {
     let ran = Command::new("unshare").args(["-Urm", "sh", "-c", &script]).output();
     let ran = crate::command::ran(ran.expect("it can be started"));
     let (first, second) = ran.stdout.split_once("second").expect("two bakes");
-    assert!(first.contains("first 5"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(first.contains("first 6"), "{}\n{}", ran.stdout, ran.stderr);
     assert!(second.trim().starts_with('0'), "{}\n{}", ran.stdout, ran.stderr);
-    for words in ["no storage space", &full, "free some space"] {
+    for words in ["No space left on device", &full, "free some space"] {
         assert!(ran.stderr.contains(words), "`{words}` is not in\n{}", ran.stderr);
     }
     assert!(objects(&folder.path("kept/out.zarr")) == bench.want, "other bytes");

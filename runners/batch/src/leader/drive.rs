@@ -20,7 +20,7 @@ use super::speculate::slow_tasks;
 use super::stage::{News, OpenStage};
 use super::workers::{Crew, Interrupted};
 use crate::exchange::Exchange;
-use crate::options::LOOK_SHARE;
+use crate::options::{LOOK_SHARE, LOOK_SHARE_MOST};
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 
 /// The longest pause while the store or the launcher cannot be asked.
@@ -134,7 +134,10 @@ impl State<'_> {
             pause = match self.turn(&mut lease, crew) {
                 Ok(Turn::Over) => return Ok(()),
                 Ok(Turn::News) => least,
-                Ok(Turn::Nothing) => (pause * 2).min(most).max(looked.elapsed() * LOOK_SHARE),
+                Ok(Turn::Nothing) => {
+                    let share = (looked.elapsed() * LOOK_SHARE).min(LOOK_SHARE_MOST);
+                    (pause * 2).min(most).max(share)
+                }
                 // Workers go on meanwhile; what was seen and not told yet is kept.
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "the run cannot be watched now");

@@ -16,7 +16,7 @@ use super::board::{Board, Pick, Picker};
 use super::settings::WorkerSettings;
 use super::task::{Bench, TaskEnd};
 use crate::exchange::Exchange;
-use crate::options::LOOK_SHARE;
+use crate::options::{LOOK_SHARE, LOOK_SHARE_MOST};
 use crate::store::{RunRecord, RunStore, WorkerBeat};
 
 /// Tasks beside those that compute: they fetch or leave something.
@@ -204,10 +204,13 @@ impl<'a> Shift<'a> {
         if self.running.is_empty() && self.has_done_its_part() {
             return Some(WorkEnd::Retired);
         }
-        let is_idle = self.running.is_empty() && !self.settings.is_local;
-        let idle = self.idle_since.elapsed().as_millis() as u64;
+        if !self.running.is_empty() || self.settings.stays {
+            return None;
+        }
+        // Whoever has not looked since does not know that there is nothing to do.
+        let idle = self.looked.saturating_duration_since(self.idle_since).as_millis() as u64;
         let is_abandoned = self.pulse.leader_silence().as_millis() as u64 > options.leader_lost_ms;
-        (is_idle && (idle > options.idle_ms || is_abandoned)).then_some(WorkEnd::Idle)
+        (idle > options.idle_ms || is_abandoned).then_some(WorkEnd::Idle)
     }
 
     /// Whether the worker has done as many tasks as one may.
@@ -233,7 +236,8 @@ impl<'a> Shift<'a> {
             Err(error) => return Err(error),
         };
         self.looked = Instant::now();
-        self.next_look = self.looked + self.look.max((self.looked - began) * LOOK_SHARE);
+        let share = (self.looked - began) * LOOK_SHARE;
+        self.next_look = self.looked + self.look.max(share.min(LOOK_SHARE_MOST));
         Ok(())
     }
 
