@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use levain::dataflow::blob::ScratchBlobs;
 use levain::dataflow::cancel::CancelToken;
-use levain::dataflow::graph::{CombinePart, Env, NodeId, Operation, Views};
+use levain::dataflow::graph::{Env, GroupPart, NodeId, Operation, Views};
 use levain::dataflow::memory::MemoryBudget;
 use levain::dataflow::plan::{CompileOptions, StageGraph, compile};
 use levain::dataflow::receiver::{AnyReceiver, Batch, Receiver};
@@ -33,7 +33,7 @@ impl<T: Element> Receiver<T> for Keep<T> {
 fn run_part<In: Element, Out: Element>(
     graph: &StageGraph,
     budget: &MemoryBudget,
-    part: CombinePart,
+    part: GroupPart,
     elements: &[In],
 ) -> Vec<Out> {
     let nodes = graph.graph().iter();
@@ -69,7 +69,7 @@ fn check(budget: &MemoryBudget, want_pairs: std::ops::Range<usize>) {
     let graph = compile(&pipeline, CompileOptions { fuse: true, lift: true }).expect("compiles");
 
     let accumulated: Vec<(String, Option<i64>)> =
-        run_part(&graph, budget, CombinePart::Precombine, &pairs);
+        run_part(&graph, budget, GroupPart::Precombine, &pairs);
     assert!(want_pairs.contains(&accumulated.len()), "{} pairs", accumulated.len());
     let mut by_key: BTreeMap<String, Vec<Option<i64>>> = BTreeMap::new();
     for (key, accumulator) in accumulated {
@@ -79,9 +79,9 @@ fn check(budget: &MemoryBudget, want_pairs: std::ops::Range<usize>) {
         .into_iter()
         .map(|(key, values)| (key, Iterable::of(&values).expect("options have a coder")));
     let merged: Vec<(String, Option<i64>)> =
-        run_part(&graph, budget, CombinePart::Merge, &groups.collect::<Vec<_>>());
+        run_part(&graph, budget, GroupPart::Merge, &groups.collect::<Vec<_>>());
     let mut extracted: Vec<(String, Option<i64>)> =
-        run_part(&graph, budget, CombinePart::Extract, &merged);
+        run_part(&graph, budget, GroupPart::Extract, &merged);
     extracted.sort();
     for outcome in run_everywhere(&pipeline) {
         assert_eq!(sorted(&outcome.expect("runs"), &counts), extracted);

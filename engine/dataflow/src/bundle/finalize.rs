@@ -20,6 +20,11 @@ impl Callbacks {
     pub(super) fn of(env: &Env) -> Self {
         Self(env.take_on_commit())
     }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 impl fmt::Debug for Callbacks {

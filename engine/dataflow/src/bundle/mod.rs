@@ -14,10 +14,13 @@ mod side_inputs;
 
 mod attempt;
 
+mod picked;
+
 mod results;
 
 pub use attempt::{BundleTask, Setback};
 pub use failure::{Failure, Failures};
+pub use picked::{OnDurable, Part, Picked, PickedBundle, PickedPart, Sink, Source, Wire};
 pub use processor::{BundleInput, BundleProcessor, BundleReport};
 pub use results::Results;
 pub use setting::Setting;

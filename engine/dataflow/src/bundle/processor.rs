@@ -102,14 +102,14 @@ impl<'a> BundleProcessor<'a> {
         if !self.setting.holds_callbacks {
             metrics.merge(&finalize::call_all(Callbacks::of(env), self.graph.steps()));
         }
-        metrics.elements = self.element_counts(env);
+        metrics.elements = Self::counts_of(self.graph, env);
         let failures = Failures::default();
         Ok(BundleReport { metrics, read_count: env.progress().done, failures })
     }
 
     /// How many elements of each collection the bundle has made.
-    fn element_counts(&self, env: &Env) -> BTreeMap<MetricKey, u64> {
-        let graph = self.graph.graph();
+    pub(super) fn counts_of(graph: &StageGraph, env: &Env) -> BTreeMap<MetricKey, u64> {
+        let graph = graph.graph();
         let counted = env.take_elements().into_iter().map(|(of, count)| {
             let node = graph.node(graph.collection(of).producer);
             let place = node.outputs.iter().position(|&output| output == of).unwrap_or(0);

@@ -22,6 +22,11 @@ pub struct Results {
 }
 
 impl Results {
+    /// The values of these collections, from a run of this graph elsewhere.
+    pub fn of(graph: &StageGraph, values: BTreeMap<CollectionId, RawValues>) -> Self {
+        Self { pipeline: graph.graph().pipeline, values }
+    }
+
     /// All collections of a finished run that were asked for.
     ///
     /// # Errors

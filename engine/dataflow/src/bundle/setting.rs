@@ -100,6 +100,18 @@ impl Setting {
         self
     }
 
+    /// The same with side inputs of its own, for runners that give each bundle its own.
+    #[must_use]
+    pub fn with_own_views(mut self) -> Self {
+        self.views = Views::default();
+        self
+    }
+
+    /// An empty group of values, to be kept in the memory and the folder of the run.
+    pub fn group_builder(&self) -> RawValuesBuilder {
+        RawValuesBuilder::new(&self.budget, &self.scratch)
+    }
+
     /// Divides what is ordered by key into `count` partitions, where the options leave it open.
     ///
     /// Many make groups that lie in a cache; few bundles combine more before they write.
@@ -140,11 +152,6 @@ impl Setting {
     pub(super) fn count_quarantined(&self) -> Result<(), u64> {
         let OnError::Quarantine { limit } = self.on_error else { return Err(0) };
         if self.quarantined.fetch_add(1, Ordering::Relaxed) < limit { Ok(()) } else { Err(limit) }
-    }
-
-    /// An empty group of values.
-    pub(super) fn group_builder(&self) -> RawValuesBuilder {
-        RawValuesBuilder::new(&self.budget, &self.scratch)
     }
 
     /// Where the tables of one side input go.

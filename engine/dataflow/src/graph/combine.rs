@@ -19,7 +19,7 @@ use crate::graph::combine_read::{CombineGroups, noting, shown};
 use crate::graph::combine_table::{BatchKeys, CombineTable, Drain};
 use crate::graph::feed::Feed;
 use crate::graph::group::WritePairs;
-use crate::graph::{CombinePart, Env, GroupFacts, Grouping, Groups, KeyLayout, NodeId, Noted};
+use crate::graph::{Env, GroupFacts, GroupPart, Grouping, Groups, KeyLayout, NodeId, Noted, Shape};
 use crate::receiver::{AnyReceiver, Batch, OutputBuffer, Receiver};
 use crate::shuffle::{Iterable, Record, RecordSink};
 
@@ -98,9 +98,21 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
         combine.read(groups, limit, feed)
     }
 
+    fn shapes(&self, part: GroupPart) -> Option<(Shape, Shape)> {
+        let (input, output) = (Shape::of::<(K, C::In)>, Shape::of::<(K, C::Out)>);
+        let accumulated = Shape::of::<(K, C::Acc)>;
+        Some(match part {
+            GroupPart::Precombine => (input(), accumulated()),
+            GroupPart::Merge => (Shape::of::<(K, Iterable<C::Acc>)>(), accumulated()),
+            GroupPart::Extract => (accumulated(), output()),
+            GroupPart::Combine => (Shape::of::<(K, Iterable<C::In>)>(), output()),
+            GroupPart::KeepTimes | GroupPart::ByTime => return None,
+        })
+    }
+
     fn part(
         &self,
-        part: CombinePart,
+        part: GroupPart,
         node: NodeId,
         layout: &KeyLayout,
         next: AnyReceiver,
@@ -108,15 +120,17 @@ impl<K: Element, C: CombineFn> Grouping for Combine<K, C> {
     ) -> Result<Option<AnyReceiver>> {
         let function = self.start(node, env)?;
         Ok(Some(match part {
-            CombinePart::Precombine => {
+            GroupPart::Precombine => {
                 let out = OutputBuffer::new(next.typed::<(K, C::Acc)>());
                 let (coder, layout) = (K::coder(), layout.clone());
                 let drain = ToReceiver::<K, C::Acc> { coder, layout: layout.clone(), out };
                 let receiver = Precombine::<K, C, _>::new(node, function, &layout, drain, env);
                 AnyReceiver::new::<(K, C::In)>(receiver)
             }
-            CombinePart::Merge => each_pair(node, function, merged::<K, C>, next, env),
-            CombinePart::Extract => each_pair(node, function, extracted::<K, C>, next, env),
+            GroupPart::Merge => each_pair(node, function, merged::<K, C>, next, env),
+            GroupPart::Extract => each_pair(node, function, extracted::<K, C>, next, env),
+            GroupPart::Combine => each_pair(node, function, combined::<K, C>, next, env),
+            GroupPart::KeepTimes | GroupPart::ByTime => return Ok(None),
         }))
     }
 }
@@ -128,6 +142,14 @@ fn merged<K, C: CombineFn>(function: &C, pair: (K, Iterable<C::Acc>)) -> (K, C::
     accumulators.iter().for_each(|other| function.merge(&mut merged, other));
     function.compact(&mut merged);
     (key, merged)
+}
+
+/// The result of the values of a key.
+fn combined<K, C: CombineFn>(function: &C, pair: (K, Iterable<C::In>)) -> (K, C::Out) {
+    let (key, values) = pair;
+    let mut accumulator = function.create();
+    values.iter().for_each(|value| function.add(&mut accumulator, value));
+    (key, function.extract(accumulator))
 }
 
 /// The result of the accumulator of a key.

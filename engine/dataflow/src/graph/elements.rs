@@ -11,7 +11,8 @@ use crate::error::Result;
 use crate::graph::checked::Checked;
 use crate::graph::counted::Counted;
 use crate::graph::feed::Feed;
-use crate::graph::{CollectionId, Env, NodeId};
+use crate::graph::spread::{Gather, KeepWindow, Spread};
+use crate::graph::{CollectionId, Env, NodeId, Spreading};
 use crate::receiver::{AnyReceiver, Batch, Discard, Joint, Receiver, Tee};
 use crate::shuffle::{Record, RecordSink, Records};
 use crate::window::{Stamp, Stamps, decode_stamp, encode_stamp, encode_window};
@@ -37,6 +38,16 @@ pub trait AnyElements: Send + Sync + fmt::Debug {
 
     /// A receiver that encodes every element into a sink, keyed by its window.
     fn write_by_window(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver;
+
+    /// A receiver that makes of every element a pair `(i64, Bytes)` that foreign runners can move:
+    /// a key, and stamp and encoding.
+    fn spread(&self, spreading: Spreading, next: AnyReceiver) -> AnyReceiver;
+
+    /// A receiver of what was spread and grouped, `(i64, Vec<Bytes>)`.
+    fn gather(&self, next: AnyReceiver) -> AnyReceiver;
+
+    /// A receiver that makes of every element a pair `(Window, Bytes)` without a window.
+    fn keep_window(&self, next: AnyReceiver) -> AnyReceiver;
 
     /// Decodes records and pushes them into `next`, at most `limit` of them; whether more may come.
     ///
@@ -111,6 +122,18 @@ impl<T: Element> AnyElements for ElementsOf<T> {
 
     fn write_by_window(&self, sink: Box<dyn RecordSink>, env: &Env) -> AnyReceiver {
         AnyReceiver::new::<T>(WriteElements::<T>::new(sink, Prefix::WindowAsKey, env))
+    }
+
+    fn spread(&self, spreading: Spreading, next: AnyReceiver) -> AnyReceiver {
+        AnyReceiver::new::<T>(Spread::<T>::new(spreading, next.typed()))
+    }
+
+    fn gather(&self, next: AnyReceiver) -> AnyReceiver {
+        AnyReceiver::new::<(i64, Vec<Bytes>)>(Gather::<T>::new(next.typed()))
+    }
+
+    fn keep_window(&self, next: AnyReceiver) -> AnyReceiver {
+        AnyReceiver::new::<T>(KeepWindow::<T>::new(next.typed()))
     }
 
     fn read(

@@ -9,10 +9,12 @@ use std::marker::PhantomData;
 use crate::coder::{Coder, CoderKind};
 use crate::element::Element;
 use crate::error::Result;
+use crate::graph::by_time::{ByTime, KeepTimes};
 use crate::graph::feed::Feed;
-use crate::graph::{Env, Groups, KeyLayout, NodeId};
+use crate::graph::{Env, Groups, KeyLayout, NodeId, Shape};
 use crate::receiver::{AnyReceiver, Batch, Receiver};
 use crate::shuffle::{Iterable, RawValues, Record, RecordSink};
+use crate::time::Timestamp;
 use crate::window::encode_time;
 
 /// A grouping whose types the graph has forgotten.
@@ -47,14 +49,17 @@ pub trait Grouping: Send + Sync {
         env: &Env,
     ) -> Result<bool>;
 
-    /// One part of a lifted combine, for runners that shuffle themselves; `None` where nothing
-    /// is combined.
+    /// What goes in and out of a part, for runners that shuffle themselves; `None` where this grouping
+    /// has no such part.
+    fn shapes(&self, part: GroupPart) -> Option<(Shape, Shape)>;
+
+    /// One part, for runners that shuffle themselves; `None` where this grouping has no such part.
     ///
     /// # Errors
     /// A function that cannot be set up.
     fn part(
         &self,
-        part: CombinePart,
+        part: GroupPart,
         node: NodeId,
         layout: &KeyLayout,
         next: AnyReceiver,
@@ -62,15 +67,21 @@ pub trait Grouping: Send + Sync {
     ) -> Result<Option<AnyReceiver>>;
 }
 
-/// The parts of a lifted combine: before the grouping, after it, and the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CombinePart {
+/// What a grouping does besides bringing equal keys together: before that, and after it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupPart {
     /// `(K, In)` to `(K, Acc)`, any number of times a key.
     Precombine,
     /// `(K, Iterable<Acc>)` to `(K, Acc)`.
     Merge,
     /// `(K, Acc)` to `(K, Out)`.
     Extract,
+    /// `(K, Iterable<In>)` to `(K, Out)`, where nothing was combined before.
+    Combine,
+    /// `(K, V)` to `(K, (Timestamp, V))`, where values are to come by time.
+    KeepTimes,
+    /// `(K, Iterable<(Timestamp, V)>)` to `(K, Iterable<V>)`, ascending by time.
+    ByTime,
 }
 
 /// What is known of a [`Grouping`] before it runs.
@@ -163,15 +174,34 @@ impl<K: Element, V: Element> Grouping for GroupBy<K, V> {
         Ok(env.reads_all())
     }
 
+    fn shapes(&self, part: GroupPart) -> Option<(Shape, Shape)> {
+        Some(match part {
+            GroupPart::KeepTimes => (Shape::of::<(K, V)>(), Shape::of::<(K, (Timestamp, V))>()),
+            GroupPart::ByTime => {
+                let timed = Shape::of::<(K, Iterable<(Timestamp, V)>)>();
+                (timed, Shape::of::<(K, Iterable<V>)>())
+            }
+            _ => return None,
+        })
+    }
+
     fn part(
         &self,
-        _: CombinePart,
+        part: GroupPart,
         _: NodeId,
         _: &KeyLayout,
-        _: AnyReceiver,
-        _: &Env,
+        next: AnyReceiver,
+        env: &Env,
     ) -> Result<Option<AnyReceiver>> {
-        Ok(None)
+        Ok(Some(match part {
+            GroupPart::KeepTimes => {
+                AnyReceiver::new::<(K, V)>(KeepTimes::<K, V>::new(next.typed()))
+            }
+            GroupPart::ByTime => AnyReceiver::new::<(K, Iterable<(Timestamp, V)>)>(
+                ByTime::<K, V>::new(next.typed(), env),
+            ),
+            _ => return Ok(None),
+        }))
     }
 }
 

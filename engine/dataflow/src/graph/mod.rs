@@ -4,6 +4,7 @@
 //! link itself into a chain of receivers. A collection keeps what can be done with its elements
 //! without knowing them. Read `pardo.rs`, then `group.rs` and `combine.rs`.
 
+mod by_time;
 mod checked;
 mod combine;
 mod combine_read;
@@ -17,6 +18,8 @@ mod groups;
 mod keys;
 mod noted;
 mod pardo;
+mod shape;
+mod spread;
 mod view;
 mod views;
 mod window;
@@ -34,12 +37,14 @@ use crate::window::{Stamps, WindowMapping, Windowing};
 pub use combine::Combine;
 pub use elements::{AnyElements, ElementsOf};
 pub use env::{Env, Span, StepInfo};
-pub use group::{CombinePart, GroupBy, GroupFacts, Grouping};
+pub use group::{GroupBy, GroupFacts, GroupPart, Grouping};
 pub use groups::Groups;
 pub use keys::KeyLayout;
 pub(crate) use keys::key_mistake;
 pub use noted::{ElementPlace, LeftOut, Noted, Shown};
 pub use pardo::{Elementwise, ElementwiseFacts, RunParDo};
+pub use shape::Shape;
+pub use spread::Spreading;
 pub use view::{AnyView, IterableLoader, ListLoader, MapLoader, MultimapLoader, SingletonLoader};
 pub use views::{LoadedView, ViewLoad, Views};
 pub use window::{AssignWindows, RunWindowInto};

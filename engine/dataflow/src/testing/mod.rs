@@ -26,4 +26,6 @@ pub use functions::{Each, each, map};
 pub use pipeline::TestPipeline;
 pub use random::SplitMix64;
 pub use reference::ReferenceRunner;
-pub use surroundings::{batch_program, python, s3_endpoint, s3_servers, shared_file, skip};
+pub use surroundings::{
+    batch_program, beam_python, python, s3_endpoint, s3_servers, shared_file, skip,
+};

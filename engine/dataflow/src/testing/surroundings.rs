@@ -32,6 +32,13 @@ pub fn python() -> Option<PathBuf> {
     variable("LEVAIN_TEST_PYTHON", skipped).map(PathBuf::from)
 }
 
+/// The interpreter with Apache Beam that `LEVAIN_TEST_BEAM_PYTHON` names, or `None` after saying that
+/// tests skip.
+pub fn beam_python() -> Option<PathBuf> {
+    let skipped = "tests on Beam's runners: set LEVAIN_TEST_BEAM_PYTHON to Python with apache-beam";
+    variable("LEVAIN_TEST_BEAM_PYTHON", skipped).map(PathBuf::from)
+}
+
 /// The address of the S3 emulator that `LEVAIN_TEST_S3_ENDPOINT` names, or `None` after saying
 /// that tests skip. It has an empty bucket `levain-test`.
 pub fn s3_endpoint() -> Option<String> {

@@ -56,7 +56,8 @@ pub fn decode_window(input: &mut &[u8]) -> Result<Window> {
     Ok(Window::Interval { start: decode_time(&bytes[..8]), end: decode_time(&bytes[8..]) })
 }
 
-pub(crate) fn encode_stamp(stamp: Stamp, out: &mut Vec<u8>) {
+/// Appends a stamp.
+pub fn encode_stamp(stamp: Stamp, out: &mut Vec<u8>) {
     encode_window(stamp.window, out);
     encode_time(stamp.timestamp, out);
     out.push(match stamp.pane {

@@ -24,8 +24,9 @@ mod strategy;
 pub use bounds::Window;
 pub use coder::{
     STAMP_BYTES, TimestampCoder, WINDOW_BYTES, WindowCoder, decode_stamp, decode_window,
+    encode_stamp,
 };
-pub(crate) use coder::{TIME_BYTES, decode_time, encode_stamp, encode_time, encode_window};
+pub(crate) use coder::{TIME_BYTES, decode_time, encode_time, encode_window};
 pub use fixed::FixedWindows;
 pub use global::GlobalWindows;
 pub use session::Sessions;

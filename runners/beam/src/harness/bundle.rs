@@ -1,0 +1,116 @@
+//! One bundle, from its sources to its sinks.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use dataflow::bundle::{BundleProcessor, OnDurable, Setting, Sink, Source};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::plan::StageGraph;
+use dataflow::shuffle::EdgeId;
+
+use super::data::{DataPlane, SourceMessages};
+use super::descriptor::BundlePlan;
+use super::sink::WireSink;
+use super::source::{SideRecords, SourceRecords};
+use super::state::{StatePages, StatePlane};
+use super::store::{Store, StoreSink};
+use crate::metrics;
+use crate::proto::fn_api::{IterableSideInput, ProcessBundleResponse, StateKey};
+
+/// What a bundle runs with.
+pub(super) struct BundleRun<'a> {
+    pub(super) graph: &'a StageGraph,
+    pub(super) setting: &'a Setting,
+    pub(super) store: &'a Store,
+    pub(super) instruction_id: &'a str,
+    pub(super) plan: &'a BundlePlan,
+    /// The data streams of the plan's endpoints.
+    pub(super) planes: &'a BTreeMap<String, Arc<DataPlane>>,
+    pub(super) state: Option<Arc<StatePlane>>,
+}
+
+impl BundleRun<'_> {
+    /// Runs it; what is to be called once the runner says that it is durable comes back too.
+    ///
+    /// # Errors
+    /// Whatever fails: the runner is told, and what was sent does not count.
+    pub(super) fn run(&self) -> Result<(ProcessBundleResponse, OnDurable)> {
+        let setting = self.setting.clone().with_own_views();
+        let bundle = BundleProcessor::picked(self.graph, &setting, &self.plan.picked);
+        for side in &self.plan.sides {
+            let key = IterableSideInput {
+                transform_id: side.transform_id.clone(),
+                side_input_id: side.side_input_id.clone(),
+                // The encoding of the global window, in which all side inputs are.
+                window: Vec::new(),
+            };
+            let key = StateKey { iterable_side_input: Some(key), ..StateKey::default() };
+            let state = self.state.as_deref().ok_or_else(without_state)?;
+            let pages = StatePages::new(state, self.instruction_id, key);
+            bundle.load_side(side.view, &mut SideRecords::new(side, pages))?;
+        }
+        let (sources, sinks) = (self.sources()?, self.sinks(&setting)?);
+        let (report, on_durable) = bundle.run(sources, sinks)?;
+        let nodes = &self.graph.graph().nodes;
+        let transforms = self.plan.transforms.iter();
+        let transforms = transforms
+            .map(|(node, id)| (nodes[node.0 as usize].name.as_str(), id.as_str()))
+            .collect();
+        let response = ProcessBundleResponse {
+            monitoring_infos: metrics::to_infos(&report.metrics, &transforms),
+            requires_finalization: !on_durable.is_empty(),
+        };
+        Ok((response, on_durable))
+    }
+
+    fn sources(&self) -> Result<Vec<Source<'_>>> {
+        let mut inlets = BTreeMap::new();
+        let mut sources: Vec<Source<'_>> = Vec::new();
+        for port in &self.plan.sources {
+            let inlet = match inlets.get(&port.url) {
+                Some(inlet) => Arc::clone(inlet),
+                None => {
+                    let inlet = self.plane(&port.url)?.receive(self.instruction_id)?;
+                    let inlet = Arc::new(Mutex::new(inlet));
+                    inlets.insert(port.url.clone(), Arc::clone(&inlet));
+                    inlet
+                }
+            };
+            let messages = SourceMessages {
+                inlet,
+                transform_id: port.transform_id.clone(),
+                is_only: self.plan.sources.len() == 1,
+                is_over: false,
+            };
+            sources.push((port.wire, Box::new(SourceRecords::new(port, messages))));
+        }
+        Ok(sources)
+    }
+
+    fn sinks(&self, setting: &Setting) -> Result<Vec<Sink>> {
+        let mut sinks: Vec<Sink> = Vec::new();
+        for port in &self.plan.sinks {
+            let edge = EdgeId(sinks.len() as u32);
+            let plane = Arc::clone(self.plane(&port.url)?);
+            let sink = WireSink::new(edge, port, plane, self.instruction_id);
+            sinks.push((port.wire, Box::new(sink)));
+        }
+        for &(wire, collection) in &self.plan.stores {
+            let edge = EdgeId(sinks.len() as u32);
+            let (setting, store) = (setting.clone(), self.store.clone());
+            let groups = BTreeMap::new();
+            let sink = StoreSink { edge, collection, setting, store, groups };
+            sinks.push((wire, Box::new(sink)));
+        }
+        Ok(sinks)
+    }
+
+    fn plane(&self, url: &str) -> Result<&Arc<DataPlane>> {
+        self.planes.get(url).ok_or_else(|| Error::internal("a data stream was not opened"))
+    }
+}
+
+fn without_state() -> Error {
+    let message = "the runner names no place to read side inputs from";
+    Error::new(ErrorCode::LAUNCHER_FAILED, ErrorKind::Unsupported, message)
+}

@@ -1,0 +1,81 @@
+//! Collections that are kept for the caller.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use dataflow::bundle::Setting;
+use dataflow::coder::decode_all;
+use dataflow::element::Element;
+use dataflow::error::Result;
+use dataflow::graph::CollectionId;
+use dataflow::shuffle::{EdgeId, Prepared, RawValues, Record, RecordSet as _, RecordSink};
+use dataflow::window::STAMP_BYTES;
+
+/// Groups of elements by collection and key: one that comes again takes the place of itself, so that
+/// bundles that run twice do no harm.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Store(Arc<Mutex<BTreeMap<(CollectionId, i64), RawValues>>>);
+
+impl Store {
+    /// The elements of every collection, of which nothing is kept any more.
+    ///
+    /// # Errors
+    /// A disk that fails.
+    pub(crate) fn take(&self, setting: &Setting) -> Result<BTreeMap<CollectionId, RawValues>> {
+        let groups = std::mem::take(&mut *self.lock());
+        let mut builders = BTreeMap::new();
+        for ((id, _), values) in groups {
+            let builder = builders.entry(id).or_insert_with(|| setting.group_builder());
+            let mut records = values.records();
+            while records.advance()? {
+                let Record { head, tail, .. } = records.record();
+                builder.push(head, tail)?;
+            }
+        }
+        builders.into_iter().map(|(id, builder)| Ok((id, builder.finish()?))).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(CollectionId, i64), RawValues>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the groups of one collection in one bundle.
+pub(super) struct StoreSink {
+    pub(super) edge: EdgeId,
+    pub(super) collection: CollectionId,
+    pub(super) setting: Setting,
+    pub(super) store: Store,
+    pub(super) groups: BTreeMap<i64, RawValues>,
+}
+
+impl RecordSink for StoreSink {
+    fn edge(&self) -> EdgeId {
+        self.edge
+    }
+
+    fn put(&mut self, record: Record<'_>) -> Result<()> {
+        let whole = [&record.head[STAMP_BYTES.min(record.head.len())..], record.tail].concat();
+        let (key, values): (i64, Vec<Bytes>) = decode_all(&<(i64, Vec<Bytes>)>::coder(), &whole)?;
+        let mut group = self.setting.group_builder();
+        for value in values {
+            // The stamp that it had is no part of a result.
+            group.push(&value[STAMP_BYTES.min(value.len())..], &Bytes::new())?;
+        }
+        self.groups.insert(key, group.finish()?);
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<Box<dyn Prepared>> {
+        Ok(self)
+    }
+}
+
+impl Prepared for StoreSink {
+    fn commit(self: Box<Self>) -> Result<()> {
+        let groups = self.groups.into_iter();
+        self.store.lock().extend(groups.map(|(key, values)| ((self.collection, key), values)));
+        Ok(())
+    }
+}

@@ -1,0 +1,34 @@
+//! Runs pipelines on the runners of Apache Beam: Flink, Spark, Dataflow, Prism, Python's own.
+//!
+//! ```text
+//! StageGraph ── submit ──► Pipeline ── job ──► job server ──► runner
+//!     ▲                                                         │ wants workers
+//!     └──────────────── harness ◄──────────── pool ◄────────────┘
+//! ```
+//!
+//! The runner decides what is fused and what is shuffled; the harness runs whatever set of transforms
+//! it names. It must never know an element type, a transform or a format. Read `submit` for what is
+//! sent, then `harness` for what comes back.
+
+mod proto;
+
+pub mod coder;
+
+mod submit;
+
+mod fault;
+mod metrics;
+
+mod rpc;
+
+mod harness;
+
+mod job;
+mod pool;
+
+mod runner;
+
+pub use runner::BeamRunner;
+
+#[cfg(test)]
+mod tests;
