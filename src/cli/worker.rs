@@ -9,7 +9,7 @@ use levain::batch::{INDEX_VARIABLE, RunStore, WorkEnd, WorkerSettings};
 use levain::chunks::ByteSize;
 use levain::dataflow::cancel::CancelToken;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use levain::job::{Bake, MemoryLimit, WriteJob};
+use levain::job::{Bake, MemoryLimit, WriteJob, patient_worker};
 use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::{Cli, Command};
@@ -48,6 +48,8 @@ fn exit_code(error: &Error) -> u8 {
     match error.code() {
         ErrorCode::FINGERPRINT => OTHER_BINARY_EXIT,
         ErrorCode::MEMORY_TOO_SMALL => MEMORY_EXIT,
+        // Another start may find other keys.
+        ErrorCode::CREDENTIALS => TRANSIENT_EXIT,
         _ if error.is_transient() => TRANSIENT_EXIT,
         _ => FAILED_EXIT,
     }
@@ -84,7 +86,7 @@ impl Post {
             stay_with_input(signals.token());
         }
         let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
-        let run = RunStore::open(&root, &StoreOptions::default())?.run_record()?;
+        let run = RunStore::open(&root, &patient_worker(StoreOptions::default()))?.run_record()?;
         let threads = number("LEVAIN_THREADS")?.and_then(|it| NonZeroUsize::new(it as usize));
         let settings = WorkerSettings {
             index: number(INDEX_VARIABLE)?.unwrap_or(0),

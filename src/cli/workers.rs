@@ -90,8 +90,10 @@ pub(crate) struct WorkerArgs {
 /// have their own, go on meanwhile.
 pub(crate) fn patient(store: StoreOptions, run: &RunArgs) -> StoreOptions {
     match run.workers.runner {
-        RunnerName::Batch => store.with_credential_grace_ms(CREDENTIAL_GRACE_MS),
-        RunnerName::Direct | RunnerName::Procs => store,
+        RunnerName::Procs | RunnerName::Batch => {
+            store.with_credential_grace_ms(CREDENTIAL_GRACE_MS)
+        }
+        RunnerName::Direct => store,
     }
 }
 

@@ -35,6 +35,15 @@ pub(super) const MEETING_PLACE: &str = "batch";
 /// How long workers may take to go home that nobody drives any more.
 pub(super) const DISPEL_PATIENCE: Duration = Duration::from_secs(120);
 
+/// How long a worker waits for new keys when its own have ended: it costs money meanwhile, and is started
+/// again as often as its place allows.
+const WORKER_CREDENTIAL_GRACE_MS: u64 = 15 * 60 * 1000;
+
+/// Stores as a worker reaches them: it waits a quarter of an hour for new keys when its own have ended.
+pub fn patient_worker(store: StoreOptions) -> StoreOptions {
+    store.with_credential_grace_ms(WORKER_CREDENTIAL_GRACE_MS)
+}
+
 /// Workers that are started elsewhere, and what they are told.
 #[derive(Debug, Clone)]
 pub struct Workers {
@@ -246,6 +255,7 @@ impl WriteJob {
     /// # Errors
     /// A plan that is another one here, a store that fails.
     pub fn work(&self, bake: &Bake, root: &Location, settings: &WorkerSettings) -> Result<WorkEnd> {
+        let bake = &bake.clone().with_store(patient_worker(bake.store.clone()));
         let run = RunStore::at(&Location::parse(&self.run)?, &bake.store)?;
         let plan: BakePlan = run.plan()?;
         let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;

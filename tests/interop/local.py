@@ -206,4 +206,5 @@ def main():
     sys.exit(bool(suite.wrong))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -55,6 +55,9 @@ pub(crate) struct Rule {
     /// The operation, in any case; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     op: Option<String>,
+    /// Spares what is signed with this access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unless_access_key: Option<String>,
     /// A pattern of names of jobs; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job: Option<String>,
@@ -117,9 +120,17 @@ impl Rules {
     pub(crate) fn on_operation(&mut self, kind: Kind, operation: &str) -> Option<Rule> {
         let draw = self.draw.of(operation);
         self.apply(kind, |rule, met_count| {
-            let op = rule.op.as_deref().unwrap_or("*");
-            let is_met = op == "*" || op.eq_ignore_ascii_case(operation);
-            is_met.then(|| draw.nth(met_count))
+            rule.is_about(operation).then(|| draw.nth(met_count))
+        })
+    }
+
+    /// The rule by which an operation is refused because of the key that it is signed with.
+    pub(crate) fn on_key(&mut self, operation: &str, access_key: Option<&str>) -> Option<Rule> {
+        let draw = self.draw.of(operation);
+        self.apply(Kind::Expired, |rule, met_count| {
+            let is_spared = rule.unless_access_key.is_some()
+                && rule.unless_access_key.as_deref() == access_key;
+            (rule.is_about(operation) && !is_spared).then(|| draw.nth(met_count))
         })
     }
 
@@ -173,6 +184,11 @@ impl Rules {
 }
 
 impl Rule {
+    fn is_about(&self, operation: &str) -> bool {
+        let op = self.op.as_deref().unwrap_or("*");
+        op == "*" || op.eq_ignore_ascii_case(operation)
+    }
+
     fn meets(&self, job: &Job, attempt: usize) -> bool {
         self.job.as_deref().is_none_or(|it| pattern::matches(it, &job.spec.name))
             && self.index.is_none_or(|index| job.key.index == Some(index))

@@ -155,7 +155,7 @@ impl Service {
                 return refused(&refusal, is_query);
             }
         };
-        let (answer, is_dropped) = self.call(&name, &operation, ask);
+        let (answer, is_dropped) = self.call(&name, &operation, ask, head.access_key());
         let mut world = self.world();
         let call = world.calls.entry(name).or_default();
         match &answer {
@@ -167,13 +167,19 @@ impl Service {
     }
 
     /// Does an operation as the faults allow; whether the connection is to be closed after it.
-    fn call(&self, name: &str, operation: &Called, ask: Ask<'_>) -> (Answer, bool) {
+    fn call(
+        &self,
+        name: &str,
+        operation: &Called,
+        ask: Ask<'_>,
+        access_key: Option<&str>,
+    ) -> (Answer, bool) {
         let late = self.world().rules.on_operation(Kind::Latency, name);
         if let Some(rule) = late {
             wait(Duration::from_secs_f64(rule.delay_s.max(0.0)));
         }
         let mut world = self.world();
-        if let Some(refusal) = fault(&mut world, name) {
+        if let Some(refusal) = fault(&mut world, name, access_key) {
             return (Err(refusal), false);
         }
         if world.rules.on_operation(Kind::DropBefore, name).is_some() {
@@ -213,7 +219,7 @@ fn refused(refusal: &Refusal, is_query: bool) -> Reply {
 }
 
 /// The error that a rule makes of an operation.
-fn fault(world: &mut World, operation: &str) -> Option<Refusal> {
+fn fault(world: &mut World, operation: &str, access_key: Option<&str>) -> Option<Refusal> {
     let expired = || {
         let message = "The security token included in the request is expired";
         Refusal::new(403, "ExpiredTokenException", message)
@@ -223,10 +229,11 @@ fn fault(world: &mut World, operation: &str) -> Option<Refusal> {
         Refusal::new(403, "AccessDeniedException", message)
     };
     let failed = || Refusal::new(500, "ServerException", "Internal error");
+    if world.rules.on_key(operation, access_key).is_some() {
+        return Some(expired());
+    }
     let mut rule = |kind| world.rules.on_operation(kind, operation).is_some();
-    if rule(Kind::Expired) {
-        Some(expired())
-    } else if rule(Kind::Denied) {
+    if rule(Kind::Denied) {
         Some(denied())
     } else if rule(Kind::Throttle) {
         Some(throttled())

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::operation::Operation;
+use crate::past::Past;
 use crate::rules::{Fate, Mode, Rule, Rules};
 
 /// What was seen of one operation.
@@ -22,11 +23,12 @@ pub(crate) struct State {
     rules: Rules,
     operations: BTreeMap<&'static str, Seen>,
     modes: BTreeMap<String, u64>,
+    pub(crate) past: Past,
 }
 
 impl State {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, operations: BTreeMap::new(), modes: BTreeMap::new() }
+        Self { rules, operations: BTreeMap::new(), modes: BTreeMap::new(), past: Past::default() }
     }
 
     /// Counts a request, and says what befalls it.
@@ -39,6 +41,11 @@ impl State {
             *self.modes.entry(name).or_default() += 1;
         }
         fate
+    }
+
+    /// Whether answers must be remembered.
+    pub(crate) fn remembers(&self) -> bool {
+        self.rules.has_stale()
     }
 
     /// Counts a request that the server has answered, by the bytes of the bodies.

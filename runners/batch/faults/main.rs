@@ -9,6 +9,7 @@ mod loopback;
 
 mod control;
 mod operation;
+mod past;
 mod proxy;
 mod rules;
 #[cfg(test)]

@@ -14,6 +14,8 @@ pub(crate) struct Operation {
     pub(crate) key: String,
     /// Whether it must not replace an object.
     pub(crate) is_create: bool,
+    /// What it is signed with.
+    pub(crate) access_key: Option<String>,
 }
 
 impl Operation {
@@ -44,7 +46,8 @@ impl Operation {
             _ => "Other",
         };
         let is_create = head.header("if-none-match") == Some("*") && method != "GET";
-        Self { method: method.to_owned(), name, key: key.to_owned(), is_create }
+        let access_key = head.access_key().map(str::to_owned);
+        Self { method: method.to_owned(), name, key: key.to_owned(), is_create, access_key }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::control::State;
 use crate::loopback::message::{Framing, Head, read_body};
 use crate::operation::Operation;
+use crate::past::{Answer, is_question};
 use crate::rules::{Mode, Rule, Rules};
 
 /// The longest body that the control plane reads.
@@ -106,23 +107,17 @@ impl Proxy {
                 refuse(client, mode)?;
                 return Ok(Then::Goes);
             }
+            Some(Mode::Stale) if is_question(&operation) => {
+                let past = self.state().past.of(head);
+                // A list that nobody has asked for before has no past that is known.
+                if past.is_some() || !operation.key.is_empty() {
+                    read_body(reader, head.request_framing()?, |_| Ok(()))?;
+                    return show_past(client, past, operation.method == "HEAD");
+                }
+            }
             _ => {}
         }
-        let mut sent = 0;
-        let mut server = TcpStream::connect(&self.upstream)?;
-        server.set_nodelay(true)?;
-        forwarded(head).write(&mut server)?;
-        let framing = head.request_framing()?;
-        copy(reader, &mut server, framing, &mut |length| {
-            sent += length;
-            true
-        })?;
-        let mut server = BufReader::new(server);
-        let mut answer = Head::read(&mut server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        // A server that saw `Expect` may say 100 first, although it was not passed on.
-        while answer.start.contains(" 100 ") {
-            answer = Head::read(&mut server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        }
+        let (mut server, answer, sent) = self.ask(head, reader)?;
         let has_body = operation.method != "HEAD"
             && ![" 204", " 304"].iter().any(|status| answer.start.contains(status));
         let framing = if has_body { answer.framing()? } else { Framing::Length(0) };
@@ -141,6 +136,16 @@ impl Proxy {
                 refuse(client, mode)?;
                 Ok(Then::Goes)
             }
+            None | Some(Mode::Stale)
+                if is_question(&operation) && self.state().remembers() =>
+            {
+                let answer = Answer::read(forwarded(&answer), framing, &mut server)?;
+                answer.write(client, operation.method == "HEAD")?;
+                let mut state = self.state();
+                state.forwarded(&operation, sent, answer.bytes());
+                state.past.keep(head, answer);
+                Ok(Then::Goes)
+            }
             mode => {
                 let is_cut = mode == Some(Mode::Truncate);
                 let (received, then) = answer_on(&answer, framing, is_cut, &mut server, client)?;
@@ -149,6 +154,40 @@ impl Proxy {
             }
         }
     }
+
+    /// Passes a request on: the server, the head of its answer, and the bytes that were sent.
+    fn ask(
+        &self,
+        head: &Head,
+        reader: &mut BufReader<TcpStream>,
+    ) -> io::Result<(BufReader<TcpStream>, Head, u64)> {
+        let mut sent = 0;
+        let mut server = TcpStream::connect(&self.upstream)?;
+        server.set_nodelay(true)?;
+        forwarded(head).write(&mut server)?;
+        let framing = head.request_framing()?;
+        copy(reader, &mut server, framing, &mut |length| {
+            sent += length;
+            true
+        })?;
+        let mut server = BufReader::new(server);
+        let mut answer = Head::read(&mut server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        // A server that saw `Expect` may say 100 first, although it was not passed on.
+        while answer.start.contains(" 100 ") {
+            answer = Head::read(&mut server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        }
+        Ok((server, answer, sent))
+    }
+}
+
+/// Tells what was answered before, or that nothing was there.
+fn show_past(client: &mut TcpStream, past: Option<Answer>, is_head: bool) -> io::Result<Then> {
+    match past {
+        Some(past) => past.write(client, is_head)?,
+        None if is_head => answer_with(client, 404, "application/xml", b"")?,
+        None => answer_with(client, 404, "application/xml", &error_body("NoSuchKey"))?,
+    }
+    Ok(Then::Goes)
 }
 
 /// Passes an answer on, half of its body if it is cut; the bytes that were passed on.
@@ -221,17 +260,22 @@ fn refusal(mode: Mode) -> Option<(bool, u16, &'static str)> {
         Mode::Conflict409 => Some((false, 409, "ConditionalRequestConflict")),
         Mode::SlowDown => Some((false, 503, "SlowDown")),
         Mode::ExpiredToken => Some((false, 400, "ExpiredToken")),
-        Mode::DropAfter | Mode::DropBefore | Mode::Truncate | Mode::Latency => None,
+        Mode::DropAfter | Mode::DropBefore | Mode::Truncate | Mode::Stale | Mode::Latency => None,
     }
 }
 
 fn refuse(client: &mut TcpStream, mode: Mode) -> io::Result<()> {
     let Some((_, status, code)) = refusal(mode) else { return Ok(()) };
+    answer_with(client, status, "application/xml", &error_body(code))
+}
+
+/// An error of S3.
+fn error_body(code: &str) -> Vec<u8> {
     let body = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>made by a \
          rule</Message><RequestId>0</RequestId></Error>"
     );
-    answer_with(client, status, "application/xml", body.as_bytes())
+    body.into_bytes()
 }
 
 fn answer_with(client: &mut TcpStream, status: u16, kind: &str, body: &[u8]) -> io::Result<()> {

@@ -30,6 +30,9 @@ pub(crate) enum Mode {
     ExpiredToken,
     /// The connection is closed in the middle of the body of the answer.
     Truncate,
+    /// The server hears nothing, and the client is told what the same request was answered before, or
+    /// that there is no such object.
+    Stale,
     /// The request is passed on `delay_s` later.
     Latency,
 }
@@ -48,6 +51,9 @@ pub(crate) struct Rule {
     /// A pattern of keys; all by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<String>,
+    /// Spares what is signed with this access key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unless_access_key: Option<String>,
     /// Whether it meets requests that must not replace an object, and those alone.
     #[serde(default)]
     create: bool,
@@ -138,6 +144,11 @@ impl Rules {
         fate
     }
 
+    /// Whether answers must be remembered.
+    pub(crate) fn has_stale(&self) -> bool {
+        self.all.iter().any(|it| it.rule.mode == Mode::Stale)
+    }
+
     /// The rules, and how often each was met and applied.
     pub(crate) fn to_json(&self) -> Value {
         let shown = self.all.iter().map(|it| {
@@ -159,6 +170,7 @@ impl Rule {
             && is(&self.op, operation.name)
             && is(&self.key, &operation.key)
             && (operation.is_create || !self.create)
+            && (self.unless_access_key.is_none() || self.unless_access_key != operation.access_key)
     }
 
     fn delay_s(&self, draw: Draw) -> f64 {

@@ -182,6 +182,31 @@ fn each_mode_does_what_it_is_called() {
 }
 
 #[test]
+fn a_stale_answer_is_the_one_before_once() {
+    let rule = json!({"mode": "stale", "key": "k", "times_per_key": 1});
+    let faults = Faults::start(0, &json!([rule]));
+    faults.put("/b/k");
+    let (status, body) = faults.get("/b/k").expect("an answer");
+    assert!((status, body.contains("NoSuchKey")) == (404, true), "{status} {body}");
+    assert_eq!(faults.get("/b/k"), Some((200, "body".to_owned())));
+    faults.send("POST", "/_faults/rules", &[], &json!({ "rules": [rule] }).to_string());
+    faults.send("PUT", "/b/k", &[], "another");
+    let got = [faults.get("/b/k"), faults.get("/b/k")];
+    assert_eq!(got, ["body", "another"].map(|body| Some((200, body.to_owned()))));
+}
+
+#[test]
+fn keys_that_have_ended_are_refused_and_others_are_not() {
+    let rule = json!({"mode": "expired_token", "unless_access_key": "NEW"});
+    let faults = Faults::start(0, &json!([rule]));
+    let put = |key: &str| {
+        let signed = format!("AWS4-HMAC-SHA256 Credential={key}/20261127/us-east-1/s3/aws4_request");
+        faults.send("PUT", "/b/k", &[("authorization", &signed)], "body").map(|(status, _)| status)
+    };
+    assert_eq!([put("OLD"), put("NEW")], [Some(400), Some(200)]);
+}
+
+#[test]
 fn a_connection_is_used_again_after_a_refusal() {
     let faults = Faults::start(0, &json!([{"mode": "slow_down", "times": 1}]));
     let mut stream = BufReader::new(TcpStream::connect(faults.address).expect("it listens"));

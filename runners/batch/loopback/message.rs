@@ -51,6 +51,12 @@ impl Head {
         found.map(|(_, value)| value.as_str())
     }
 
+    /// The access key that a request to AWS was signed with.
+    pub(crate) fn access_key(&self) -> Option<&str> {
+        let (_, rest) = self.header("authorization")?.split_once("Credential=")?;
+        rest.split('/').next()
+    }
+
     /// The method of a request and its target, path and query.
     pub(crate) fn request(&self) -> (&str, &str) {
         let mut words = self.start.split(' ');

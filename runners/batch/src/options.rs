@@ -11,6 +11,12 @@ use crate::store::RunStore;
 /// The name of the variable in which a worker of many finds its index.
 pub const INDEX_VARIABLE: &str = "AWS_BATCH_JOB_ARRAY_INDEX";
 
+/// Between two looks at the run store lies at least so many times what the first one took: whoever only
+/// looks leaves a slow store to those that have something to do there.
+pub(crate) const LOOK_SHARE: u32 = 4;
+/// And for that reason nobody waits longer.
+pub(crate) const LOOK_SHARE_MOST: Duration = Duration::from_secs(1);
+
 /// How a run uses its workers. None of it is part of a plan's identity.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

@@ -196,7 +196,7 @@ impl BatchRunner {
             return Ok(new);
         }
         let there: RunRecord = store
-            .read(keys::RUN)?
+            .read_named(keys::RUN)?
             .ok_or_else(|| Error::internal("the record of the run came and went"))?;
         there.check_version(store)?;
         if there.fingerprint != new.fingerprint {
@@ -335,8 +335,10 @@ impl Runner for BatchRunner {
         let fingerprint = graph.fingerprint().to_string();
         observer.observe(&JobEvent::JobStarted { stages, fingerprint });
         let outcome = self.run_crew(&plan, &lease, options);
-        note_requests(&store)?;
+        // What made the run fail is told, whatever else fails then.
+        let noted = note_requests(&store);
         let (mut metrics, failures) = outcome?;
+        noted?;
         let after = store.list(keys::AFTER)?.into_iter().map(|it| it.key);
         for (_, numbers) in store.read_all::<Numbers>(after)? {
             metrics.merge(&numbers.metrics()?);
@@ -380,6 +382,7 @@ impl BatchRunner {
                 settings.memory_bytes = options.memory_bytes;
                 settings.scratch_folder.clone_from(&options.scratch_folder);
                 settings.stop = stop.child();
+                settings.stays = true;
                 settings
             };
             if !plan.local.is_empty() {

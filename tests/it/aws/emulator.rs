@@ -46,6 +46,11 @@ impl Emulator {
         Some(Self { child, host, home: tempfile::tempdir().expect("a folder") })
     }
 
+    /// Its address, as clients want it.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.host)
+    }
+
     /// Sends a request of the service, or of control.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Value {
         let body = body.to_string();

@@ -1,150 +1,17 @@
 //! Bakes on the emulator of AWS Batch over real S3 servers: the bytes are those of one process, whatever
 //! Batch, the store and the machines do meanwhile.
 
-use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use dataflow::testing::s3_servers;
-use levain::objects::{Location, Objects, StoreOptions};
 use serde_json::{Value, json};
 
-use crate::aws::emulator::{Emulator, QUEUE};
-use crate::command::{Ran, levain, ran};
-use crate::determinism::objects;
-use crate::killing::{LAYOUT, noise};
-use crate::made::Folder;
+use super::bakery::{Bakery, over_one_server, over_servers};
 use crate::random_recipes::Draw;
-use crate::served::Served;
 
-const STEPS: i32 = 60;
 /// Faults of a store, each of which one request in twenty meets.
 const FAULTS: [&str; 7] =
     ["after500", "drop_after", "drop_before", "before500", "conflict409", "slow_down", "truncate"];
-
-/// A bucket with a source, an emulator whose jobs reach it, and the bytes of one process.
-pub(super) struct Bakery {
-    pub(super) emulator: Emulator,
-    /// What the driver and the workers reach the bucket through.
-    pub(super) driver: Served,
-    pub(super) workers: Served,
-    pub(super) bucket: Objects,
-    pub(super) place: String,
-    want: BTreeMap<String, Vec<u8>>,
-}
-
-impl Bakery {
-    fn open(name: &str, endpoint: &str, flags: &[&str]) -> Option<Self> {
-        let proxy = || Served::start("store-faults", &["--upstream", endpoint, "--seed", "5"]);
-        let (driver, workers) = (proxy()?, proxy()?);
-        let reached = workers.url();
-        let variables = [
-            ("AWS_ENDPOINT_URL", reached.as_str()),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_REGION", "us-east-1"),
-            ("AWS_ACCESS_KEY_ID", "test"),
-            ("AWS_SECRET_ACCESS_KEY", "test"),
-        ];
-        let emulator = Emulator::start_with(&[&["--fast"], flags].concat(), &variables)?;
-        emulator.define();
-        let place = format!("s3://levain-test/bakery/{name}");
-        let options = StoreOptions::default()
-            .with_endpoint(endpoint)
-            .with_setting("aws_access_key_id", "test")
-            .with_setting("aws_secret_access_key", "test");
-        let location = Location::parse(&place).expect("a location");
-        let bucket = Objects::open(&location, &options).expect("a store");
-        bucket.delete_all("").expect("what an earlier test left can be deleted");
-        let folder = Folder::new();
-        let (source, out) = (folder.put("a.nc", &noise(0, STEPS)), folder.text("want.zarr"));
-        levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat())
-            .check_done();
-        let want = objects(&folder.path("want.zarr"));
-        let bytes = std::fs::read(source).expect("just written");
-        bucket.put("a.nc", Bytes::from(bytes)).wait().expect("uploaded");
-        Some(Self { emulator, driver, workers, bucket, place, want })
-    }
-
-    pub(super) fn start(&self, own: &[&str]) -> Child {
-        let worker = format!("{} worker", env!("CARGO_BIN_EXE_levain"));
-        self.start_with(&worker, own)
-    }
-
-    /// Starts a bake whose jobs run this command.
-    pub(super) fn start_with(&self, worker: &str, own: &[&str]) -> Child {
-        let (source, out) = (format!("{}/a.nc", self.place), format!("{}/out.zarr", self.place));
-        let batch = ["--runner", "batch", "--job-definition", "tests", "--worker-command", worker];
-        let size = ["--workers", "3", "--vcpus", "1", "--look-ms", "20"];
-        let shown = if own.contains(&"--progress") { &[][..] } else { &["--progress", "none"] };
-        let arguments =
-            [&["bake", &source, &out, "--resume"], &LAYOUT[..], &batch, &size, shown, own].concat();
-        self.command(&arguments).spawn().expect("the command can be started")
-    }
-
-    /// A command that knows the emulator and the bucket.
-    pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.emulator.command(arguments);
-        command
-            .env("AWS_ENDPOINT_URL", self.driver.url())
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_REGION", "us-east-1")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs a command of the run to its end: its name, then the destination, then flags.
-    pub(super) fn of_run(&self, name: &str, flags: &[&str]) -> Ran {
-        let out = format!("{}/out.zarr", self.place);
-        let mut command = self.command(&[&[name, &out], flags].concat());
-        ran(command.output().expect("the command can be started"))
-    }
-
-    pub(super) fn bake(&self, own: &[&str]) -> Ran {
-        ran(self.start(own).wait_with_output().expect("a child"))
-    }
-
-    /// Waits until so many records of the run are there, or the driver has ended.
-    pub(super) fn wait_for_commits(&self, child: &mut Child, count: usize) -> bool {
-        loop {
-            let kept = self.bucket.list("out.zarr.levain").expect("a list");
-            if kept.iter().filter(|it| it.key.contains("/batch/c/")).count() >= count {
-                return true;
-            }
-            if child.try_wait().expect("a child").is_some() {
-                return false;
-            }
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-    }
-
-    /// Checks the store, and that nothing of the run is left that costs.
-    #[track_caller]
-    pub(super) fn check(&self) {
-        let mut got = BTreeMap::new();
-        for facts in self.bucket.list("out.zarr").expect("a list") {
-            let body = self.bucket.get(&facts.key).expect("listed");
-            got.insert(facts.key["out.zarr/".len()..].to_owned(), body.to_vec());
-        }
-        assert!(got == self.want, "other bytes than those of one process");
-        let kept = self.bucket.list("out.zarr.levain").expect("a list");
-        for folder in ["d", "x", "k", "hb"] {
-            let part = format!("/batch/{folder}/");
-            let left: Vec<_> = kept.iter().filter(|it| it.key.contains(&part)).collect();
-            assert!(left.is_empty(), "left: {left:?}");
-        }
-        let state = self.emulator.post("/v1/listjobs", &json!({ "jobQueue": QUEUE }));
-        assert_eq!(state["jobSummaryList"], json!([]), "jobs still run");
-    }
-
-    /// How often a rule was applied, by the rules of a proxy.
-    fn applied(proxy: &Served) -> Vec<u64> {
-        let state = proxy.control("/_faults/state", &json!({}));
-        let rules = state["rules"].as_array().expect("rules").clone();
-        rules.iter().map(|rule| rule["applied"].as_u64().unwrap_or(0)).collect()
-    }
-}
 
 /// Rules for one request in so many, of all faults.
 fn faults(one_in: f64) -> Value {
@@ -156,31 +23,6 @@ fn faults(one_in: f64) -> Value {
         _ => json!({ "mode": mode, "probability": 1.0 / one_in }),
     };
     json!({ "rules": FAULTS.iter().map(rule).collect::<Vec<Value>>() })
-}
-
-/// Runs a test over the first S3 server that there is.
-pub(super) fn over_one_server(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
-    over(s3_servers().into_iter().take(1), name, flags, test);
-}
-
-/// Runs a test over all S3 servers that there are.
-fn over_servers(name: &str, flags: &[&str], test: impl Fn(&Bakery)) {
-    over(s3_servers(), name, flags, test);
-}
-
-fn over(
-    servers: impl IntoIterator<Item = (&'static str, String)>,
-    name: &str,
-    flags: &[&str],
-    test: impl Fn(&Bakery),
-) {
-    for (server, endpoint) in servers {
-        let server = server.to_lowercase();
-        let Some(bakery) = Bakery::open(&format!("{name}-{server}"), &endpoint, flags) else {
-            return;
-        };
-        test(&bakery);
-    }
 }
 
 #[test]

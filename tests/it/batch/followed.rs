@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
-use super::emulated::over_one_server;
+use super::bakery::over_one_server;
 use crate::command::ran;
 use crate::made::Folder;
 

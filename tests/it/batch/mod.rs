@@ -1,8 +1,10 @@
 //! The batch runner as its users meet it: workers that are processes, stores that are servers.
 
+mod bakery;
 mod commands;
 mod conformance;
 mod emulated;
+mod failing;
 mod followed;
 mod processes;
 mod rebuilt;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::command::{command, levain};
 use crate::determinism::objects;
 use crate::killing::{LAYOUT, file_count, noise};
-use crate::made::Folder;
+use crate::made::{Folder, Made, text};
 use crate::random_recipes::Draw;
 
 /// Steps of the sources: enough that a run is met at work.
@@ -20,6 +20,7 @@ pub(super) struct Bench {
     pub(super) folder: Folder,
     pub(super) source: String,
     workers: &'static str,
+    mem: &'static str,
     want: std::collections::BTreeMap<String, Vec<u8>>,
 }
 
@@ -30,13 +31,17 @@ impl Bench {
 
     /// The same, of so many steps.
     pub(super) fn of_steps(workers: &'static str, steps: i32) -> Self {
+        Self::of(workers, &noise(0, steps))
+    }
+
+    fn of(workers: &'static str, made: &Made) -> Self {
         let folder = Folder::new();
-        let source = folder.put("a.nc", &noise(0, steps));
+        let source = folder.put("a.nc", made);
         let out = folder.text("want.zarr");
         levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat())
             .check_done();
         let want = objects(&folder.path("want.zarr"));
-        Self { folder, source, workers, want }
+        Self { folder, source, workers, mem: "2GiB", want }
     }
 
     /// Bytes of the objects of the store whose names begin so.
@@ -48,7 +53,7 @@ impl Bench {
     pub(super) fn command(&self) -> Command {
         let out = self.folder.text("out.zarr");
         let own = ["--runner", "procs", "--workers", self.workers, "--threads", self.workers];
-        let rest = ["--mem", "2GiB", "--resume", "--progress", "none"];
+        let rest = ["--mem", self.mem, "--resume", "--progress", "none"];
         let command_line =
             [&["bake", &self.source, &out], &LAYOUT[..], &own[..], &rest[..]].concat();
         command(&command_line)
@@ -200,6 +205,77 @@ fn workers_that_are_killed_are_followed_by_others() {
     }
     assert!(killed >= 5, "only {killed} workers were met at work");
     bench.check_finished(child);
+}
+
+/// Many variables, each of which is a task.
+fn many_variables(count: usize) -> Made {
+    let times: Vec<f64> = (0..20).map(f64::from).collect();
+    let units = [("units", text("days since 2000-01-01"))];
+    let made = Made::new().unlimited("time").dimension("x", 256);
+    let made = made.variable("time", "time", times, &units);
+    (0..count).fold(made, |made, at| {
+        let values: Vec<f32> = (0..20 * 256).map(|place| (place * (at + 1)) as f32).collect();
+        made.variable(&format!("v{at}"), "time x", values, &[])
+    })
+}
+
+#[test]
+fn of_fifty_workers_twenty_are_killed() {
+    let mut bench = Bench::of("50", &many_variables(100));
+    // Of limits: none of them takes what it may.
+    bench.mem = "16GiB";
+    let mut draw = Draw::new(50);
+    let mut child = bench.start();
+    let (mut files, mut killed, mut most) = (30, 0, 0);
+    while killed < 20 && bench.wait_for_files(&mut child, files) {
+        let workers = workers_of(&bench.runs());
+        most = most.max(workers.len());
+        if let Some(&worker) = workers.get(draw.below(workers.len().max(1))) {
+            killed += u32::from(signal(worker, "KILL"));
+        }
+        files += 4;
+    }
+    println!("{killed} workers were killed, of {most} at once");
+    assert_eq!(killed, 20, "too few were met at work");
+    assert!(most >= 40, "there were only {most} at once");
+    bench.check_finished(child);
+}
+
+#[test]
+fn a_bake_whose_disk_is_full_says_so_and_goes_on_with_more_room() {
+    let may_mount = Command::new("unshare").args(["-Urm", "true"]).stderr(Stdio::null()).status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        return dataflow::testing::skip("tests on full disks: allow unshare -Urm");
+    }
+    let bench = Bench::new("2");
+    let folder = &bench.folder;
+    // A disk in a namespace of its own, which gets larger between two bakes.
+    let (full, kept) = (folder.text("full"), folder.text("kept"));
+    std::fs::create_dir_all(&full).expect("a folder");
+    let out = format!("{full}/out.zarr");
+    let own = "--runner procs --workers 2 --threads 2 --mem 2GiB --progress none";
+    let bake = format!(
+        "{levain} bake {source} {out} {layout} {own}",
+        levain = env!("CARGO_BIN_EXE_levain"),
+        source = bench.source,
+        layout = LAYOUT.join(" "),
+    );
+    let script = format!(
+        "mount -t tmpfs -o size=160k tmpfs {full} || exit 99
+         {bake}; echo first $?
+         mount -o remount,size=64m {full}
+         {bake} --resume; echo second $?
+         cp -r {full} {kept}"
+    );
+    let ran = Command::new("unshare").args(["-Urm", "sh", "-c", &script]).output();
+    let ran = crate::command::ran(ran.expect("it can be started"));
+    let (first, second) = ran.stdout.split_once("second").expect("two bakes");
+    assert!(first.contains("first 6"), "{}\n{}", ran.stdout, ran.stderr);
+    assert!(second.trim().starts_with('0'), "{}\n{}", ran.stdout, ran.stderr);
+    for words in ["No space left on device", &full, "free some space"] {
+        assert!(ran.stderr.contains(words), "`{words}` is not in\n{}", ran.stderr);
+    }
+    assert!(objects(&folder.path("kept/out.zarr")) == bench.want, "other bytes");
 }
 
 #[test]

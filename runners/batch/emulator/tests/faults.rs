@@ -231,3 +231,17 @@ fn an_identity_is_told_until_the_token_has_expired() {
     assert_eq!(rules, Some((200, json!({"rules": 0}))), "whatever a client calls its JSON");
     assert_eq!(emulator.send("POST", "/_emu/faults", &[], "").map(|it| it.0), Some(400));
 }
+
+#[test]
+fn keys_that_have_ended_are_refused_and_others_are_not() {
+    let emulator = Emulator::start(&[]);
+    emulator.faults(&json!([{"kind": "expired", "unless_access_key": "NEW", "times": 100}]));
+    let list = |key: &str| {
+        let signed = format!("AWS4-HMAC-SHA256 Credential={key}/20261127/us-east-1/batch/aws4_request");
+        let headers = [("authorization", signed.as_str())];
+        let body = json!({"jobQueue": "q"}).to_string();
+        emulator.send("POST", "/v1/listjobs", &headers, &body).expect("an answer")
+    };
+    assert_eq!(list("OLD").0, 403);
+    assert_ne!(list("NEW").0, 403);
+}

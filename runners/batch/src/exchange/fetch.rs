@@ -4,14 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use dataflow::error::{Error, Result};
 use dataflow::memory::MemoryBudget;
 use dataflow::plan::{StageGraph, StageId};
 use dataflow::shuffle::{EdgeId, EdgeOrder, Importer, InProcessShuffle, Scratch, ShuffleStore};
-use objects::Pending;
 
-use crate::store::{DoneIndex, RunStore};
+use crate::store::{DoneIndex, Fetched, RunStore};
 
 /// Requests that a task has in flight at once.
 const REQUESTS_LIMIT: usize = 16;
@@ -98,7 +96,7 @@ impl Exchange {
         local.declare(edge, self.writer(edge)?.1, partition_count);
         let mut importer = local.importer(edge)?;
         let mut parts: VecDeque<Part> = self.parts(&index, edge, partitions)?.into();
-        let mut flying: VecDeque<(Part, Pending<Vec<Bytes>>)> = VecDeque::new();
+        let mut flying: VecDeque<(Part, Fetched)> = VecDeque::new();
         let mut held = self.budget.hold();
         while !parts.is_empty() || !flying.is_empty() {
             while flying.len() < REQUESTS_LIMIT

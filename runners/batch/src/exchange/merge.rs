@@ -35,7 +35,7 @@ pub(crate) fn gather(
     }
     for task in tasks {
         let key = keys::commit(stage, task);
-        let commit: Option<Commit> = store.read(&key)?;
+        let commit: Option<Commit> = store.read_named(&key)?;
         let commit = commit.ok_or_else(|| Error::internal(format!("the commit {key} is gone")))?;
         let Some(object) = &commit.key else { continue };
         let mut segments = commit.segments(store)?;

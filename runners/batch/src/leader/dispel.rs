@@ -42,13 +42,7 @@ pub fn dispel(store: &RunStore, patience: Duration) -> Result<()> {
 
 /// A worker that lives, by the clock of the store.
 pub(crate) fn living(store: &RunStore, silence: Duration) -> Result<Option<String>> {
-    let probe = format!("{}/probe", keys::HEARTBEATS);
-    store.put(&probe, &())?;
-    let beats = store.list(keys::HEARTBEATS)?;
-    store.delete(&probe)?;
-    let Some(now_ms) = beats.iter().find(|it| it.key == probe).map(|it| it.last_modified_ms) else {
-        return Ok(None);
-    };
+    let (beats, now_ms) = super::lease::beats_now(store)?;
     let is_fresh = |at_ms: i64| now_ms - at_ms <= silence.as_millis() as i64;
     let fresh =
         beats.into_iter().filter(|it| it.key.contains("/w-") && is_fresh(it.last_modified_ms));

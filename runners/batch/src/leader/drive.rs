@@ -22,6 +22,7 @@ use super::stage::{News, OpenStage};
 use super::telling::Telling;
 use super::workers::{Crash, Crew, Interrupted};
 use crate::exchange::Exchange;
+use crate::options::{LOOK_SHARE, LOOK_SHARE_MOST};
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 
 /// The longest pause while the store or the launcher cannot be asked.
@@ -156,10 +157,14 @@ impl State<'_> {
             if self.plan.max_wall.is_some_and(|limit| began.elapsed() > limit) {
                 return Err(over_time(began.elapsed()));
             }
+            let looked = Instant::now();
             pause = match self.turn(&mut lease, crew) {
                 Ok(Turn::Over) => return Ok(()),
                 Ok(Turn::News) => least,
-                Ok(Turn::Nothing) => (pause * 2).min(most),
+                Ok(Turn::Nothing) => {
+                    let share = (looked.elapsed() * LOOK_SHARE).min(LOOK_SHARE_MOST);
+                    (pause * 2).min(most).max(share)
+                }
                 // Workers go on meanwhile; what was seen and not told yet is kept.
                 Err(error) if error.is_transient() => {
                     tracing::warn!(%error, "the run cannot be watched now");

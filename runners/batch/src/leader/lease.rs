@@ -4,8 +4,12 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use objects::ObjectFacts;
 
 use crate::store::{LeaderRecord, RunStore, keys, silence};
+
+/// Lists that may show what was there before, one after the other.
+const LISTS: usize = 4;
 
 /// The right to drive a run.
 #[derive(Debug, Clone)]
@@ -103,13 +107,36 @@ fn last_beat(store: &RunStore, epoch: u32, silence: Duration) -> Result<Option<i
     if epoch == 0 {
         return Ok(None);
     }
-    let (beat, probe) = (keys::leader_heartbeat(epoch), format!("{}/probe", keys::HEARTBEATS));
+    let (beats, now) = beats_now(store)?;
+    let beat = keys::leader_heartbeat(epoch);
+    let then = beats.iter().find(|it| it.key == beat).map(|it| it.last_modified_ms);
+    Ok(then.filter(|then| now - then <= silence.as_millis() as i64))
+}
+
+/// All heartbeats, and what time it is by the clock of the store.
+///
+/// # Errors
+/// A store that fails, or that goes on listing what was there before.
+pub(super) fn beats_now(store: &RunStore) -> Result<(Vec<ObjectFacts>, i64)> {
+    let probe = format!("{}/probe-{}", keys::HEARTBEATS, crate::random::hex());
     store.put(&probe, &())?;
-    let beats = store.list(keys::HEARTBEATS)?;
+    let mut found = None;
+    for _ in 0..LISTS {
+        let beats = store.list(keys::HEARTBEATS)?;
+        // A list without what was just written is not of now: who is not in it may live.
+        let now_ms = beats.iter().find(|it| it.key == probe).map(|it| it.last_modified_ms);
+        found = now_ms.map(|now_ms| (beats, now_ms));
+        if found.is_some() {
+            break;
+        }
+    }
     store.delete(&probe)?;
-    let time = |key: &str| beats.iter().find(|it| it.key == key).map(|it| it.last_modified_ms);
-    let (Some(then), Some(now)) = (time(&beat), time(&probe)) else { return Ok(None) };
-    Ok((now - then <= silence.as_millis() as i64).then_some(then))
+    found.ok_or_else(|| {
+        let message = "the store lists what was there before, and not what is there";
+        Error::new(ErrorCode::STORE_FAILED, ErrorKind::Transient, message)
+            .at("run", store.root())
+            .mend("use a store whose lists show what was just written")
+    })
 }
 
 fn driven(store: &RunStore, epoch: u32) -> Result<Error> {

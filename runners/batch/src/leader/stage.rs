@@ -51,7 +51,7 @@ impl OpenStage {
         let plan = if store.create(&key, &plan)? {
             plan
         } else {
-            let there = store.read(&key)?;
+            let there = store.read_named(&key)?;
             there.ok_or_else(|| Error::internal(format!("the plan {key} came and went")))?
         };
         let extensions = store.list(keys::PLANS)?.into_iter().map(|it| it.key);

@@ -140,11 +140,11 @@ impl Commit {
     /// A store that fails.
     pub(crate) fn segments(&self, store: &RunStore) -> Result<Vec<Placed>> {
         if let Some(key) = &self.left_at {
-            let whole: Option<Self> = store.read(key)?;
+            let whole: Option<Self> = store.read_named(key)?;
             return Ok(whole.ok_or_else(|| gone(store, key))?.index);
         }
         let Some(key) = &self.index_key else { return Ok(self.index.clone()) };
-        store.read(key)?.ok_or_else(|| gone(store, key))
+        store.read_named(key)?.ok_or_else(|| gone(store, key))
     }
 
     /// Leaves the index in the commit of this key, from where it is read again when it is needed.

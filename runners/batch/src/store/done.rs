@@ -18,6 +18,7 @@ use dataflow::shuffle::EdgeId;
 use serde::{Deserialize, Serialize};
 
 use crate::store::numbers::Numbers;
+use crate::store::patience::patiently;
 use crate::store::{Placed, RunStore, keys};
 
 const MAGIC: &[u8; 8] = b"LVNDONE1";
@@ -108,7 +109,7 @@ impl DoneIndex {
                 .mend("begin a new run")
         };
         let damaged = |why: &str| damaged(store, &key, why);
-        let first = store.first(&key, FIRST_READ_BYTES)?;
+        let first = patiently(|| store.first(&key, FIRST_READ_BYTES))?;
         let first = first.ok_or_else(missing)?;
         let head = first.bytes.strip_prefix(MAGIC.as_slice());
         let head = head.and_then(|rest| rest.first_chunk::<LENGTH_BYTES>());

@@ -9,6 +9,7 @@ mod commit;
 mod documents;
 mod done;
 mod numbers;
+mod patience;
 mod probe;
 mod requests;
 mod run_store;
@@ -22,6 +23,7 @@ pub(crate) use documents::{
 pub use documents::{LeaderRecord, RequestsRecord, RunRecord, WorkerOptions};
 pub(crate) use done::DoneIndex;
 pub(crate) use numbers::Numbers;
+pub(crate) use patience::Fetched;
 pub use probe::probe;
 pub use requests::Requests;
 pub use run_store::RunStore;

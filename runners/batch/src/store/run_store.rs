@@ -15,6 +15,9 @@ use serde::de::DeserializeOwned;
 use crate::store::requests::{Requests, Tally};
 use crate::store::{ResultRecord, RunRecord, keys};
 
+/// Lists of a folder that is deleted: one may show what was there before.
+const DELETE_ROUNDS: usize = 3;
+
 /// The objects of one run; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RunStore {
@@ -52,7 +55,7 @@ impl RunStore {
     /// # Errors
     /// No run, one of another version, a store that fails.
     pub fn run_record(&self) -> Result<RunRecord> {
-        let run: RunRecord = self.read(keys::RUN)?.ok_or_else(|| {
+        let run: RunRecord = self.read_named(keys::RUN)?.ok_or_else(|| {
             let message = "there is no run to work on";
             Error::new(ErrorCode::STORE_NOT_FOUND, ErrorKind::NotFound, message)
                 .at("run", self.root())
@@ -125,8 +128,13 @@ impl RunStore {
 
     /// Writes pieces, one after the other, as one object.
     pub(crate) fn put_pieces(&self, key: &str, pieces: Vec<Bytes>) -> Result<()> {
+        self.start_put(key, pieces).wait()
+    }
+
+    /// Starts to write pieces, one after the other, as one object.
+    pub(crate) fn start_put(&self, key: &str, pieces: Vec<Bytes>) -> Pending<()> {
         self.tally.put(pieces.iter().map(|piece| piece.len() as u64).sum());
-        self.objects.put_pieces(key, pieces).wait()
+        self.objects.put_pieces(key, pieces)
     }
 
     /// Begins to write a long object, of which so many parts of so many bytes in all will be sent.
@@ -139,7 +147,7 @@ impl RunStore {
     }
 
     /// Starts to read ranges of an object.
-    pub(crate) fn fetch(&self, key: &str, ranges: Vec<Range<u64>>) -> Pending<Vec<Bytes>> {
+    pub(crate) fn start_fetch(&self, key: &str, ranges: Vec<Range<u64>>) -> Pending<Vec<Bytes>> {
         ranges.iter().for_each(|range| self.tally.get(range.end - range.start));
         self.objects.fetch(key, ranges)
     }
@@ -163,11 +171,16 @@ impl RunStore {
         folders.iter().try_for_each(|folder| self.delete_all(folder))
     }
 
-    /// Deletes all objects below a folder.
+    /// Deletes all objects below a folder, until a list shows none.
     pub(crate) fn delete_all(&self, folder: &str) -> Result<()> {
-        self.tally.list();
-        self.tally.delete();
-        self.objects.delete_all(folder).map(drop)
+        for _ in 0..DELETE_ROUNDS {
+            self.tally.list();
+            if self.objects.delete_all(folder)? == 0 {
+                break;
+            }
+            self.tally.delete();
+        }
+        Ok(())
     }
 
     /// Reads a document; `None` if there is none.
@@ -210,13 +223,11 @@ impl RunStore {
     }
 
     /// Whether there is such an object.
+    ///
+    /// Asked by its first byte, which costs as much: an answer to HEAD does not say why it is none, and keys
+    /// that have ended must be told from all else.
     pub(crate) fn has(&self, key: &str) -> Result<bool> {
-        self.tally.get(0);
-        match self.objects.facts(key) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(self.first(key, 1)?.is_some())
     }
 
     fn decoded<T: DeserializeOwned>(&self, key: &str, bytes: &Bytes) -> Result<T> {

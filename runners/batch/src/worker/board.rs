@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dataflow::error::Result;
 use dataflow::plan::{StageGraph, StageId};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::beat::Living;
 use crate::leader::merged_by;
@@ -21,7 +22,7 @@ pub(super) struct Board {
 }
 
 /// A stage whose tasks are open.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     plan: StagePlan,
     decided: Decision,
@@ -34,13 +35,23 @@ struct Open {
 /// What decides which tasks are for whom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Picker<'a> {
-    /// The name of the worker: what it has begun and is not at any more is free.
-    pub(super) worker: &'a str,
     pub(super) index: u32,
     pub(super) slots: u32,
     pub(super) rung: u32,
+    /// Its name: what it has begun and is not at any more is free, and by it the order follows in which it
+    /// looks at the tasks of others.
+    pub(super) worker: &'a str,
     /// The workers that live; tasks that they have begun are theirs.
     pub(super) living: &'a Living,
+}
+
+/// A task that a worker begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pick {
+    pub(super) stage: StageId,
+    pub(super) task: u32,
+    /// Whether others may begin it at the same moment, and should not.
+    pub(super) is_contested: bool,
 }
 
 impl Board {
@@ -97,11 +108,12 @@ impl Board {
         &mut self,
         store: &RunStore,
         picker: Picker<'_>,
-    ) -> Result<Option<(StageId, u32)>> {
+    ) -> Result<Option<Pick>> {
         for (&stage, open) in &mut self.stages {
             if let Some(task) = open.next(store, stage, picker)? {
                 open.begun.insert(task);
-                return Ok(Some((stage, task)));
+                let is_contested = !picker.owns(task) && !open.decided.speculate.contains(&task);
+                return Ok(Some(Pick { stage, task, is_contested }));
             }
         }
         Ok(None)
@@ -163,31 +175,128 @@ impl Open {
     }
 
     fn next(&self, store: &RunStore, stage: StageId, picker: Picker<'_>) -> Result<Option<u32>> {
-        let open: Vec<u32> = self.open_tasks(picker.rung).collect();
-        if open.is_empty() {
+        if self.open_tasks(picker.rung).next().is_none() {
             return Ok(None);
         }
         let claims = store.list(&keys::claims(stage))?;
         let taken = claims.iter().filter_map(|claim| {
             let (task, worker) = keys::task_of(&claim.key)?;
-            let is_others = worker != picker.worker;
-            (is_others && picker.living.has(worker, claim.last_modified_ms)).then_some(task)
+            // What it has put back itself is not taken.
+            let is_other = worker != picker.worker;
+            (is_other && picker.living.has(worker, claim.last_modified_ms)).then_some(task)
         });
-        let taken: BTreeSet<u32> = taken.collect();
+        Ok(self.choose(&taken.collect(), picker))
+    }
+
+    /// The first of the own tasks of a worker that is free, else one of those of others.
+    fn choose(&self, taken: &BTreeSet<u32>, picker: Picker<'_>) -> Option<u32> {
         let is_free = |task: &u32| !taken.contains(task) || self.decided.speculate.contains(task);
-        let is_own = |task: &u32| task % picker.slots.max(1) == picker.index;
-        if let Some(own) = open.iter().copied().find(|task| is_own(task) && is_free(task)) {
-            return Ok(Some(own));
-        }
-        // Workers begin with those of others at different tasks.
-        let from = open.partition_point(|&task| task < picker.start(self.plan.tasks.len()));
-        let (later, sooner) = (open[from..].iter(), open[..from].iter());
-        Ok(later.chain(sooner).copied().find(is_free))
+        let free = || self.open_tasks(picker.rung).filter(is_free);
+        free().find(|task| picker.owns(*task)).or_else(|| free().min_by_key(|task| picker.rank(*task)))
     }
 }
 
 impl Picker<'_> {
-    fn start(&self, task_count: usize) -> u32 {
-        (task_count as u64 * u64::from(self.index) / u64::from(self.slots.max(1))) as u32
+    fn owns(&self, task: u32) -> bool {
+        task % self.slots.max(1) == self.index
+    }
+
+    /// Where a task of others stands in the order of this worker. Each has an order of its own: those that
+    /// look at the same moment seldom begin the same task.
+    fn rank(&self, task: u32) -> u64 {
+        xxh3_64_with_seed(self.worker.as_bytes(), u64::from(task))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+
+    use crate::store::StageTask;
+
+    use super::*;
+
+    const TASKS: u32 = 1000;
+    const WORKERS: u32 = 100;
+
+    /// A number below `end` that follows from these two.
+    fn drawn(a: u64, b: u64, end: u64) -> u64 {
+        xxh3_64_with_seed(&a.to_le_bytes(), b) % end
+    }
+
+    fn open() -> Open {
+        let tasks = vec![StageTask { bundles: Vec::new() }; TASKS as usize];
+        Open::new(StagePlan { v: 1, stage: "s000".to_owned(), is_local: false, tasks })
+    }
+
+    /// Tasks that are begun a second time where a hundred workers start within four seconds, tasks take a
+    /// second, some a third more or less, and a claim is seen `lag_ms` after it was looked for others.
+    fn begun_twice(lag_ms: u64, choose: Choose) -> u32 {
+        let (mut boards, living) = (vec![open(); WORKERS as usize], Living::default());
+        let names: Vec<String> = (0..WORKERS).map(|index| format!("{index}-1")).collect();
+        // Moments at which a worker has room, claims and commits with the moments at which they are seen.
+        let mut turns: BinaryHeap<Reverse<(u64, u32)>> = BinaryHeap::new();
+        let (mut claims, mut commits) = (Vec::<(u64, u32)>::new(), BTreeMap::<u32, u64>::new());
+        let (mut free_at, mut twice) = (vec![0; WORKERS as usize], 0);
+        for index in 0..WORKERS {
+            let start = drawn(u64::from(index), 1, 4000);
+            turns.extend([Reverse((start, index)), Reverse((start + lag_ms + 1, index))]);
+        }
+        while let Some(Reverse((now, index))) = turns.pop() {
+            let at = index as usize;
+            let seen = commits.iter().filter(|(_, end)| **end <= now).map(|(task, _)| *task);
+            boards[at].committed = seen.collect();
+            if boards[at].committed.len() == TASKS as usize {
+                continue;
+            }
+            let taken = claims.iter().filter(|claim| claim.0 <= now).map(|claim| claim.1).collect();
+            let worker = names[at].as_str();
+            let picker = Picker { index, slots: WORKERS, rung: 0, worker, living: &living };
+            let Some(task) = choose(&boards[at], &taken, picker) else {
+                turns.push(Reverse((now + 500, index)));
+                continue;
+            };
+            boards[at].begun.insert(task);
+            twice += u32::from(claims.iter().any(|claim| claim.1 == task));
+            claims.push((now + lag_ms, task));
+            let takes = 700 + drawn(u64::from(task), u64::from(index) + 2, 600);
+            let end = (now + lag_ms).max(free_at[at]) + takes;
+            free_at[at] = end;
+            let first = commits.entry(task).or_insert(end);
+            *first = end.min(*first);
+            turns.push(Reverse((end, index)));
+        }
+        twice
+    }
+
+    type Choose = fn(&Open, &BTreeSet<u32>, Picker<'_>) -> Option<u32>;
+
+    /// The rule that was rejected: of the tasks of others the next one from a place of ones own on.
+    fn choose_next(open: &Open, taken: &BTreeSet<u32>, picker: Picker<'_>) -> Option<u32> {
+        let place = TASKS * picker.index / picker.slots;
+        let free = || open.open_tasks(picker.rung).filter(|task| !taken.contains(task));
+        let own = free().find(|task| picker.owns(*task));
+        own.or_else(|| free().find(|task| *task >= place)).or_else(|| free().next())
+    }
+
+    #[test]
+    fn few_tasks_are_begun_twice() {
+        for lag_ms in [60, 200] {
+            let [own, next] = [Open::choose, choose_next].map(|rule: Choose| begun_twice(lag_ms, rule));
+            println!("a lag of {lag_ms} ms: {own} of {TASKS} twice, and {next} by the rejected rule");
+            assert!(2 * own < next && own <= TASKS / 10, "{own} and {next}");
+        }
+    }
+
+    #[test]
+    fn own_tasks_come_first_and_then_those_of_others_in_an_order_of_ones_own() {
+        let (board, living) = (open(), Living::default());
+        let picker = |worker| Picker { index: 3, slots: 4, rung: 0, worker, living: &living };
+        assert_eq!(board.choose(&BTreeSet::new(), picker("a")), Some(3));
+        let own: BTreeSet<u32> = (0..TASKS).filter(|task| task % 4 == 3).collect();
+        let of = |worker| board.choose(&own, picker(worker)).expect("tasks of others");
+        assert_ne!(of("a"), of("b"));
+        assert_eq!(board.choose(&(0..TASKS).collect(), picker("a")), None);
     }
 }

@@ -13,10 +13,11 @@ use dataflow::plan::{StageGraph, StageId};
 use dataflow::shuffle::Scratch;
 
 use super::beat::Pulse;
-use super::board::{Board, Picker};
+use super::board::{Board, Pick, Picker};
 use super::settings::WorkerSettings;
 use super::task::{Bench, TaskEnd};
-use crate::exchange::{Exchange, StorePayloads};
+use crate::exchange::Exchange;
+use crate::options::{LOOK_SHARE, LOOK_SHARE_MOST};
 use crate::store::{RunRecord, RunStore, WorkerBeat};
 
 /// Tasks beside those that compute: they fetch or leave something.
@@ -55,7 +56,6 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
     let setting = setting
         .with_keyed_partitions(&engine, options.keyed_partition_count)
         .with_held_callbacks()
-        .with_blobs(Arc::new(StorePayloads::new(store)))
         .with_cancel(&settings.stop);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(settings.threads.get())
@@ -76,6 +76,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         rung: settings.rung,
         place: &place,
         retries: &options.retries,
+        is_alone: settings.is_local,
         partition_count: options.partition_count.max(options.keyed_partition_count),
         preparing: Mutex::default(),
         uploading: Mutex::default(),
@@ -135,9 +136,12 @@ struct Shift<'a> {
     /// How often this worker has failed in passing at tasks.
     failed: BTreeMap<(StageId, u32), u32>,
     begun_count: u64,
+    /// Why this worker must not begin any more.
+    unfit: Option<Error>,
     /// Since when there has been nothing to do.
     idle_since: Instant,
     look: Duration,
+    looked: Instant,
     next_look: Instant,
 }
 
@@ -158,8 +162,10 @@ impl<'a> Shift<'a> {
             running: Vec::new(),
             failed: BTreeMap::new(),
             begun_count: 0,
+            unfit: None,
             idle_since: now,
             look,
+            looked: now,
             next_look: now,
         }
     }
@@ -187,6 +193,11 @@ impl<'a> Shift<'a> {
             if let Some(end) = self.end() {
                 return Ok(end);
             }
+            if self.running.is_empty()
+                && let Some(error) = self.unfit.take()
+            {
+                return Err(error);
+            }
             self.look_around()?;
             if !self.board.is_over {
                 self.begin_tasks(scope, sender)?;
@@ -206,10 +217,13 @@ impl<'a> Shift<'a> {
         if self.running.is_empty() && self.has_done_its_part() {
             return Some(WorkEnd::Retired);
         }
-        let is_idle = self.running.is_empty() && !self.settings.is_local;
-        let idle = self.idle_since.elapsed().as_millis() as u64;
+        if !self.running.is_empty() || self.settings.stays {
+            return None;
+        }
+        // Whoever has not looked since does not know that there is nothing to do.
+        let idle = self.looked.saturating_duration_since(self.idle_since).as_millis() as u64;
         let is_abandoned = self.pulse.leader_silence().as_millis() as u64 > options.leader_lost_ms;
-        (is_idle && (idle > options.idle_ms || is_abandoned)).then_some(WorkEnd::Idle)
+        (idle > options.idle_ms || is_abandoned).then_some(WorkEnd::Idle)
     }
 
     /// Whether the worker has done as many tasks as one may.
@@ -219,21 +233,38 @@ impl<'a> Shift<'a> {
 
     /// Looks at the store when it is time; more seldom while nothing changes.
     fn look_around(&mut self) -> Result<()> {
-        if Instant::now() < self.next_look {
+        let (least, most) = self.run.options.look_ms;
+        let (least, most) = (Duration::from_millis(least), Duration::from_millis(most));
+        let began = Instant::now();
+        if began < self.due() {
             return Ok(());
         }
-        let (least, most) = self.run.options.look_ms;
         self.look = match self.board.look(self.bench.store, self.settings.is_local) {
-            Ok(true) => Duration::from_millis(least),
-            Ok(false) => (self.look * 2).min(Duration::from_millis(most)),
+            Ok(true) => least,
+            Ok(false) => (self.look * 2).min(most),
             Err(error) if error.is_transient() => {
                 tracing::warn!(%error, "the run store cannot be read now");
-                Duration::from_millis(most)
+                most
             }
             Err(error) => return Err(error),
         };
-        self.next_look = Instant::now() + self.look;
+        self.looked = Instant::now();
+        let share = (self.looked - began) * LOOK_SHARE;
+        self.next_look = self.looked + self.look.max(share.min(LOOK_SHARE_MOST));
         Ok(())
+    }
+
+    /// When the store is looked at again: while no task could be begun, only whether the run is over
+    /// matters.
+    fn due(&self) -> Instant {
+        let most = Duration::from_millis(self.run.options.look_ms.1);
+        if self.has_room() { self.next_look } else { self.next_look.max(self.looked + most) }
+    }
+
+    /// Whether one more task may be begun.
+    fn has_room(&self) -> bool {
+        let slots = self.settings.threads.get() + TASKS_AHEAD;
+        self.running.len() < slots && !self.has_done_its_part() && self.unfit.is_none()
     }
 
     fn begin_tasks<'scope>(
@@ -244,8 +275,7 @@ impl<'a> Shift<'a> {
     where
         'a: 'scope,
     {
-        let slots = self.settings.threads.get() + TASKS_AHEAD;
-        while self.running.len() < slots && !self.has_done_its_part() {
+        while self.has_room() {
             let living = self.pulse.living();
             let picker = Picker {
                 worker: self.bench.worker,
@@ -259,9 +289,10 @@ impl<'a> Shift<'a> {
             let Some(memory) = self.bench.setting.budget().try_start(working_bytes) else {
                 return self.check_memory(working_bytes);
             };
-            let Some((stage, task)) = self.board.pick(self.bench.store, picker)? else {
+            let Some(pick) = self.board.pick(self.bench.store, picker)? else {
                 return Ok(());
             };
+            let Pick { stage, task, is_contested } = pick;
             let bundles = self.board.bundles(stage, task);
             self.running.push((stage, task));
             self.begun_count += 1;
@@ -270,7 +301,8 @@ impl<'a> Shift<'a> {
             let (bench, sender) = (self.bench, sender.clone());
             scope.spawn(move || {
                 let _span = tracing::debug_span!("task", stage = %stage, task).entered();
-                let end = bench.attempt(stage, task, &bundles, failed_count);
+                let rivals = is_contested.then_some(&living);
+                let end = bench.attempt(stage, task, &bundles, failed_count, rivals);
                 drop(memory);
                 // The receiver lives until all have ended.
                 let sent = sender.send(((stage, task), end));
@@ -292,7 +324,7 @@ impl<'a> Shift<'a> {
     }
 
     fn wait(&mut self, ended: &Receiver<Ended>) -> Result<()> {
-        let left = self.next_look.saturating_duration_since(Instant::now());
+        let left = self.due().saturating_duration_since(Instant::now());
         match ended.recv_timeout(left) {
             Ok(end) => self.take(end)?,
             Err(RecvTimeoutError::Timeout) => {}
@@ -319,6 +351,11 @@ impl<'a> Shift<'a> {
                 self.board.leave(place.0, place.1);
             }
             Ok(TaskEnd::Failed { .. } | TaskEnd::Stopped) => {}
+            Ok(TaskEnd::Left) => {
+                self.board.leave(place.0, place.1);
+                self.begun_count -= 1;
+            }
+            Ok(TaskEnd::Unfit(error)) => self.unfit = Some(error),
             Err(error) if error.is_transient() => {
                 tracing::warn!(stage = %place.0, task = place.1, %error, "a task has no end");
                 self.board.leave(place.0, place.1);

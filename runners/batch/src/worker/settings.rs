@@ -30,6 +30,8 @@ pub struct WorkerSettings {
     pub scratch_folder: Option<PathBuf>,
     /// Whether it runs the stages that stay with the driver, and no others.
     pub is_local: bool,
+    /// Whether it stays until the run is over: nobody would start another one.
+    pub stays: bool,
     /// Asks the worker to go home: what it does is dropped.
     pub stop: CancelToken,
 }
@@ -48,6 +50,7 @@ impl WorkerSettings {
             binary: None,
             scratch_folder: None,
             is_local: false,
+            stays: false,
             stop: CancelToken::default(),
         }
     }
