@@ -136,7 +136,9 @@ impl Proxy {
                 refuse(client, mode)?;
                 Ok(Then::Goes)
             }
-            None | Some(Mode::Stale) if is_question(&operation) && self.state().remembers() => {
+            None | Some(Mode::Stale)
+                if is_question(&operation) && self.state().remembers() =>
+            {
                 let answer = Answer::read(forwarded(&answer), framing, &mut server)?;
                 answer.write(client, operation.method == "HEAD")?;
                 let mut state = self.state();

@@ -31,8 +31,6 @@ pub(super) struct Bakery {
     pub(super) bucket: Objects,
     /// Where driver and workers find their keys, if not in their variables.
     keys: Option<PathBuf>,
-    /// What the image runs.
-    pub(super) worker: String,
     pub(super) place: String,
     pub(super) want: BTreeMap<String, Vec<u8>>,
 }
@@ -59,9 +57,8 @@ impl Bakery {
         ];
         match keys {
             Some(file) => variables.push((KEYS_FILE, file.to_str().expect("UTF-8"))),
-            None => {
-                variables.extend([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
-            }
+            None => variables
+                .extend([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]),
         }
         let emulator = Emulator::start_with(&[&["--fast"], flags].concat(), &variables)?;
         emulator.define();
@@ -80,21 +77,22 @@ impl Bakery {
         let want = objects(&folder.path("want.zarr"));
         let bytes = std::fs::read(source).expect("just written");
         bucket.put("a.nc", Bytes::from(bytes)).wait().expect("uploaded");
-        let worker = format!("{} worker", env!("CARGO_BIN_EXE_levain"));
         let keys = keys.map(Path::to_owned);
-        Some(Self { emulator, driver, workers, bucket, keys, worker, place, want })
+        Some(Self { emulator, driver, workers, bucket, keys, place, want })
     }
 
     pub(super) fn start(&self, own: &[&str]) -> Child {
+        self.start_with(&format!("{} worker", env!("CARGO_BIN_EXE_levain")), own)
+    }
+
+    /// Starts a bake whose jobs run this command.
+    pub(super) fn start_with(&self, worker: &str, own: &[&str]) -> Child {
         let (source, out) = (format!("{}/a.nc", self.place), format!("{}/out.zarr", self.place));
-        let batch = ["--runner", "batch", "--job-definition", "tests"];
+        let batch = ["--runner", "batch", "--job-definition", "tests", "--worker-command", worker];
         let size = ["--workers", "3", "--vcpus", "1", "--look-ms", "20"];
         let shown = if own.contains(&"--progress") { &[][..] } else { &["--progress", "none"] };
-        let head = ["bake", &source, &out, "--resume"];
-        let mut arguments = [&head, &LAYOUT[..], &batch, &size, shown, own].concat();
-        if !own.contains(&"--worker-command") {
-            arguments.extend(["--worker-command", &self.worker]);
-        }
+        let arguments =
+            [&["bake", &source, &out, "--resume"], &LAYOUT[..], &batch, &size, shown, own].concat();
         self.command(&arguments).spawn().expect("the command can be started")
     }
 

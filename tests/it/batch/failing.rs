@@ -21,13 +21,13 @@ fn write_keys(file: &Path, key: &str) {
 /// Lets S3, on both proxies, and AWS Batch take this key alone; each request takes a while.
 fn take_only(bakery: &Bakery, key: &str) {
     let expired = json!({ "mode": "expired_token", "unless_access_key": key });
-    let slow = json!({ "mode": "latency", "delay_s": 0.1, "op": "PutObject" });
+    let slow = json!({ "mode": "latency", "delay_s": 0.4, "op": "PutObject" });
     for proxy in [&bakery.driver, &bakery.workers] {
         proxy.control("/_faults/rules", &json!({ "rules": [expired, slow] }));
     }
-    bakery
-        .emulator
-        .faults(&json!([{ "kind": "expired", "unless_access_key": key, "times": 1_000_000 }]));
+    bakery.emulator.faults(
+        &json!([{ "kind": "expired", "unless_access_key": key, "times": 1_000_000 }]),
+    );
 }
 
 /// How many requests a proxy has refused because their keys had ended.
@@ -35,12 +35,12 @@ fn refused(state: &Value) -> u64 {
     state["faults"]["expired_token"].as_u64().unwrap_or(0)
 }
 
-/// Keys end every 20 s where `LEVAIN_TEST_WHOLE` is set, else every 4 s; new ones come a second later.
+/// Keys end every 20 s where `LEVAIN_TEST_WHOLE` is set, else every 8 s; new ones come a second later.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "how long it takes is told by the environment")]
 fn keys_that_end_again_and_again_stop_nothing() {
     let is_whole = std::env::var("LEVAIN_TEST_WHOLE").is_ok();
-    let life = Duration::from_secs(if is_whole { 20 } else { 4 });
+    let life = Duration::from_secs(if is_whole { 20 } else { 8 });
     let Some((server, endpoint)) = s3_servers().into_iter().next() else { return };
     let folder = Folder::new();
     let file = folder.path("credentials");
@@ -68,12 +68,12 @@ fn keys_that_end_again_and_again_stop_nothing() {
         assert!(!baked.stderr.contains("canary"), "a secret is shown");
         renewing.join().expect("keys were renewed")
     });
+    // Whoever looks now has no keys.
+    bakery.emulator.faults(&json!([]));
     bakery.check();
     let of_driver = refused(&bakery.driver.control("/_faults/state", &json!({})));
     let of_workers = refused(&bakery.workers.control("/_faults/state", &json!({})));
-    println!(
-        "{renewed} times new keys; refused: {of_driver} of the driver, {of_workers} of workers"
-    );
+    println!("{renewed} times new keys; refused: {of_driver} of the driver, {of_workers} of workers");
     assert!(renewed >= 2, "keys have ended {renewed} times");
     assert!(of_driver > 0 && of_workers > 0, "{of_driver} and {of_workers} requests were refused");
 }
@@ -86,12 +86,11 @@ fn a_worker_whose_disk_is_full_leaves_its_task_to_others() {
         let script = format!(
             "mkdir {full} 2>/dev/null && trap '' XFSZ && ulimit -f 0\nexec {worker}\n",
             full = folder.text("full"),
-            worker = bakery.worker
+            worker = format_args!("{} worker", env!("CARGO_BIN_EXE_levain")),
         );
         let script = folder.put_bytes("worker.sh", script.as_bytes());
-        bakery
-            .bake(&["--memory", "1GiB", "--worker-command", &format!("sh {script}")])
-            .check_done();
+        let child = bakery.start_with(&format!("sh {script}"), &["--memory", "1GiB"]);
+        crate::command::ran(child.wait_with_output().expect("a child")).check_done();
         bakery.check();
         assert!(folder.path("full").exists(), "one worker had a full disk");
         let kept = bakery.bucket.list("out.zarr.levain").expect("a list");
@@ -108,8 +107,7 @@ fn a_worker_whose_disk_is_full_leaves_its_task_to_others() {
 #[test]
 fn a_store_that_shows_its_past_once_changes_nothing() {
     over_one_server("stale", &[], |bakery| {
-        let stale =
-            |op: &str| json!({ "mode": "stale", "op": op, "key": "*/batch/*", "times_per_key": 1 });
+        let stale = |op: &str| json!({ "mode": "stale", "op": op, "key": "*/batch/*", "times_per_key": 1 });
         let lists = json!({ "mode": "stale", "op": "ListObjectsV2", "probability": 0.2 });
         let rules = json!({ "rules": [stale("GetObject"), stale("HeadObject"), lists] });
         for proxy in [&bakery.driver, &bakery.workers] {

@@ -66,8 +66,7 @@ fn what_workers_have_printed_before_they_failed_is_told() {
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("ours");
         let progress = ["--progress", "lines"];
         let own = [&SIZE[..], &progress].concat();
-        let script = script.to_str().expect("UTF-8");
-        let child = bakery.start(&[&["--worker-command", script], &own[..]].concat());
+        let child = bakery.start_with(script.to_str().expect("UTF-8"), &own);
         let failed = ran(child.wait_with_output().expect("a child"));
         assert_eq!(failed.exit, Some(6), "{}", failed.stderr);
         let (said, report) = failed.stderr.split_once("error[E504]").expect("E504");

@@ -34,7 +34,6 @@ impl Bench {
         Self::of(workers, &noise(0, steps))
     }
 
-    /// The same, of this source.
     fn of(workers: &'static str, made: &Made) -> Self {
         let folder = Folder::new();
         let source = folder.put("a.nc", made);

@@ -35,11 +35,12 @@ struct Open {
 /// What decides which tasks are for whom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Picker<'a> {
-    /// The name of the worker: what it has begun and is not at any more is free.
-    pub(super) worker: &'a str,
     pub(super) index: u32,
     pub(super) slots: u32,
     pub(super) rung: u32,
+    /// Its name: what it has begun and is not at any more is free, and by it the order follows in which it
+    /// looks at the tasks of others.
+    pub(super) worker: &'a str,
     /// The workers that live; tasks that they have begun are theirs.
     pub(super) living: &'a Living,
 }
@@ -103,7 +104,11 @@ impl Board {
     ///
     /// # Errors
     /// A store that fails.
-    pub(super) fn pick(&mut self, store: &RunStore, picker: Picker<'_>) -> Result<Option<Pick>> {
+    pub(super) fn pick(
+        &mut self,
+        store: &RunStore,
+        picker: Picker<'_>,
+    ) -> Result<Option<Pick>> {
         for (&stage, open) in &mut self.stages {
             if let Some(task) = open.next(store, stage, picker)? {
                 open.begun.insert(task);
@@ -187,9 +192,7 @@ impl Open {
     fn choose(&self, taken: &BTreeSet<u32>, picker: Picker<'_>) -> Option<u32> {
         let is_free = |task: &u32| !taken.contains(task) || self.decided.speculate.contains(task);
         let free = || self.open_tasks(picker.rung).filter(is_free);
-        free()
-            .find(|task| picker.owns(*task))
-            .or_else(|| free().min_by_key(|task| picker.rank(*task)))
+        free().find(|task| picker.owns(*task)).or_else(|| free().min_by_key(|task| picker.rank(*task)))
     }
 }
 
@@ -280,11 +283,8 @@ mod tests {
     #[test]
     fn few_tasks_are_begun_twice() {
         for lag_ms in [60, 200] {
-            let [own, next] =
-                [Open::choose, choose_next].map(|rule: Choose| begun_twice(lag_ms, rule));
-            println!(
-                "a lag of {lag_ms} ms: {own} of {TASKS} twice, and {next} by the rejected rule"
-            );
+            let [own, next] = [Open::choose, choose_next].map(|rule: Choose| begun_twice(lag_ms, rule));
+            println!("a lag of {lag_ms} ms: {own} of {TASKS} twice, and {next} by the rejected rule");
             assert!(2 * own < next && own <= TASKS / 10, "{own} and {next}");
         }
     }

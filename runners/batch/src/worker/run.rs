@@ -302,7 +302,7 @@ impl<'a> Shift<'a> {
             scope.spawn(move || {
                 let _span = tracing::debug_span!("task", stage = %stage, task).entered();
                 let rivals = is_contested.then_some(&living);
-                let end = bench.attempt((stage, task), &bundles, rivals, failed_count);
+                let end = bench.attempt(stage, task, &bundles, failed_count, rivals);
                 drop(memory);
                 // The receiver lives until all have ended.
                 let sent = sender.send(((stage, task), end));

@@ -71,10 +71,11 @@ impl Bench<'_> {
     /// A store that fails: the attempt has no end then, and somebody will begin another.
     pub(super) fn attempt(
         &self,
-        (stage, task): (StageId, u32),
+        stage: StageId,
+        task: u32,
         bundles: &[Bundle],
-        rivals: Option<&Living>,
         failed_count: u32,
+        rivals: Option<&Living>,
     ) -> Result<TaskEnd> {
         let claim = keys::claim(stage, task, self.worker);
         self.store.put(&claim, &())?;
@@ -103,12 +104,12 @@ impl Bench<'_> {
         };
         // The driver counts the attempts of all workers; one of them does not go on for ever.
         let step = failure.error.place("step");
-        let is_tried_again =
-            class == FailureClass::Transient && failed_count < self.retries.of(step);
-        let end = if is_unfit {
-            TaskEnd::Unfit(failure.error.clone())
-        } else {
-            TaskEnd::Failed { is_tried_again }
+        let is_tried_again = !is_unfit
+            && class == FailureClass::Transient
+            && failed_count < self.retries.of(step);
+        let end = match is_unfit {
+            true => TaskEnd::Unfit(failure.error.clone()),
+            false => TaskEnd::Failed { is_tried_again },
         };
         let (worker, peak_bytes) = (self.worker.to_owned(), self.setting.budget().peak_bytes());
         let record = TaskFailure { v: 1, class, worker, failure, peak_bytes };
@@ -117,8 +118,10 @@ impl Bench<'_> {
             count => format!("{}~{count}", self.worker),
         };
         self.store.create(&keys::failure(stage, task, &attempt), &record)?;
-        // Nobody is at it any more: others need not wait until this worker is gone.
-        self.store.delete(&claim)?;
+        if !is_tried_again {
+            // Nobody is at it any more: others need not wait until this worker is gone.
+            self.store.delete(&claim)?;
+        }
         Ok(end)
     }
 
