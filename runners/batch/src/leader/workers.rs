@@ -473,10 +473,8 @@ impl<'a> Launched<'a> {
         let mut error = Error::new(ErrorCode::NOT_STARTING, ErrorKind::ResourceExhausted, message);
         error = error.at("job", id);
         if let Some(found) = found {
-            for evidence in found.evidence {
-                error = error.at("evidence", evidence);
-            }
-            error = error.mend(found.mend);
+            // A role has one place: what else is said of it is not kept.
+            error = error.at("evidence", found.evidence.join("\n")).mend(found.mend);
         }
         Err(error.mend("run `levain doctor --hello`; what is done is kept, resume the run later"))
     }
