@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser as _;
 use levain::batch::launch::STAY_VARIABLE;
@@ -93,6 +94,7 @@ impl Post {
             attempt: number("AWS_BATCH_JOB_ATTEMPT")?.unwrap_or(1),
             slots: number("LEVAIN_SLOTS")?.unwrap_or(1),
             rung: number("LEVAIN_RUNG")?.unwrap_or(0),
+            timeout: number("LEVAIN_TIMEOUT_S")?.map(|it| Duration::from_secs(it.into())),
             stop: signals.token(),
             ..WorkerSettings::new(needed("LEVAIN_JOB")?, threads.unwrap_or(NonZeroUsize::MIN))
         };

@@ -193,6 +193,8 @@ fn jobs(run: &RunArgs, settled: &Settled, briefing: Briefing, signals: &Watched)
     options.needs_same_binary = briefing.needs_same_binary;
     let memory_mib = options.usable_mib(0);
     let launcher = launcher_of_run(&settings, signals.token())?;
+    // Before anything is read: a scan of a thousand files is not done for a name that is misspelled.
+    launcher.check_queues()?;
     let workers = Workers::new(launcher, options, briefing.arguments)?;
     let workers = with_remote(workers.with_origin(this_binary(), host()), args, settled)?;
     let workers = workers.elsewhere();

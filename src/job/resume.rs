@@ -13,6 +13,9 @@ use crate::job::bake::Bake;
 use crate::job::run_store::{PastRun, RunStore};
 use crate::job::target::OpenTarget;
 
+/// Files that are named where many have changed.
+const NAMED_FILES: usize = 3;
+
 /// What `--resume` has found.
 #[derive(Debug, Clone)]
 pub(crate) enum Resumption {
@@ -24,7 +27,7 @@ pub(crate) enum Resumption {
     /// A run of this very plan that did: nothing is left to do.
     Complete,
     /// Nothing that this plan could go on with, for this reason.
-    Nothing(&'static str),
+    Nothing(String),
 }
 
 impl Resumption {
@@ -34,7 +37,7 @@ impl Resumption {
     /// A run store that cannot be read.
     pub(crate) fn find(runs: &Location, store: &StoreOptions, plan: &BakePlan) -> Result<Self> {
         let Some(run) = RunStore::newest(runs, store)? else {
-            return Ok(Self::Nothing("no run of this destination is known"));
+            return Ok(Self::Nothing("no run of this destination is known".to_owned()));
         };
         let is_same = match run.plan() {
             Some(past) => past.same_store_as(plan)?,
@@ -52,14 +55,12 @@ impl Resumption {
         }
         Ok(match (run.has_succeeded(), is_same) {
             (true, true) => Self::Complete,
-            (true, false) => Self::Nothing("the last run came to its end"),
+            (true, false) => Self::Nothing("the last run came to its end".to_owned()),
             (false, _) if !run.has_remains() => {
-                Self::Nothing("the last run failed and left nothing")
+                Self::Nothing("the last run failed and left nothing".to_owned())
             }
             (false, true) => Self::Continued(Box::new(run)),
-            (false, false) => Self::Nothing(
-                "the last run had another plan: other files, other versions of them, or options",
-            ),
+            (false, false) => Self::Nothing(difference(run.plan().as_ref(), plan)?),
         })
     }
 
@@ -142,6 +143,21 @@ impl Resumption {
             Self::Nothing(why) => format!("nothing to resume, {why}; all was written"),
         }
     }
+}
+
+/// How a plan differs from that of an earlier run: by the files that were written since, if that is all.
+fn difference(earlier: Option<&BakePlan>, plan: &BakePlan) -> Result<String> {
+    let another = "the last run had another plan";
+    if let Some(earlier) = earlier
+        && plan.same_but_for_sources(earlier)?
+    {
+        let changed: Vec<&str> = plan.changed_since(earlier).collect();
+        let named = changed.iter().take(NAMED_FILES).copied().collect::<Vec<_>>().join(", ");
+        let more = changed.len().saturating_sub(NAMED_FILES);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        return Ok(format!("{another}: written since are {named}{more}"));
+    }
+    Ok(format!("{another}: other files or options"))
 }
 
 impl Bake {

@@ -374,14 +374,15 @@ impl ScannedBake {
         Ok(match found {
             Resumption::Mending(..) if is_there && bake.pyramid.is_some() => {
                 let why = "coarser levels were made of elements that were filled";
-                (Some(Resumption::Nothing(why)), DoneUnits::default())
+                (Some(Resumption::Nothing(why.to_owned())), DoneUnits::default())
             }
             Resumption::Complete | Resumption::Mending(..) if !is_there => {
-                (Some(Resumption::Nothing("the store is gone")), DoneUnits::default())
+                (Some(Resumption::Nothing("the store is gone".to_owned())), DoneUnits::default())
             }
-            Resumption::Continued(_) if is_there && self.plan.append.is_none() && !is_all_done => {
-                (Some(Resumption::Nothing("another store is there")), DoneUnits::default())
-            }
+            Resumption::Continued(_) if is_there && self.plan.append.is_none() && !is_all_done => (
+                Some(Resumption::Nothing("another store is there".to_owned())),
+                DoneUnits::default(),
+            ),
             found => (Some(found), done),
         })
     }

@@ -1,7 +1,7 @@
 //! Sources behind HTTP: addresses that are signed, and servers that show folders in their way.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 
 use crate::command::levain;
@@ -31,8 +31,14 @@ pub(crate) fn serve(root: &Path, query: &'static str, absent: Absent) -> String 
     format!("http://{address}")
 }
 
-fn answer(mut stream: TcpStream, root: &Path, query: &str, absent: Absent) -> std::io::Result<()> {
-    let lines = BufReader::new(stream.try_clone()?).lines();
+/// Answers one request.
+pub(crate) fn answer(
+    mut stream: impl Read + Write,
+    root: &Path,
+    query: &str,
+    absent: Absent,
+) -> std::io::Result<()> {
+    let lines = BufReader::new(&mut stream).lines();
     let head: Vec<String> =
         lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
     let mut words = head.first().map_or("", String::as_str).split(' ');

@@ -22,6 +22,7 @@ mod equivalence;
 mod examples;
 mod fetching;
 mod filling;
+mod formats_on_stores;
 mod golden;
 mod grib;
 mod grids;
@@ -55,5 +56,6 @@ mod tables;
 mod tabular;
 mod targets;
 mod tidy;
+mod tls;
 
 mod zarr;

@@ -84,6 +84,13 @@ fn a_resumed_unit_must_be_the_one_that_was_committed() {
     assert_eq!(other.reused_count, 0);
     assert!(other.resumed.is_some_and(|note| note.contains("another plan")));
     assert_eq!(Baked::open(&folder.text("out.zarr")).values::<f32>("t2m"), counted(5.0, 12));
+    // Where only files were written since, they are named.
+    damage(&["result.json"]);
+    folder.put("a.nc", &day(DAYS, &[0.0, 1.0], 7.0));
+    let changed = bake_resuming(&folder, None).expect("another bake");
+    let note = changed.resumed.expect("it was asked for");
+    assert!(note.contains("another plan: written since are") && note.contains("a.nc"), "{note}");
+    assert_eq!(Baked::open(&folder.text("out.zarr")).values::<f32>("t2m"), counted(7.0, 12));
 }
 
 #[test]

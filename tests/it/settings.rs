@@ -162,6 +162,14 @@ fn wrong_settings_end_a_command_before_it_does_anything() {
     put(&folder, "levain.toml", "[store]\nendpoint = \"http://store.example.org\"\n");
     let ran = run(&folder, &["bake", &source, "out.zarr"]);
     ran.check_refused("E601", 5, &["no TLS", "store.allow_http"]);
+    // A name that only looks like an address of this machine, and the other service.
+    put(&folder, "levain.toml", "[store]\nendpoint = \"http://127.0.0.1.example.org\"\n");
+    let ran = run(&folder, &["inspect", "a.nc"]);
+    ran.check_refused("E601", 5, &["no TLS", "store.allow_http"]);
+    let batch = "[batch]\nendpoint = \"http://batch.example.org\"\nregion = \"eu-west-1\"\n";
+    put(&folder, "levain.toml", batch);
+    let ran = run(&folder, &["batch", "jobs", "--queue", "q"]);
+    ran.check_refused("E601", 5, &["batch.endpoint", "without TLS"]);
     put(&folder, "levain.toml", "[credentials.\"https://a/\"]\nprofile = \"p\"\n");
     run(&folder, &["bake", &source, "out.zarr"]).check_refused("E601", 5, &["no bucket of S3"]);
     let ran =

@@ -11,7 +11,7 @@ use levain::objects::{Location, Objects, StoreOptions};
 use levain::tabular::Table;
 
 /// A table of so many rows, numbered from `first`.
-fn table(first: i64, rows: i64) -> Table {
+pub(crate) fn table(first: i64, rows: i64) -> Table {
     let range = || first..first + rows;
     let name = |n: i64| (n % 5 != 0).then(|| format!("row é {n}"));
     let columns: [(&str, ArrayRef); 3] = [

@@ -22,7 +22,7 @@ use tree::{Tree, Violation};
 type Rule = fn(&Tree) -> Vec<Violation>;
 
 /// All rules.
-const RULES: [Rule; 20] = [
+const RULES: [Rule; 21] = [
     crates::check_imports,
     crates::check_features,
     crates::check_names,
@@ -39,6 +39,7 @@ const RULES: [Rule; 20] = [
     effects::check_async,
     effects::check_printing,
     effects::check_environment,
+    effects::check_one_way,
     papers::check_readme,
     papers::check_map,
     papers::check_proofs,

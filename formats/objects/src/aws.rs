@@ -16,6 +16,7 @@ use reqwest::Method;
 use reqwest::header::{HeaderName, HeaderValue};
 
 use crate::credentials::{CredentialFacts, Provider, Surroundings};
+use crate::failure::{CERTIFICATE_MEND, distrust};
 use crate::pending::Pending;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,7 +61,8 @@ pub struct AwsAnswer {
 /// Why there is no answer.
 #[derive(Debug)]
 pub enum AwsFailure {
-    /// The request was not sent: nobody gives credentials, or it is none.
+    /// The request was not sent: nobody gives credentials, it is none, or the service is not believed to
+    /// be itself.
     NotSigned(Error),
     /// The service was not reached: it has seen nothing.
     NotReached(String),
@@ -142,6 +144,12 @@ async fn send(
     let client = CLIENT.as_ref().map_err(|error| AwsFailure::NotSigned(error.clone()))?;
     let request = signed(&request, &credential).map_err(AwsFailure::NotSigned)?;
     let lost = |error: object_store::client::HttpError| {
+        if let Some(why) = distrust(&error) {
+            let message = format!("no connection: {why}");
+            let refused =
+                Error::new(ErrorCode::CONFIGURATION, ErrorKind::PermissionDenied, message);
+            return AwsFailure::NotSigned(refused.mend(CERTIFICATE_MEND));
+        }
         let text = crate::failure::innermost(&error);
         match error.kind() {
             HttpErrorKind::Connect => AwsFailure::NotReached(text),

@@ -43,11 +43,42 @@ pub(crate) fn failed(action: &str, object: impl Display, error: &object_store::E
     }
     let cause = cause_of(error);
     let message = format!("cannot {action}: {}", cause.reason);
-    let failed = Error::new(cause.code, cause.kind, message).at("object", object);
+    let mut failed = Error::new(cause.code, cause.kind, message).at("object", object);
+    if let Some(of_key) = key_in(error) {
+        failed = failed.at("credentials", of_key);
+    }
     match cause.mend {
         Some(mend) => failed.mend(mend),
         None => failed,
     }
+}
+
+/// Whether a code of S3 or Azure says that the credentials are wrong.
+pub(crate) fn is_of_credentials(code: &str) -> bool {
+    CREDENTIAL_CODES.contains(&code)
+}
+
+/// Why a server is not believed to be who it says, if that is why there is no connection.
+pub(crate) fn distrust(error: &HttpError) -> Option<String> {
+    let reason = innermost(error);
+    let is_distrust = error.kind() == HttpErrorKind::Connect && reason.contains("certificate");
+    is_distrust.then_some(reason)
+}
+
+/// What mends a certificate that is not believed.
+pub(crate) const CERTIFICATE_MEND: &str = "if an authority of your own has signed the certificate, name \
+     its file in SSL_CERT_FILE; nothing switches the check off";
+
+/// Whose credentials were refused, where that is known.
+fn key_in(error: &object_store::Error) -> Option<&str> {
+    let mut link: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(current) = link {
+        if let Some(Rejected::Credentials { of_key, .. }) = current.downcast_ref::<Rejected>() {
+            return Some(of_key.as_str()).filter(|it| !it.is_empty());
+        }
+        link = current.source();
+    }
+    None
 }
 
 /// An error of the house that went through `object_store`: that of the chain of credentials.
@@ -188,6 +219,9 @@ fn answered(status: u16, service_code: Option<&str>) -> Cause {
     Cause { code: ErrorCode::STORE_FAILED, kind, reason, mend }
 }
 
+const REGION_SETTINGS_MEND: &str = "set store.region, AWS_REGION or the region of the profile to that \
+     of the bucket";
+
 const REGION_MEND: &str = "set the region of the bucket (AWS_REGION), or the endpoint";
 
 fn cause_in_chain(error: &(dyn StdError + 'static)) -> Cause {
@@ -230,6 +264,13 @@ fn cause_of_http(error: &HttpError) -> Cause {
 
 fn cause_of_rejected(rejected: &Rejected) -> Cause {
     let (code, kind, mend) = match rejected {
+        Rejected::Credentials { code, .. } => return refused(code),
+        Rejected::Distrusted(_) => {
+            (ErrorCode::STORE_FAILED, ErrorKind::PermissionDenied, CERTIFICATE_MEND)
+        }
+        Rejected::Region { .. } => {
+            (ErrorCode::STORE_FAILED, ErrorKind::InvalidInput, REGION_SETTINGS_MEND)
+        }
         Rejected::Throttled(_) => (
             ErrorCode::STORE_FAILED,
             ErrorKind::ResourceExhausted,

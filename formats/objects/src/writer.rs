@@ -59,6 +59,17 @@ impl ObjectWriter {
         Self { object, part: Vec::new(), upload: None, in_flight, part_count: 0 }
     }
 
+    /// Begins to write in parts, however short the object will be.
+    ///
+    /// # Errors
+    /// A store that takes no parts.
+    pub fn in_parts(mut self) -> Result<Self> {
+        if self.upload.is_none() {
+            self.upload = Some(start(&self.object)?);
+        }
+        Ok(self)
+    }
+
     /// Makes the object visible, waiting for it.
     ///
     /// # Errors
@@ -172,3 +183,6 @@ impl fmt::Debug for ObjectWriter {
         write!(f, "ObjectWriter({}, {} parts)", self.object.shown, self.part_count)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,17 +119,15 @@ impl Rules {
     /// The rule of this kind that now applies to an operation.
     pub(crate) fn on_operation(&mut self, kind: Kind, operation: &str) -> Option<Rule> {
         let draw = self.draw.of(operation);
-        self.apply(kind, |rule, met_count| {
-            rule.is_about(operation).then(|| draw.nth(met_count))
-        })
+        self.apply(kind, |rule, met_count| rule.is_about(operation).then(|| draw.nth(met_count)))
     }
 
     /// The rule by which an operation is refused because of the key that it is signed with.
     pub(crate) fn on_key(&mut self, operation: &str, access_key: Option<&str>) -> Option<Rule> {
         let draw = self.draw.of(operation);
         self.apply(Kind::Expired, |rule, met_count| {
-            let is_spared = rule.unless_access_key.is_some()
-                && rule.unless_access_key.as_deref() == access_key;
+            let is_spared =
+                rule.unless_access_key.is_some() && rule.unless_access_key.as_deref() == access_key;
             (rule.is_about(operation) && !is_spared).then(|| draw.nth(met_count))
         })
     }

@@ -17,6 +17,9 @@ struct Seen {
     received_bytes: u64,
 }
 
+/// Places that are remembered; requests for others are counted as one.
+const PLACES_LIMIT: usize = 100_000;
+
 /// Rules and counts, behind one lock.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -24,16 +27,22 @@ pub(crate) struct State {
     operations: BTreeMap<&'static str, Seen>,
     modes: BTreeMap<String, u64>,
     pub(crate) past: Past,
+    /// How often each operation was asked for, by the key or the prefix that it was about.
+    places: BTreeMap<(&'static str, String), u64>,
 }
 
 impl State {
     pub(crate) fn new(rules: Rules) -> Self {
-        Self { rules, operations: BTreeMap::new(), modes: BTreeMap::new(), past: Past::default() }
+        let (operations, modes, places) = Default::default();
+        Self { rules, operations, modes, past: Past::default(), places }
     }
 
     /// Counts a request, and says what befalls it.
     pub(crate) fn fate(&mut self, operation: &Operation) -> Fate {
         self.operations.entry(operation.name).or_default().requests += 1;
+        let is_full = self.places.len() >= PLACES_LIMIT;
+        let place = if is_full { "...".to_owned() } else { operation.place.clone() };
+        *self.places.entry((operation.name, place)).or_default() += 1;
         let fate = self.rules.fate(operation);
         let modes = fate.mode.into_iter().chain((fate.delay_s > 0.0).then_some(Mode::Latency));
         for mode in modes {
@@ -60,6 +69,7 @@ impl State {
     pub(crate) fn answer(&mut self, path: &str, body: &[u8]) -> (u16, Value) {
         match path {
             "/_faults/state" => (200, self.to_json()),
+            "/_faults/places" => (200, self.places_json()),
             "/_faults/rules" => match parse(body) {
                 Ok(rules) => {
                     let count = rules.len();
@@ -72,10 +82,18 @@ impl State {
                 self.rules.replace(Vec::new());
                 self.operations.clear();
                 self.modes.clear();
+                self.places.clear();
                 (200, json!({}))
             }
             _ => (404, json!({"message": format!("no {path} here")})),
         }
+    }
+
+    fn places_json(&self) -> Value {
+        let shown = self.places.iter().map(|((operation, place), count)| {
+            json!({"op": operation, "place": place, "requests": count})
+        });
+        json!({"places": shown.collect::<Vec<_>>()})
     }
 
     fn to_json(&self) -> Value {

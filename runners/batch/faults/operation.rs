@@ -12,6 +12,8 @@ pub(crate) struct Operation {
     pub(crate) name: &'static str,
     /// Without the bucket; empty for what is about the bucket.
     pub(crate) key: String,
+    /// What it is about: the key, or the prefix of a list.
+    pub(crate) place: String,
     /// Whether it must not replace an object.
     pub(crate) is_create: bool,
     /// What it is signed with.
@@ -47,7 +49,11 @@ impl Operation {
         };
         let is_create = head.header("if-none-match") == Some("*") && method != "GET";
         let access_key = head.access_key().map(str::to_owned);
-        Self { method: method.to_owned(), name, key: key.to_owned(), is_create, access_key }
+        let prefix = query.split('&').find_map(|part| part.strip_prefix("prefix="));
+        let prefix = percent_decode_str(prefix.unwrap_or_default()).decode_utf8_lossy();
+        let place = if key.is_empty() { prefix.into_owned() } else { key.to_owned() };
+        let (method, key) = (method.to_owned(), key.to_owned());
+        Self { method, name, key, place, is_create, access_key }
     }
 }
 

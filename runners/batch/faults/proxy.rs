@@ -11,7 +11,7 @@ use crate::control::State;
 use crate::loopback::message::{Framing, Head, read_body};
 use crate::operation::Operation;
 use crate::past::{Answer, is_question};
-use crate::rules::{Mode, Rule, Rules};
+use crate::rules::{Mode, Refusal, Rule, Rules};
 
 /// The longest body that the control plane reads.
 const CONTROL_BYTES: usize = 1 << 20;
@@ -100,6 +100,11 @@ impl Proxy {
         let operation = Operation::of(head);
         let fate = self.state().fate(&operation);
         wait(Duration::from_secs_f64(fate.delay_s));
+        if let Some(refusal) = &fate.refusal {
+            read_body(reader, head.request_framing()?, |_| Ok(()))?;
+            tell(client, refusal, operation.method == "HEAD")?;
+            return Ok(Then::Goes);
+        }
         match fate.mode {
             Some(Mode::DropBefore) => return Ok(Then::Ends),
             Some(mode) if refusal(mode).is_some_and(|(is_after, ..)| !is_after) => {
@@ -136,9 +141,7 @@ impl Proxy {
                 refuse(client, mode)?;
                 Ok(Then::Goes)
             }
-            None | Some(Mode::Stale)
-                if is_question(&operation) && self.state().remembers() =>
-            {
+            None | Some(Mode::Stale) if is_question(&operation) && self.state().remembers() => {
                 let answer = Answer::read(forwarded(&answer), framing, &mut server)?;
                 answer.write(client, operation.method == "HEAD")?;
                 let mut state = self.state();
@@ -260,7 +263,8 @@ fn refusal(mode: Mode) -> Option<(bool, u16, &'static str)> {
         Mode::Conflict409 => Some((false, 409, "ConditionalRequestConflict")),
         Mode::SlowDown => Some((false, 503, "SlowDown")),
         Mode::ExpiredToken => Some((false, 400, "ExpiredToken")),
-        Mode::DropAfter | Mode::DropBefore | Mode::Truncate | Mode::Stale | Mode::Latency => None,
+        Mode::DropAfter | Mode::DropBefore | Mode::Truncate | Mode::Stale => None,
+        Mode::Latency | Mode::Refuse => None,
     }
 }
 
@@ -276,6 +280,20 @@ fn error_body(code: &str) -> Vec<u8> {
          rule</Message><RequestId>0</RequestId></Error>"
     );
     body.into_bytes()
+}
+
+/// Tells what a rule says.
+fn tell(client: &mut TcpStream, refusal: &Refusal, is_head: bool) -> io::Result<()> {
+    let Refusal { status, code, region } = refusal;
+    let body = format!("<Error><Code>{code}</Code><Message>made by a rule</Message></Error>");
+    let body = if is_head { "" } else { body.as_str() };
+    let mut headers = vec![
+        ("content-type".to_owned(), "application/xml".to_owned()),
+        ("content-length".to_owned(), body.len().to_string()),
+    ];
+    headers.extend(region.iter().map(|it| ("x-amz-bucket-region".to_owned(), it.clone())));
+    Head { start: format!("HTTP/1.1 {status} Refused"), headers }.write(client)?;
+    client.write_all(body.as_bytes())
 }
 
 fn answer_with(client: &mut TcpStream, status: u16, kind: &str, body: &[u8]) -> io::Result<()> {

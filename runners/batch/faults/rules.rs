@@ -35,6 +35,17 @@ pub(crate) enum Mode {
     Stale,
     /// The request is passed on `delay_s` later.
     Latency,
+    /// The server hears nothing, and the client is told `status` and `code`, and with `region` that the
+    /// bucket is there.
+    Refuse,
+}
+
+/// What a client is told that is refused.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    pub(crate) code: String,
+    pub(crate) region: Option<String>,
 }
 
 /// One rule: a mode, and the requests that it meets.
@@ -69,6 +80,15 @@ pub(crate) struct Rule {
     /// Requests in a row that it applies to, once it does; 1 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     burst: Option<u64>,
+    /// What `refuse` tells: 403 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// The code of S3 that it tells: `AccessDenied` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
+    /// The region in which it says that the bucket is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
     #[serde(default)]
     delay_s: f64,
     /// Up to so much more, drawn for each request.
@@ -88,10 +108,12 @@ struct Standing {
 }
 
 /// What befalls one request.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fate {
     pub(crate) delay_s: f64,
     pub(crate) mode: Option<Mode>,
+    /// What is told, where that is up to the rule.
+    pub(crate) refusal: Option<Refusal>,
 }
 
 /// The rules that stand.
@@ -125,7 +147,7 @@ impl Rules {
     /// Chance is drawn by the operation, the key and how often both were met: the order of requests
     /// on other keys does not matter.
     pub(crate) fn fate(&mut self, operation: &Operation) -> Fate {
-        let mut fate = Fate { delay_s: 0.0, mode: None };
+        let mut fate = Fate { delay_s: 0.0, mode: None, refusal: None };
         for (place, standing) in self.all.iter_mut().enumerate() {
             let is_latency = standing.rule.mode == Mode::Latency;
             if (!is_latency && fate.mode.is_some()) || !standing.rule.meets(operation) {
@@ -139,6 +161,7 @@ impl Rules {
                 fate.delay_s += standing.rule.delay_s(draw.of("jitter").nth(standing.met_count));
             } else {
                 fate.mode = Some(standing.rule.mode);
+                fate.refusal = standing.rule.refusal();
             }
         }
         fate
@@ -171,6 +194,13 @@ impl Rule {
             && is(&self.key, &operation.key)
             && (operation.is_create || !self.create)
             && (self.unless_access_key.is_none() || self.unless_access_key != operation.access_key)
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        let code = self.code.clone().unwrap_or_else(|| "AccessDenied".to_owned());
+        let refusal =
+            Refusal { status: self.status.unwrap_or(403), code, region: self.region.clone() };
+        (self.mode == Mode::Refuse).then_some(refusal)
     }
 
     fn delay_s(&self, draw: Draw) -> f64 {

@@ -200,7 +200,8 @@ fn keys_that_have_ended_are_refused_and_others_are_not() {
     let rule = json!({"mode": "expired_token", "unless_access_key": "NEW"});
     let faults = Faults::start(0, &json!([rule]));
     let put = |key: &str| {
-        let signed = format!("AWS4-HMAC-SHA256 Credential={key}/20261127/us-east-1/s3/aws4_request");
+        let signed =
+            format!("AWS4-HMAC-SHA256 Credential={key}/20261127/us-east-1/s3/aws4_request");
         faults.send("PUT", "/b/k", &[("authorization", &signed)], "body").map(|(status, _)| status)
     };
     assert_eq!([put("OLD"), put("NEW")], [Some(400), Some(200)]);

@@ -159,6 +159,7 @@ impl BatchOptions {
         self.memory_mib(rung) * self.usable_percent / 100
     }
 
+    /// What a worker of a rung is given, in MiB.
     pub(crate) fn memory_mib(&self, rung: u32) -> u64 {
         let ladder = &self.memory_ladder_mib;
         ladder.get(rung as usize).or(ladder.last()).copied().unwrap_or(2048)
@@ -184,6 +185,9 @@ impl BatchOptions {
         ];
         let mut environment = self.environment.clone();
         environment.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        let timeout =
+            self.timeout_s.map(|limit| ("LEVAIN_TIMEOUT_S".to_owned(), limit.to_string()));
+        environment.extend(timeout);
         Submission {
             name: name.to_owned(),
             workers,

@@ -1,6 +1,9 @@
 //! Pipelines on workers that are threads, over stores in memory and in folders.
 
+mod coming_and_going;
+mod crew;
 mod launching;
+mod requests;
 
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicUsize, Ordering};

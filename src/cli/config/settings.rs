@@ -1,5 +1,6 @@
 //! Settings as the parts of the house that use them understand them.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -181,9 +182,12 @@ impl Config {
         let Some(rest) = endpoint.strip_prefix("http://") else { return Ok(()) };
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
         let host = authority.rsplit('@').next().unwrap_or_default();
-        let is_loopback = host.starts_with("127.") || host.starts_with("[::1]") || {
-            host.split(':').next() == Some("localhost")
+        let host = match host.strip_prefix('[') {
+            Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+            None => host.split(':').next().unwrap_or_default(),
         };
+        let is_loopback =
+            host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback());
         if is_loopback || self.is_on("store.allow_http") {
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use levain::batch::aws::{
     BatchApi, BatchSettings, DefinitionRequest, Listing, LogPlace, Read, Seconds,
-    environment_fault, fitting_classes, whole_name,
+    environment_fault, fitting_classes, unknown_queue, whole_name,
 };
 use levain::batch::aws::{ComputeEnvironment, JobQueue};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -68,12 +68,7 @@ fn queue(api: &BatchApi, name: &str, settings: &BatchSettings, checks: &mut Chec
         }
     };
     let Some(queue) = found else {
-        let message = format!("there is no queue `{name}` in {}", api.region());
-        checks.failure(
-            "queue",
-            Error::new(ErrorCode::UNKNOWN_JOB, ErrorKind::NotFound, message)
-                .mend("correct its name or the region, or make one: `levain infra print`"),
-        );
+        checks.failure("queue", unknown_queue(name, api.region()));
         return false;
     };
     let queue = queue_fault(&queue, settings);

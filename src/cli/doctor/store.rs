@@ -1,6 +1,8 @@
 //! The store: whether it can be reached, written, read, listed and cleared, and whether it keeps its
 //! one promise.
 
+use std::io::Write as _;
+
 use levain::batch::aws::BatchSettings;
 use levain::batch::{RunStore, probe};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -53,17 +55,13 @@ pub(super) fn check(url: &str, reach: &StoreOptions, checks: &mut Checks) -> boo
             let seconds = skew_ms as f64 / 1000.0;
             checks.well(
                 "store",
-                &format!("{url} write/read/list/create-once/delete, clock skew {seconds:.1} s"),
+                &format!(
+                    "{url} write/read/list/parts/create-once/delete, clock skew {seconds:.1} s"
+                ),
             );
-            if skew_ms.abs() > SKEW_WARNING_MS {
-                let text = format!(
-                    "the clock of this machine differs from that of the store by {seconds:.0} s"
-                );
-                checks.warning(
-                    "clock",
-                    &text,
-                    "set the clock (ntp): at 15 minutes every request is refused",
-                );
+            if let Some(text) = skew_text(skew_ms) {
+                let mend = "set the clock (ntp): at 15 minutes every request is refused";
+                checks.warning("clock", &text, mend);
             }
             true
         }
@@ -72,6 +70,21 @@ pub(super) fn check(url: &str, reach: &StoreOptions, checks: &mut Checks) -> boo
             false
         }
     }
+}
+
+/// What is wrong with a clock, if it differs by too much.
+fn skew_text(skew_ms: i64) -> Option<String> {
+    let seconds = skew_ms as f64 / 1000.0;
+    let text =
+        format!("the clock of this machine differs from that of the store by {seconds:.0} s");
+    (skew_ms.abs() > SKEW_WARNING_MS).then_some(text)
+}
+
+/// Writes an object as long ones are written.
+fn in_parts(objects: &Objects) -> Result<()> {
+    let mut writer = objects.writer("parts")?.in_parts()?;
+    writer.write_all(b"hello").map_err(Error::from)?;
+    writer.finish()
 }
 
 /// Does with one small object all that runs do; how far the clocks are apart, in milliseconds.
@@ -98,7 +111,15 @@ fn steps(objects: &Objects, root: &Location, reach: &StoreOptions) -> Result<i64
         return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message)
             .mend("runs need a store that lists what was written, as S3 does"));
     };
-    probe(&RunStore::open(root, reach)?)?;
+    let parts = "s3:PutObject and s3:AbortMultipartUpload";
+    let written = in_parts(objects);
+    written.map_err(doing("an object cannot be written in parts", parts))?;
+    let deleted = objects.delete("parts");
+    deleted.map_err(doing("an object cannot be deleted", "s3:DeleteObject"))?;
+    let probed = probe(&RunStore::open(root, reach)?);
+    let mend = "use S3 itself, or a server that honours `If-None-Match: *` on PUT";
+    let probed = probed.map_err(|error| error.mend(mend));
+    probed.map_err(doing("objects cannot be created once", "s3:PutObject"))?;
     let deleted = objects.delete_all("").map(drop);
     deleted.map_err(doing("an object cannot be deleted", "s3:DeleteObject"))?;
     let middle = began + (ended - began) / 2;
@@ -121,4 +142,20 @@ fn explained(error: Error, what: &str, action: &str) -> Error {
     denied.mend(format!(
         "allow {action}: `levain infra policy --for driver` prints all that is needed"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::skew_text;
+
+    /// E21: in either direction, and no sooner than it matters.
+    #[test]
+    fn a_clock_that_is_wrong_is_told() {
+        assert_eq!(skew_text(299_000), None);
+        assert_eq!(skew_text(-299_000), None);
+        for skew_ms in [301_000, -301_000] {
+            let text = skew_text(skew_ms).expect("it differs by five minutes");
+            assert!(text.contains(&format!("{} s", skew_ms / 1000)), "{text}");
+        }
+    }
 }

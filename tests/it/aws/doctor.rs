@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::emulator::{Emulator, QUEUE};
 use crate::command::Ran;
+use crate::served::Served;
 
 /// A check-up of an emulator, a store in its home, and the definition of the tests.
 fn doctor(emulator: &Emulator, flags: &[&str]) -> Ran {
@@ -190,6 +191,79 @@ fn a_store_that_cannot_be_used_is_told() {
     check(&on_s3("levain-test"), 0, &["ok    store", "create-once", "clock skew"]);
     let missing = on_s3("no-such-bucket");
     check(&missing, 6, &["FAIL  store", "NoSuchBucket", "name of the bucket"]);
+}
+
+/// A check-up of a store behind a proxy that refuses what a rule says, with keys of a profile.
+fn store_behind(rules: &Value) -> Option<Ran> {
+    let endpoint = dataflow::testing::s3_endpoint()?;
+    let proxy = Served::start("store-faults", &["--upstream", &endpoint])?;
+    proxy.control("/_faults/rules", &json!({ "rules": rules }));
+    let emulator = Emulator::start(&["--fast"])?;
+    emulator.define();
+    let folder = emulator.home.path().join(".aws");
+    fs::create_dir(&folder).expect("a folder");
+    let keys = "[work]\naws_access_key_id = AKIDFROMTHEFILE\naws_secret_access_key = canary\n";
+    fs::write(folder.join("credentials"), keys).expect("written");
+    let mut command = emulator.command(&["doctor", "--store", "s3://levain-test/doctor-behind"]);
+    command
+        .args(["--job-definition", "tests", "--aws-profile", "work"])
+        .env("AWS_ENDPOINT_URL_S3", proxy.url())
+        .env("AWS_REGION", "eu-west-1");
+    Some(Emulator::run(command))
+}
+
+/// E21: what a store does not do or does not allow is told by what was tried.
+#[test]
+fn each_fault_of_a_store_has_its_own_words() {
+    let denied = |op: &str, words: &[&str]| {
+        let Some(ran) = store_behind(&json!([{ "mode": "refuse", "op": op }])) else { return };
+        check(&ran, 6, &[&["FAIL  store", "levain infra policy"], words].concat());
+    };
+    denied("PutObject", &["an object cannot be written:", "allow s3:PutObject"]);
+    denied("GetObject", &["an object cannot be read", "allow s3:GetObject"]);
+    denied("ListObjectsV2", &["a prefix cannot be listed", "allow s3:ListBucket"]);
+    denied("CreateMultipartUpload", &["written in parts", "s3:AbortMultipartUpload"]);
+    denied("UploadPart", &["written in parts", "s3:AbortMultipartUpload"]);
+    denied("Delete*", &["an object cannot be deleted", "allow s3:DeleteObject"]);
+    let Some(ran) = store_behind(&json!([])) else { return };
+    check(&ran, 0, &["ok    store", "write/read/list/parts/create-once/delete"]);
+    // A store that knows no conditions.
+    let rule =
+        json!([{ "mode": "refuse", "create": true, "status": 501, "code": "NotImplemented" }]);
+    let Some(ran) = store_behind(&rule) else { return };
+    check(
+        &ran,
+        6,
+        &["FAIL  store", "objects cannot be created once", "501 (NotImplemented)", "If-None-Match"],
+    );
+}
+
+/// A11: a bucket that is elsewhere.
+#[test]
+fn a_bucket_of_another_region_is_told_with_both() {
+    let rule = json!([{ "mode": "refuse", "status": 301, "code": "PermanentRedirect",
+        "region": "eu-central-1" }]);
+    let Some(ran) = store_behind(&rule) else { return };
+    let words = ["the bucket is in the region eu-central-1", "eu-west-1 is configured"];
+    check(&ran, 6, &[&words[..], &["store.region", "AWS_REGION"]].concat());
+}
+
+/// E28: three refusals of keys, each with its own words, and all with whose they are.
+#[test]
+fn keys_that_a_store_refuses_are_told_with_where_they_stand() {
+    let refused = |code: &str, words: &[&str]| {
+        let rule = json!([{ "mode": "refuse", "code": code }]);
+        let Some(ran) = store_behind(&rule) else { return };
+        let of_key = ["profile work (", ".aws/credentials:2)", "key AKID****FILE"];
+        let store = ran.stdout.split_once("FAIL  store").expect("the store fails").1;
+        for word in [&of_key[..], &[code], words].concat() {
+            assert!(store.contains(word), "`{word}` is not in\n{store}");
+        }
+        assert_eq!(ran.exit, Some(5), "{store}");
+    };
+    refused("InvalidAccessKeyId", &["does not know this access key"]);
+    refused("SignatureDoesNotMatch", &["the secret does not belong to the access key"]);
+    refused("RequestTimeTooSkewed", &["set the clock of this machine"]);
 }
 
 #[test]

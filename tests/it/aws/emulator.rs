@@ -31,7 +31,8 @@ impl Emulator {
     pub(crate) fn start_with(flags: &[&str], variables: &[(&str, &str)]) -> Option<Self> {
         let program = batch_program("batch-emulator")?;
         let mut child = Command::new(program)
-            .args(["--create-queue", QUEUE, "--slots", "16", "--rate", "1000"])
+            .args(["--create-queue", QUEUE, "--rate", "1000"])
+            .args(if flags.contains(&"--slots") { &[][..] } else { &["--slots", "16"] })
             .args(flags)
             .args(variables.iter().flat_map(|(name, _)| ["--pass-env", name]))
             .envs(variables.iter().copied())
@@ -43,7 +44,12 @@ impl Emulator {
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
         let host = line.trim().rsplit('/').next().expect("a host").to_owned();
-        Some(Self { child, host, home: tempfile::tempdir().expect("a folder") })
+        Some(Self::at(child, &host))
+    }
+
+    /// One that was started, and is reached there.
+    pub(crate) fn at(child: Child, host: &str) -> Self {
+        Self { child, host: host.to_owned(), home: tempfile::tempdir().expect("a folder") }
     }
 
     /// Its address, as clients want it.
@@ -69,15 +75,20 @@ impl Emulator {
         self.post("/_emu/faults", &json!({ "rules": rules }));
     }
 
-    /// How often each operation was asked for.
-    pub(crate) fn calls(&self) -> Vec<(String, u64)> {
+    /// What it knows of calls, jobs and faults.
+    pub(crate) fn state(&self) -> Value {
         let mut stream = TcpStream::connect(&self.host).expect("the emulator listens");
         write!(stream, "GET /_emu/state HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             .expect("sent");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("answered");
         let body = answer.split_once("\r\n\r\n").expect("a head").1;
-        let state: Value = serde_json::from_str(body).expect("JSON");
+        serde_json::from_str(body).expect("JSON")
+    }
+
+    /// How often each operation was asked for.
+    pub(crate) fn calls(&self) -> Vec<(String, u64)> {
+        let state = self.state();
         let calls = state["calls"].as_object().expect("calls").iter();
         calls.map(|(name, it)| (name.clone(), it["calls"].as_u64().unwrap_or(0))).collect()
     }

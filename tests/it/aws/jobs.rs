@@ -120,6 +120,31 @@ fn a_run_is_stopped_and_no_other() {
     assert_eq!(again.stdout, "no job to stop\n");
 }
 
+/// D66: however slowly AWS answers, one call starts all workers, and one asks all of them to end.
+#[test]
+fn slow_answers_delay_two_hundred_workers_by_no_more_than_a_few() {
+    let Some(emulator) = Emulator::start(&["--fast", "--slots", "200"]) else { return };
+    emulator.define();
+    let slow = json!([{"kind": "latency", "op": "*", "delay_s": 2.0, "times": 1_000_000}]);
+    emulator.faults(&slow);
+    let wait_for = |state: &str, count: u64| {
+        let began = Instant::now();
+        while emulator.state()["jobs"][state] != count {
+            assert!(began.elapsed().as_secs() < 60, "{}", emulator.state()["jobs"]);
+            std::thread::park_timeout(std::time::Duration::from_millis(20));
+        }
+    };
+    let began = Instant::now();
+    let id = emulator.submit("levain-many-1-0000", &["--workers", "200"], "sleep 600");
+    wait_for("RUNNING", 200);
+    assert!(began.elapsed().as_secs() < 10, "started after {:?}", began.elapsed());
+    assert_eq!(emulator.called("SubmitJob"), 1);
+    let began = Instant::now();
+    emulator.levain(&["batch", "stop", &id, "--no-wait"]).check_done();
+    assert!(began.elapsed().as_secs() < 10, "asked to end after {:?}", began.elapsed());
+    wait_for("FAILED", 200);
+}
+
 /// D45: what has not ended is not said to have.
 #[test]
 fn a_stop_says_what_it_has_seen() {

@@ -57,26 +57,13 @@ impl Bakery {
         ];
         match keys {
             Some(file) => variables.push((KEYS_FILE, file.to_str().expect("UTF-8"))),
-            None => variables
-                .extend([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]),
+            None => {
+                variables.extend([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+            }
         }
         let emulator = Emulator::start_with(&[&["--fast"], flags].concat(), &variables)?;
         emulator.define();
-        let place = format!("s3://levain-test/bakery/{name}");
-        let options = StoreOptions::default()
-            .with_endpoint(endpoint)
-            .with_setting("aws_access_key_id", "test")
-            .with_setting("aws_secret_access_key", "test");
-        let location = Location::parse(&place).expect("a location");
-        let bucket = Objects::open(&location, &options).expect("a store");
-        bucket.delete_all("").expect("what an earlier test left can be deleted");
-        let folder = Folder::new();
-        let (source, out) = (folder.put("a.nc", &noise(0, STEPS)), folder.text("want.zarr"));
-        levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat())
-            .check_done();
-        let want = objects(&folder.path("want.zarr"));
-        let bytes = std::fs::read(source).expect("just written");
-        bucket.put("a.nc", Bytes::from(bytes)).wait().expect("uploaded");
+        let (bucket, place, want) = stocked(name, endpoint);
         let keys = keys.map(Path::to_owned);
         Some(Self { emulator, driver, workers, bucket, keys, place, want })
     }
@@ -140,18 +127,7 @@ impl Bakery {
     /// Checks the store, and that nothing of the run is left that costs.
     #[track_caller]
     pub(super) fn check(&self) {
-        let mut got = BTreeMap::new();
-        for facts in self.bucket.list("out.zarr").expect("a list") {
-            let body = self.bucket.get(&facts.key).expect("listed");
-            got.insert(facts.key["out.zarr/".len()..].to_owned(), body.to_vec());
-        }
-        assert!(got == self.want, "other bytes than those of one process");
-        let kept = self.bucket.list("out.zarr.levain").expect("a list");
-        for folder in ["d", "x", "k", "hb"] {
-            let part = format!("/batch/{folder}/");
-            let left: Vec<_> = kept.iter().filter(|it| it.key.contains(&part)).collect();
-            assert!(left.is_empty(), "left: {left:?}");
-        }
+        check_store(&self.bucket, &self.want);
         let state = self.emulator.post("/v1/listjobs", &json!({ "jobQueue": QUEUE }));
         assert_eq!(state["jobSummaryList"], json!([]), "jobs still run");
     }
@@ -161,6 +137,42 @@ impl Bakery {
         let state = proxy.control("/_faults/state", &json!({}));
         let rules = state["rules"].as_array().expect("rules").clone();
         rules.iter().map(|rule| rule["applied"].as_u64().unwrap_or(0)).collect()
+    }
+}
+
+/// A folder of a bucket with a source, its URL, and the bytes of one process.
+pub(super) fn stocked(name: &str, endpoint: &str) -> (Objects, String, BTreeMap<String, Vec<u8>>) {
+    let place = format!("s3://levain-test/bakery/{name}");
+    let options = StoreOptions::default()
+        .with_endpoint(endpoint)
+        .with_setting("aws_access_key_id", "test")
+        .with_setting("aws_secret_access_key", "test");
+    let location = Location::parse(&place).expect("a location");
+    let bucket = Objects::open(&location, &options).expect("a store");
+    bucket.delete_all("").expect("what an earlier test left can be deleted");
+    let folder = Folder::new();
+    let (source, out) = (folder.put("a.nc", &noise(0, STEPS)), folder.text("want.zarr"));
+    levain(&[&["bake", &source, &out, "--progress", "none"], &LAYOUT[..]].concat()).check_done();
+    let want = objects(&folder.path("want.zarr"));
+    let bytes = std::fs::read(source).expect("just written");
+    bucket.put("a.nc", Bytes::from(bytes)).wait().expect("uploaded");
+    (bucket, place, want)
+}
+
+/// Checks that a store has these bytes and no others, and that nothing of the run is left that costs.
+#[track_caller]
+pub(super) fn check_store(bucket: &Objects, want: &BTreeMap<String, Vec<u8>>) {
+    let mut got = BTreeMap::new();
+    for facts in bucket.list("out.zarr").expect("a list") {
+        let body = bucket.get(&facts.key).expect("listed");
+        got.insert(facts.key["out.zarr/".len()..].to_owned(), body.to_vec());
+    }
+    assert!(got == *want, "other bytes than those of one process");
+    let kept = bucket.list("out.zarr.levain").expect("a list");
+    for folder in ["d", "x", "k", "hb"] {
+        let part = format!("/batch/{folder}/");
+        let left: Vec<_> = kept.iter().filter(|it| it.key.contains(&part)).collect();
+        assert!(left.is_empty(), "left: {left:?}");
     }
 }
 

@@ -27,7 +27,11 @@ const SEEN_IN_PROCESS: [&str; 7] = ["CO13", "LC1", "LC2", "LC3", "LC5", "ME6", "
 const ROWS_AT_ONCE: usize = 3;
 
 /// Checks rows, several at once, each on the runner that is made for it, and says which ones hold.
-fn check(place: &str, rows: Vec<&'static Case>, runner_of: impl Fn(&'static Case) -> Tested + Sync) {
+fn check(
+    place: &str,
+    rows: Vec<&'static Case>,
+    runner_of: impl Fn(&'static Case) -> Tested + Sync,
+) {
     let (next, began) = (AtomicUsize::new(0), Instant::now());
     let (passed, failures) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -182,7 +186,8 @@ impl Runner for Served {
         let mut batch = BatchOptions::nearby();
         batch.max_workers = NonZeroU32::new(2).expect("not zero");
         batch.threads = NonZeroUsize::new(2).expect("not zero");
-        let outcome = BatchRunner::new(&root, &self.bucket.store, batch).run(graph, options, observer);
+        let outcome =
+            BatchRunner::new(&root, &self.bucket.store, batch).run(graph, options, observer);
         let asked = self.bucket.objects.try_get(&format!("{run}/requests.json"))?;
         let asked: Value = serde_json::from_slice(&asked.unwrap_or_default()).unwrap_or_default();
         for who in ["driver", "workers"] {

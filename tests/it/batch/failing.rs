@@ -25,9 +25,9 @@ fn take_only(bakery: &Bakery, key: &str) {
     for proxy in [&bakery.driver, &bakery.workers] {
         proxy.control("/_faults/rules", &json!({ "rules": [expired, slow] }));
     }
-    bakery.emulator.faults(
-        &json!([{ "kind": "expired", "unless_access_key": key, "times": 1_000_000 }]),
-    );
+    bakery
+        .emulator
+        .faults(&json!([{ "kind": "expired", "unless_access_key": key, "times": 1_000_000 }]));
 }
 
 /// How many requests a proxy has refused because their keys had ended.
@@ -73,7 +73,9 @@ fn keys_that_end_again_and_again_stop_nothing() {
     bakery.check();
     let of_driver = refused(&bakery.driver.control("/_faults/state", &json!({})));
     let of_workers = refused(&bakery.workers.control("/_faults/state", &json!({})));
-    println!("{renewed} times new keys; refused: {of_driver} of the driver, {of_workers} of workers");
+    println!(
+        "{renewed} times new keys; refused: {of_driver} of the driver, {of_workers} of workers"
+    );
     assert!(renewed >= 2, "keys have ended {renewed} times");
     assert!(of_driver > 0 && of_workers > 0, "{of_driver} and {of_workers} requests were refused");
 }
@@ -107,7 +109,8 @@ fn a_worker_whose_disk_is_full_leaves_its_task_to_others() {
 #[test]
 fn a_store_that_shows_its_past_once_changes_nothing() {
     over_one_server("stale", &[], |bakery| {
-        let stale = |op: &str| json!({ "mode": "stale", "op": op, "key": "*/batch/*", "times_per_key": 1 });
+        let stale =
+            |op: &str| json!({ "mode": "stale", "op": op, "key": "*/batch/*", "times_per_key": 1 });
         let lists = json!({ "mode": "stale", "op": "ListObjectsV2", "probability": 0.2 });
         let rules = json!({ "rules": [stale("GetObject"), stale("HeadObject"), lists] });
         for proxy in [&bakery.driver, &bakery.workers] {

@@ -85,6 +85,39 @@ pub(crate) fn check_environment(tree: &Tree) -> Vec<Violation> {
     found
 }
 
+/// The clients of stores and of AWS.
+const CLIENTS: [&str; 2] = ["formats/objects/src", "runners/batch/src/aws"];
+/// Names of places that are not the real one.
+const STAGES: [&str; 5] = ["emulator", "localstack", "ministack", "moto", "sandbox"];
+
+/// Clients of services go one way, whoever answers: what is tested is what runs.
+pub(crate) fn check_one_way(tree: &Tree) -> Vec<Violation> {
+    let is_client = |path: &str| CLIENTS.iter().any(|place| is_below(path, place));
+    let mut found = Vec::new();
+    for file in tree.rust().filter(|file| !file.is_test && is_client(file.path)) {
+        let code = file.source.code();
+        let for_tests = code.match_indices("cfg(test)").map(|(at, _)| at).filter(|at| {
+            let item = code[*at..].split_once(']').map_or("", |(_, item)| item.trim_start());
+            let item = item.split_once("#[").map_or(item, |(before, after)| {
+                // One more attribute, such as the path of the module.
+                if before.is_empty() { after.split_once(']').map_or("", |it| it.1) } else { item }
+            });
+            !item.trim_start().starts_with("mod ")
+        });
+        let macros = code.match_indices("cfg!").map(|(at, _)| at);
+        let shipped = file.source.shipped_code().to_ascii_lowercase();
+        let named = STAGES.iter().filter_map(|name| shipped.find(name));
+        let places: Vec<usize> = for_tests.chain(macros).chain(named).collect();
+        found.extend(places.into_iter().map(|at| Violation {
+            file: file.path.to_owned(),
+            rule: "one way",
+            what: format!("line {}: a way of its own for tests", line_of(code, at)),
+            mend: "let the endpoint be all that differs between a test and a run".to_owned(),
+        }));
+    }
+    found
+}
+
 /// What ships and is no program.
 fn libraries(tree: &Tree) -> impl Iterator<Item = RustFile<'_>> {
     let is_program = |path: &str| PROGRAMS.iter().any(|place| is_below(path, place));

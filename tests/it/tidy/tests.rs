@@ -303,6 +303,14 @@ fn looking_at_the_environment_below_the_root_is_found() {
 }
 
 #[test]
+fn a_client_that_goes_another_way_in_tests_is_found() {
+    let client = "formats/objects/src/client.rs";
+    check_line("one way", client, "fn f() { if cfg!(test) {} }");
+    check_line("one way", client, "#[cfg(test)] fn f() {}");
+    check_line("one way", client, "fn f() { if is_sandbox {} }");
+}
+
+#[test]
 fn a_readme_that_nobody_reads_is_found() {
     check_file("readme", "README.md", &"a\n".repeat(121));
     check(&house().without("README.md"), "readme", "README.md");

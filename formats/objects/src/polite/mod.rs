@@ -15,6 +15,7 @@ mod retry_after;
 
 mod gate;
 
+mod judged;
 mod redirect;
 mod renew;
 mod service;

@@ -88,6 +88,11 @@ impl Renewal {
     }
 }
 
+/// The region for which a request is signed.
+pub(super) fn region_of(request: &HttpRequest) -> Option<&str> {
+    Signed::of(request).map(|signed| signed.region)
+}
+
 /// How a request is signed.
 struct Signed<'a> {
     key_id: &'a str,

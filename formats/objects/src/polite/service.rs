@@ -15,7 +15,9 @@ use object_store::client::{
 };
 
 use crate::authorise::Authoriser;
+use crate::failure::distrust;
 use crate::polite::gate::{Gate, Pass};
+use crate::polite::judged::judged;
 use crate::polite::limits::HostLimits;
 use crate::polite::redirect::{MOST_HOPS, redirected};
 use crate::polite::renew::{Refused, Renewal};
@@ -83,7 +85,7 @@ struct Service {
 #[async_trait]
 impl HttpService for Service {
     async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
-        let Some(authoriser) = &self.authoriser else { return self.renewing(request).await };
+        let Some(authoriser) = &self.authoriser else { return self.of_cloud(request).await };
         let mut request = request;
         for _ in 0..MOST_HOPS {
             let answer = self.authorised(&request, authoriser).await?;
@@ -97,6 +99,13 @@ impl HttpService for Service {
 }
 
 impl Service {
+    /// Sends a request to a cloud; what it says of keys and regions is an error that names them.
+    async fn of_cloud(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let answer = self.renewing(request.clone()).await?;
+        let provider = self.renewal.as_ref().map(|renewal| renewal.provider.as_ref());
+        judged(&request, answer, provider).await
+    }
+
     /// Sends a signed request, and again with other credentials if its own have ended.
     async fn renewing(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let Some(renewal) = &self.renewal else { return self.patiently(request).await };
@@ -136,7 +145,12 @@ impl Service {
         let mut first: Option<Instant> = None;
         loop {
             let pass = gate.enter(&self.limits).await;
-            let answer = self.client.execute(request.clone()).await?;
+            let answer = self.client.execute(request.clone()).await;
+            let answer = answer.map_err(|error| match distrust(&error) {
+                // Nobody becomes trustworthy by being asked again.
+                Some(why) => Rejected::Distrusted(why).into(),
+                None => error,
+            })?;
             let status = answer.status().as_u16();
             if !matches!(status, 429 | 503) {
                 pass.answered();
@@ -198,6 +212,12 @@ pub(crate) enum Rejected {
     Redirect(&'static str),
     /// What the host is to know cannot be told.
     Secret(String),
+    /// The certificate of the server is not believed.
+    Distrusted(String),
+    /// The bucket is in another region than the one that was asked.
+    Region { configured: String, actual: String },
+    /// The credentials are not taken, for the reason of this code; whose they are, masked.
+    Credentials { code: String, of_key: String },
 }
 
 /// A host that refused a request for all the time that was allowed.
@@ -223,6 +243,11 @@ impl fmt::Display for Rejected {
             }
             Self::Redirect(how) => write!(f, "the server redirects {how}"),
             Self::Secret(why) => f.write_str(why),
+            Self::Distrusted(why) => write!(f, "no connection: {why}"),
+            Self::Region { configured, actual } => {
+                write!(f, "the bucket is in the region {actual}, and {configured} is configured")
+            }
+            Self::Credentials { code, .. } => write!(f, "the store answered {code}"),
         }
     }
 }

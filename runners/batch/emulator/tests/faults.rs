@@ -237,7 +237,8 @@ fn keys_that_have_ended_are_refused_and_others_are_not() {
     let emulator = Emulator::start(&[]);
     emulator.faults(&json!([{"kind": "expired", "unless_access_key": "NEW", "times": 100}]));
     let list = |key: &str| {
-        let signed = format!("AWS4-HMAC-SHA256 Credential={key}/20261127/us-east-1/batch/aws4_request");
+        let signed =
+            format!("AWS4-HMAC-SHA256 Credential={key}/20261127/us-east-1/batch/aws4_request");
         let headers = [("authorization", signed.as_str())];
         let body = json!({"jobQueue": "q"}).to_string();
         emulator.send("POST", "/v1/listjobs", &headers, &body).expect("an answer")

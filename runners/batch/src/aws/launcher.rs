@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use dataflow::cancel::CancelToken;
-use dataflow::error::{Error, ErrorCode, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::INDEX_VARIABLE;
@@ -78,14 +78,31 @@ impl AwsLauncher {
     /// What cannot be told, and why: `Batch details unavailable (batch:DescribeJobs denied)`.
     pub fn unavailable(&self) -> Vec<String> {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-        let told = |action: &String| format!("Batch details unavailable ({action} denied)");
-        notes.denied.iter().map(told).collect()
+        notes.denied.iter().map(|action| unavailable(action)).collect()
     }
 
     /// The errors of submitting and stopping so far, each once, with its count.
     pub fn errors(&self) -> Vec<(String, u32)> {
         let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         notes.errors.iter().map(|(text, count)| (text.clone(), *count)).collect()
+    }
+
+    /// Looks whether the queues are there, before anything is done for which they would be needed; where
+    /// that is denied they are taken to be.
+    ///
+    /// Cost: a request for each queue.
+    ///
+    /// # Errors
+    /// A queue that is not there; a service that cannot be asked.
+    pub fn check_queues(&self) -> Result<()> {
+        for queue in &self.settings.queue {
+            let found = self.api.queues(&[queue]).map(|found| found.len());
+            let is_denied = matches!(&found, Err(it) if it.code() == ErrorCode::LAUNCHER_DENIED);
+            if self.if_allowed(found)? == 0 && !is_denied {
+                return Err(unknown_queue(queue, self.api.region()));
+            }
+        }
+        Ok(())
     }
 
     fn definition(&self) -> Result<&str> {
@@ -158,14 +175,26 @@ impl AwsLauncher {
             Err(error) if error.code() == ErrorCode::LAUNCHER_DENIED => {
                 let action = error.place("action").unwrap_or_default().to_owned();
                 let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
-                if notes.denied.insert(action) {
-                    tracing::warn!("{}; the run goes on by what the store says", error.message());
+                if notes.denied.insert(action.clone()) {
+                    let unavailable = unavailable(&action);
+                    tracing::warn!("{unavailable}; the run goes on by what the store says");
                 }
                 Ok(T::default())
             }
             other => other,
         }
     }
+}
+
+fn unavailable(action: &str) -> String {
+    format!("Batch details unavailable ({action} denied)")
+}
+
+/// A queue that is not there.
+pub fn unknown_queue(queue: &str, region: &str) -> Error {
+    let message = format!("there is no queue `{queue}` in {region}");
+    Error::new(ErrorCode::UNKNOWN_JOB, ErrorKind::NotFound, message)
+        .mend("correct its name or the region, or make one: `levain infra print`")
 }
 
 /// Which ends are worth another attempt: those that are not the program's, and 200 to 209.

@@ -36,7 +36,7 @@ pub use definition::{DEFINITION_TAG, DefinitionRequest, Ensured, whole_name};
 pub use diagnose::{diagnose, environment_fault};
 pub use end::End;
 pub use fargate::{check_fargate, fitting_classes};
-pub use launcher::{ARRAY_LIMIT, AwsLauncher, RUN_TAG, launcher_of_run, run_tags};
+pub use launcher::{ARRAY_LIMIT, AwsLauncher, RUN_TAG, launcher_of_run, run_tags, unknown_queue};
 pub use logs::{DEFAULT_LOG_GROUP, LogPlace, log_json};
 pub use names::{check_image, check_name, check_role, check_tags, job_name};
 pub use policy::{Grantee, PolicyScope, policy};

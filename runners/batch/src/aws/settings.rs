@@ -1,6 +1,7 @@
 //! What a user says of AWS Batch: the keys of `[batch]` in a configuration.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use dataflow::error::Result;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -153,9 +154,12 @@ impl Default for BatchSettings {
 /// Whether what is signed may go there: by TLS, or to this machine.
 fn is_safe(endpoint: &str) -> bool {
     let Some(rest) = endpoint.strip_prefix("http://") else { return true };
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    host == "localhost" || host == "[::1]" || host.starts_with("127.")
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|it| it.is_loopback())
 }
 
 impl BatchSettings {
@@ -278,6 +282,11 @@ mod tests {
         check(r#"{"priority":10000}"#, &["batch.priority"]);
         check(r#"{"memory_ladder":[]}"#, &["batch.memory_ladder"]);
         check(r#"{"memory_ladder":["8GiB","4GiB"]}"#, &["smallest first"]);
+        check(r#"{"endpoint":"http://127.0.0.1:4566"}"#, &[]);
+        check(r#"{"endpoint":"http://[::1]:4566/batch"}"#, &[]);
+        let bare = ["batch.endpoint", "http://batch.example.org", "without TLS", "https://"];
+        check(r#"{"endpoint":"http://batch.example.org"}"#, &bare);
+        check(r#"{"endpoint":"http://127.0.0.1.example.org"}"#, &["without TLS"]);
         let small = r#"{"platform":"FARGATE","vcpus":1.0,"memory_ladder":["512MiB"]}"#;
         check(small, &["1 vCPU", "2048"]);
     }

@@ -20,7 +20,7 @@ use super::speculate::slow_tasks;
 use super::spending::Spending;
 use super::stage::{News, OpenStage};
 use super::telling::Telling;
-use super::workers::{Crash, Crew, Interrupted};
+use super::workers::{Crash, Crew, Hungry, Interrupted};
 use crate::exchange::Exchange;
 use crate::options::{LOOK_SHARE, LOOK_SHARE_MOST};
 use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
@@ -29,6 +29,8 @@ use crate::store::{Commit, Decision, DoneIndex, RunStore, keys};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A task that so many workers were at when they ended is what ends them.
 const CRASHES_LIMIT: u32 = 3;
+/// Attempts with the most memory of the ladder: the last rung is repeated once.
+const LAST_RUNG_ATTEMPTS: usize = 2;
 /// Between two looks at how long tasks take.
 const STRAGGLER_CHECK: Duration = Duration::from_secs(10);
 /// Between two looks at who holds the lease.
@@ -84,6 +86,7 @@ pub(crate) fn drive(plan: &Drive<'_>, crew: &mut Crew<'_>) -> Result<(Metrics, F
         quarantined: Failures::default(),
         failed: Failures::default(),
         hungry: Vec::new(),
+        starved: BTreeMap::new(),
         crashed: BTreeMap::new(),
         straggling: Now::every(STRAGGLER_CHECK),
         counting: Now::every(plan.count_every),
@@ -132,8 +135,10 @@ struct State<'a> {
     /// Elements that were left out of bundles that have committed.
     quarantined: Failures,
     failed: Failures,
-    /// Tasks that ran out of memory.
-    hungry: Vec<(StageId, u32)>,
+    /// Tasks that ran out of memory, and are not given more yet.
+    hungry: Vec<Hungry>,
+    /// The attempts of each task that ran out of memory: the rung of the worker, what it had and held.
+    starved: BTreeMap<(StageId, u32), Vec<(u32, String)>>,
     /// How many workers have ended at a task that is not done.
     crashed: BTreeMap<(StageId, u32), u32>,
     /// When it is looked for tasks that take too long.
@@ -204,7 +209,7 @@ impl State<'_> {
         }
         let Interrupted { hungry, crashed } = crew.tend(&self.demand(), has_changed)?;
         self.hungry.extend(hungry);
-        self.feed(crew.top_rung())?;
+        self.feed(crew)?;
         crashed.into_iter().try_for_each(|crash| self.crash(crash))?;
         if self.straggling.is() {
             self.speculate()?;
@@ -288,7 +293,9 @@ impl State<'_> {
             let News { committed, failed, hungry } =
                 stage.look(self.plan.store, self.plan.retries)?;
             has_changed |= !committed.is_empty() || !failed.is_empty() || !hungry.is_empty();
-            self.hungry.extend(hungry.into_iter().map(|task| (id, task)));
+            let hungry = hungry.into_iter();
+            let of_stage = |(task, peak_bytes)| Hungry { stage: id, task, rung: None, peak_bytes };
+            self.hungry.extend(hungry.map(of_stage));
             for commit in committed {
                 self.commit(id, commit)?;
             }
@@ -470,29 +477,28 @@ impl State<'_> {
         self.fail(id, Failure::new(error, attempts))
     }
 
-    /// Gives tasks that ran out of memory the next rung of the ladder.
-    fn feed(&mut self, top_rung: u32) -> Result<()> {
-        while let Some((id, task)) = self.hungry.pop() {
+    /// Gives tasks that ran out of memory the next rung of the ladder, the last one once more.
+    fn feed(&mut self, crew: &Crew<'_>) -> Result<()> {
+        while let Some(Hungry { stage: id, task, rung, peak_bytes }) = self.hungry.pop() {
             let Some(stage) = self.open.get_mut(&id) else { continue };
-            let Some((_, rung)) = stage.open_tasks().find(|it| it.0 == task) else { continue };
-            if rung >= top_rung {
-                let message = "a task needs more memory than workers may be given";
-                let error =
-                    Error::new(ErrorCode::WORKER_MEMORY, ErrorKind::ResourceExhausted, message)
-                        .at("stage", id)
-                        .at("task", task)
-                        .mend(
-                            "add a rung to the ladder of memory, or plan with less memory a task",
-                        );
-                let given_up = BTreeSet::from([task]);
-                stage
-                    .decide(self.plan.store, &Decision { v: 1, given_up, ..Decision::default() })?;
-                self.fail(id, Failure::new(error, rung + 1))?;
+            let Some((_, least_rung)) = stage.open_tasks().find(|it| it.0 == task) else {
                 continue;
+            };
+            let (rung, top) = (rung.unwrap_or(least_rung).max(least_rung), crew.top_rung());
+            let starved = self.starved.entry((id, task)).or_default();
+            starved.push((rung, attempt_text(crew.memory_mib(rung), peak_bytes)));
+            let last_count = starved.iter().filter(|(rung, _)| *rung >= top).count();
+            if rung < top {
+                let least_rungs = BTreeMap::from([(task, rung + 1)]);
+                let decision = Decision { v: 1, least_rungs, ..Decision::default() };
+                stage.decide(self.plan.store, &decision)?;
+            } else if last_count >= LAST_RUNG_ATTEMPTS {
+                let (error, attempts) = (starved_error(id, task, starved), starved.len() as u32);
+                let given_up = BTreeSet::from([task]);
+                let decision = Decision { v: 1, given_up, ..Decision::default() };
+                stage.decide(self.plan.store, &decision)?;
+                self.fail(id, Failure::new(error, attempts))?;
             }
-            let least_rungs = BTreeMap::from([(task, rung + 1)]);
-            stage
-                .decide(self.plan.store, &Decision { v: 1, least_rungs, ..Decision::default() })?;
         }
         Ok(())
     }
@@ -504,6 +510,25 @@ fn left(store: &RunStore) -> Error {
     Error::new(ErrorCode::LOCKED, ErrorKind::Conflict, message)
         .at("run", store.root())
         .mend("`levain resume RUN` takes it up")
+}
+
+/// What an attempt had that ran out of memory, and what it held.
+fn attempt_text(memory_mib: Option<u64>, peak_bytes: u64) -> String {
+    let given = memory_mib.map_or_else(|| "all there is".to_owned(), |it| format!("{it} MiB"));
+    match peak_bytes >> 20 {
+        0 => given,
+        peak_mib => format!("{given} (held {peak_mib} MiB)"),
+    }
+}
+
+fn starved_error(stage: StageId, task: u32, attempts: &[(u32, String)]) -> Error {
+    let attempts: Vec<&str> = attempts.iter().map(|(_, text)| text.as_str()).collect();
+    let message = "a task needs more memory than workers may be given";
+    Error::new(ErrorCode::WORKER_MEMORY, ErrorKind::ResourceExhausted, message)
+        .at("stage", stage)
+        .at("task", task)
+        .at("attempts", attempts.join(", "))
+        .mend("add a rung to the ladder of memory, or plan with less memory a task")
 }
 
 fn over_time(elapsed: Duration) -> Error {

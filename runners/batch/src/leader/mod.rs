@@ -11,6 +11,7 @@ mod lease;
 mod merging;
 mod plan;
 mod refusals;
+mod signs;
 mod speculate;
 mod spending;
 mod stage;

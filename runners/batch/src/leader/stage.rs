@@ -37,8 +37,8 @@ pub(crate) struct OpenStage {
 pub(crate) struct News {
     pub(crate) committed: Vec<Commit>,
     pub(crate) failed: Vec<Failure>,
-    /// Tasks that ran out of memory.
-    pub(crate) hungry: Vec<u32>,
+    /// Tasks that ran out of memory, and what their workers held.
+    pub(crate) hungry: Vec<(u32, u64)>,
 }
 
 impl OpenStage {
@@ -102,10 +102,11 @@ impl OpenStage {
         let new: Vec<String> = failures.filter(|key| !self.seen_failures.contains(key)).collect();
         for (key, failed) in store.read_all::<TaskFailure>(new)? {
             if let Some((task, attempt)) = keys::task_of(&key).filter(|it| self.is_open(it.0)) {
-                let attempts = self.attempts.entry(task).or_default();
+                let (attempts, peak_bytes) =
+                    (self.attempts.entry(task).or_default(), failed.peak_bytes);
                 match attempts.judge(attempt.to_owned(), failed, retries) {
                     Verdict::Again => {}
-                    Verdict::MoreMemory => self.news.hungry.push(task),
+                    Verdict::MoreMemory => self.news.hungry.push((task, peak_bytes)),
                     Verdict::Failed(failure) => {
                         self.decided.given_up.insert(task);
                         self.news.failed.push(*failure);

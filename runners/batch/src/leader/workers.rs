@@ -1,5 +1,6 @@
 //! The workers of a run: as many as there is work for, started where they are to run.
 
+mod silent;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,9 +15,9 @@ use dataflow::runner::{JobEvent, JobObserver, WorkerCounts};
 
 use super::lease::{Lease, Now};
 use super::refusals::Refusals;
-use crate::launch::{Cause, JobId, JobState, JobStatus, Launcher, Submitted, WorkerEnd, WorkerId};
+use crate::launch::{Cause, JobId, JobState, JobStatus, Launcher, Submitted, WorkerEnd};
 use crate::options::BatchOptions;
-use crate::store::{Intent, JobRecord, RunStore, WorkerBeat, keys};
+use crate::store::{Intent, JobRecord, RunStore, keys};
 
 /// Workers are only added by at least this part of those that are there.
 const FEW: u64 = 4;
@@ -26,11 +27,12 @@ const LAGS: u32 = 2;
 const VAIN_LIMIT: u32 = 3;
 /// Lines of the log of a worker that ended badly.
 const LOG_LINES: usize = 10;
+
 /// Tasks that workers were at when they ended.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupted {
     /// For want of memory.
-    pub(crate) hungry: Vec<(StageId, u32)>,
+    pub(crate) hungry: Vec<Hungry>,
     /// For another reason; once for each start of a worker.
     pub(crate) crashed: Vec<Crash>,
 }
@@ -44,6 +46,17 @@ pub(crate) struct Crash {
     pub(crate) reason: String,
     /// What it has printed last.
     pub(crate) log: String,
+}
+
+/// A task that has run out of memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hungry {
+    pub(crate) stage: StageId,
+    pub(crate) task: u32,
+    /// The rung of the worker on the ladder of memory, if it is known.
+    pub(crate) rung: Option<u32>,
+    /// The most that the worker has held, as far as it came to say so; zero if nobody knows.
+    pub(crate) peak_bytes: u64,
 }
 
 /// Who works on the run.
@@ -100,6 +113,14 @@ impl Crew<'_> {
         match self {
             Self::Threads(_) => 0,
             Self::Launched(launched) => launched.top_rung(),
+        }
+    }
+
+    /// What a worker of a rung is given, in MiB; nothing where workers are threads.
+    pub(crate) fn memory_mib(&self, rung: u32) -> Option<u64> {
+        match self {
+            Self::Threads(_) => None,
+            Self::Launched(launched) => Some(launched.options.memory_mib(rung)),
         }
     }
 }
@@ -220,10 +241,15 @@ impl<'a> Launched<'a> {
         if self.describe.is() {
             self.look()?;
         }
+        let Interrupted { hungry, crashed } = &self.interrupted;
+        if !hungry.is_empty() || !crashed.is_empty() {
+            // What becomes of these tasks decides which workers are wanted.
+            return Ok(std::mem::take(&mut self.interrupted));
+        }
         for (&rung, &tasks) in demand.iter().rev() {
             self.staff(rung, tasks)?;
         }
-        Ok(std::mem::take(&mut self.interrupted))
+        Ok(Interrupted::default())
     }
 
     /// Asks the launcher what has become of the workers.
@@ -242,6 +268,7 @@ impl<'a> Launched<'a> {
             }
             Err(error) => return Err(error),
         };
+        let heard: BTreeSet<JobId> = told.iter().map(|status| status.id.clone()).collect();
         for status in told {
             let Some(at) = self.sent.iter().position(|it| it.id.as_ref() == Some(&status.id))
             else {
@@ -263,72 +290,16 @@ impl<'a> Launched<'a> {
             }
             self.sent[at].status = Some(status);
             self.sent[at].told = Instant::now();
-            // What ended before this driver began says nothing of whether workers work now.
-            if has_ended && !self.sent[at].is_earlier {
+            // What ended before this driver began says nothing of whether workers work now, and an end for
+            // want of memory leads to another worker than before.
+            if has_ended && !self.sent[at].is_earlier && self.interrupted.hungry.is_empty() {
                 self.vain += 1;
             }
         }
-        self.forget_lost();
+        self.look_at_silent(&heard)?;
         self.end_silent()?;
         self.say();
         self.check_start()
-    }
-
-    /// Ends jobs of which no worker has said a word for as long as one may take to start: an image that
-    /// is not pulled, a worker that cannot reach the store. What they had to do is submitted again.
-    fn end_silent(&mut self) -> Result<()> {
-        let limit = Duration::from_millis(self.options.startup_ms);
-        let is_due = |sent: &Sent| {
-            let is_late = sent.begun.is_some_and(|begun| begun.elapsed() >= limit);
-            is_late && !sent.is_heard && !sent.has_ended()
-        };
-        if !self.sent.iter().any(is_due) {
-            return Ok(());
-        }
-        let heard: BTreeSet<String> = self.beats()?.into_iter().map(|(_, beat)| beat.job).collect();
-        for sent in self.sent.iter_mut().filter(|sent| is_due(sent)) {
-            sent.is_heard = heard.contains(&sent.name);
-        }
-        let silent: Vec<JobId> =
-            self.sent.iter().filter(|it| is_due(it)).filter_map(|it| it.id.clone()).collect();
-        let Some(first) = silent.first().cloned() else { return Ok(()) };
-        let reason = format!("no worker of it has started within {} s", limit.as_secs_f64());
-        tracing::warn!(jobs = ?silent, reason, "jobs are ended and submitted again");
-        self.launcher.stop(&silent, &reason)?;
-        self.vain += silent.len() as u32;
-        self.sent.retain(|sent| !is_due(sent));
-        let (worker, cause) = (WorkerId { job: first, index: 0 }, Cause::CannotStart);
-        self.last_end = Some(WorkerEnd { worker, attempts: 1, cause, reason });
-        Ok(())
-    }
-
-    /// What workers have said of themselves, by key.
-    fn beats(&self) -> Result<Vec<(String, WorkerBeat)>> {
-        let beats = self.store.list(keys::HEARTBEATS)?.into_iter().map(|it| it.key);
-        let beats: Vec<String> = beats.filter(|key| key.contains("/w-")).collect();
-        self.store.read_all::<WorkerBeat>(beats)
-    }
-
-    /// Forgets jobs that the launcher does not tell of: what they had to do is submitted again.
-    fn forget_lost(&mut self) {
-        let (launcher, lag) = (&self.launcher, self.launcher.lag() * LAGS);
-        self.sent.retain_mut(|sent| {
-            if sent.has_ended() || sent.told.elapsed() <= lag {
-                return true;
-            }
-            match launcher.find(&sent.name) {
-                Ok(found) if found.is_empty() => false,
-                Ok(_) => {
-                    sent.told = Instant::now();
-                    true
-                }
-                // Where nothing may be asked, the workers are believed to be there.
-                Err(error) => {
-                    tracing::warn!(name = %sent.name, %error, "nobody tells what became of a job");
-                    true
-                }
-            }
-        });
     }
 
     /// Notes how a worker has ended, and what each of its starts was at.
@@ -354,10 +325,8 @@ impl<'a> Launched<'a> {
         }
         let (is_crash, reason) = (end.cause.is_crash(), end.reason.clone());
         self.last_end = Some(end);
-        let beats = self.beats()?;
-        let of_worker = beats.iter().filter(|(_, it)| it.job == name && it.index == index);
-        let names: BTreeSet<&str> =
-            of_worker.filter_map(|(key, _)| key.rsplit('/').next()?.strip_prefix("w-")).collect();
+        let (signs, rung) = (self.signs()?, Some(self.sent[at].rung));
+        let (names, peak_bytes) = (signs.starts(&name, index), signs.peak_bytes(&name, index));
         // What it was at is told by its claims: a heartbeat may come too late to say so.
         for claim in self.store.list(keys::CLAIMS)? {
             let Some((stage, task, worker)) = keys::claim_of(&claim.key) else { continue };
@@ -365,11 +334,13 @@ impl<'a> Launched<'a> {
                 continue;
             }
             if is_hungry {
-                self.interrupted.hungry.push((stage, task));
+                self.interrupted.hungry.push(Hungry { stage, task, rung, peak_bytes });
             } else if is_crash {
                 let (reason, log) = (reason.clone(), log.join("\n"));
                 self.interrupted.crashed.push(Crash { stage, task, reason, log });
             }
+            // It has ended, as its place says: others need not wait until it has been silent for long enough.
+            self.store.delete(&claim.key)?;
         }
         Ok(())
     }
@@ -502,10 +473,8 @@ impl<'a> Launched<'a> {
         let mut error = Error::new(ErrorCode::NOT_STARTING, ErrorKind::ResourceExhausted, message);
         error = error.at("job", id);
         if let Some(found) = found {
-            for evidence in found.evidence {
-                error = error.at("evidence", evidence);
-            }
-            error = error.mend(found.mend);
+            // A role has one place: what else is said of it is not kept.
+            error = error.at("evidence", found.evidence.join("\n")).mend(found.mend);
         }
         Err(error.mend("run `levain doctor --hello`; what is done is kept, resume the run later"))
     }
@@ -556,8 +525,10 @@ impl<'a> Launched<'a> {
                 .filter_map(|sent| sent.id.clone())
                 .collect();
             let known = self.launcher.describe(&live)?;
+            let unheard: Vec<&JobId> =
+                live.iter().filter(|id| known.iter().all(|it| it.id != **id)).collect();
             let live: Vec<&JobStatus> = known.iter().filter(|it| !it.state.has_ended()).collect();
-            if live.is_empty() {
+            if live.is_empty() && !self.has_living(&unheard)? {
                 return Ok(());
             }
             // What has not started cannot go home, and would start for nothing.

@@ -233,6 +233,9 @@ pub(crate) struct WorkerBeat {
     /// What it has asked of the store.
     #[serde(default)]
     pub(crate) requests: Requests,
+    /// The most memory that its process has held at once.
+    #[serde(default)]
+    pub(crate) peak_bytes: u64,
     /// Whether it has gone home.
     pub(crate) has_ended: bool,
 }

@@ -86,6 +86,7 @@ impl Pulse {
     fn say(&self, store: &RunStore) -> Result<()> {
         let mut beat = self.state().beat.clone();
         beat.requests = store.requests();
+        beat.peak_bytes = peak_bytes();
         store.put(&keys::worker_heartbeat(&self.name), &beat)
     }
 
@@ -118,4 +119,12 @@ impl Pulse {
         // Whatever panicked between, each field is whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The most memory that this process has held at once; zero where the kernel does not say so.
+fn peak_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = kibibytes.and_then(|it| it.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kibibytes.unwrap_or(0) << 10
 }

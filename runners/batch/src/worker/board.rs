@@ -104,11 +104,7 @@ impl Board {
     ///
     /// # Errors
     /// A store that fails.
-    pub(super) fn pick(
-        &mut self,
-        store: &RunStore,
-        picker: Picker<'_>,
-    ) -> Result<Option<Pick>> {
+    pub(super) fn pick(&mut self, store: &RunStore, picker: Picker<'_>) -> Result<Option<Pick>> {
         for (&stage, open) in &mut self.stages {
             if let Some(task) = open.next(store, stage, picker)? {
                 open.begun.insert(task);
@@ -192,7 +188,9 @@ impl Open {
     fn choose(&self, taken: &BTreeSet<u32>, picker: Picker<'_>) -> Option<u32> {
         let is_free = |task: &u32| !taken.contains(task) || self.decided.speculate.contains(task);
         let free = || self.open_tasks(picker.rung).filter(is_free);
-        free().find(|task| picker.owns(*task)).or_else(|| free().min_by_key(|task| picker.rank(*task)))
+        free()
+            .find(|task| picker.owns(*task))
+            .or_else(|| free().min_by_key(|task| picker.rank(*task)))
     }
 }
 
@@ -283,8 +281,11 @@ mod tests {
     #[test]
     fn few_tasks_are_begun_twice() {
         for lag_ms in [60, 200] {
-            let [own, next] = [Open::choose, choose_next].map(|rule: Choose| begun_twice(lag_ms, rule));
-            println!("a lag of {lag_ms} ms: {own} of {TASKS} twice, and {next} by the rejected rule");
+            let [own, next] =
+                [Open::choose, choose_next].map(|rule: Choose| begun_twice(lag_ms, rule));
+            println!(
+                "a lag of {lag_ms} ms: {own} of {TASKS} twice, and {next} by the rejected rule"
+            );
             assert!(2 * own < next && own <= TASKS / 10, "{own} and {next}");
         }
     }

@@ -8,6 +8,7 @@ mod board;
 mod run;
 mod settings;
 mod task;
+mod time;
 
 pub use run::{WorkEnd, work};
 pub use settings::WorkerSettings;

@@ -16,6 +16,7 @@ use super::beat::Pulse;
 use super::board::{Board, Pick, Picker};
 use super::settings::WorkerSettings;
 use super::task::{Bench, TaskEnd};
+use super::time::Time;
 use crate::exchange::Exchange;
 use crate::options::{LOOK_SHARE, LOOK_SHARE_MOST};
 use crate::store::{RunRecord, RunStore, WorkerBeat};
@@ -30,7 +31,7 @@ pub enum WorkEnd {
     Over,
     /// Nothing was left to do for long enough.
     Idle,
-    /// It has done as many tasks as a worker may.
+    /// It has done as many tasks as a worker may, or as end before its place ends it.
     Retired,
     /// It was asked to stop.
     Stopped,
@@ -138,6 +139,7 @@ struct Shift<'a> {
     begun_count: u64,
     /// Why this worker must not begin any more.
     unfit: Option<Error>,
+    time: Time,
     /// Since when there has been nothing to do.
     idle_since: Instant,
     look: Duration,
@@ -163,6 +165,7 @@ impl<'a> Shift<'a> {
             failed: BTreeMap::new(),
             begun_count: 0,
             unfit: None,
+            time: Time::new(now, settings.timeout),
             idle_since: now,
             look,
             looked: now,
@@ -226,9 +229,11 @@ impl<'a> Shift<'a> {
         (idle > options.idle_ms || is_abandoned).then_some(WorkEnd::Idle)
     }
 
-    /// Whether the worker has done as many tasks as one may.
+    /// Whether the worker has done as many tasks as one may, or as end before its place ends it.
     fn has_done_its_part(&self) -> bool {
+        let threads = self.settings.threads.get();
         self.run.options.tasks_max.is_some_and(|most| self.begun_count >= most.get())
+            || !self.time.suffices(Instant::now(), threads)
     }
 
     /// Looks at the store when it is time; more seldom while nothing changes.
@@ -296,6 +301,7 @@ impl<'a> Shift<'a> {
             let bundles = self.board.bundles(stage, task);
             self.running.push((stage, task));
             self.begun_count += 1;
+            self.time.begin(Instant::now(), (stage, task));
             self.note_tasks();
             let failed_count = self.failed.get(&(stage, task)).copied().unwrap_or(0);
             let (bench, sender) = (self.bench, sender.clone());
@@ -341,6 +347,7 @@ impl<'a> Shift<'a> {
     fn take(&mut self, (place, end): Ended) -> Result<()> {
         self.running.retain(|running| *running != place);
         self.idle_since = Instant::now();
+        self.time.end(self.idle_since, place);
         match end {
             Ok(TaskEnd::Committed | TaskEnd::Superseded) => {
                 self.board.note_committed(place.0, place.1);

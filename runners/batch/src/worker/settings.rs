@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use dataflow::cancel::CancelToken;
 
@@ -28,6 +29,8 @@ pub struct WorkerSettings {
     pub binary: Option<String>,
     /// Where it may spill.
     pub scratch_folder: Option<PathBuf>,
+    /// After so long its place ends it: no task is begun that would not end before.
+    pub timeout: Option<Duration>,
     /// Whether it runs the stages that stay with the driver, and no others.
     pub is_local: bool,
     /// Whether it stays until the run is over: nobody would start another one.
@@ -49,6 +52,7 @@ impl WorkerSettings {
             memory_bytes: None,
             binary: None,
             scratch_folder: None,
+            timeout: None,
             is_local: false,
             stays: false,
             stop: CancelToken::default(),

@@ -104,9 +104,8 @@ impl Bench<'_> {
         };
         // The driver counts the attempts of all workers; one of them does not go on for ever.
         let step = failure.error.place("step");
-        let is_tried_again = !is_unfit
-            && class == FailureClass::Transient
-            && failed_count < self.retries.of(step);
+        let is_tried_again =
+            !is_unfit && class == FailureClass::Transient && failed_count < self.retries.of(step);
         let end = match is_unfit {
             true => TaskEnd::Unfit(failure.error.clone()),
             false => TaskEnd::Failed { is_tried_again },
