@@ -78,6 +78,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         preparing: Mutex::default(),
         uploading: Mutex::default(),
     };
+    tracing::info!(worker = %name, place = %place, rung = settings.rung, "a worker begins");
     let pulse = Pulse::new(name.clone(), first_beat(settings));
     let every = Duration::from_millis(options.heartbeat_ms);
     let end = std::thread::scope(|scope| {
@@ -303,7 +304,8 @@ impl<'a> Shift<'a> {
         self.running.retain(|running| *running != place);
         self.idle_since = Instant::now();
         match end {
-            Ok(TaskEnd::Committed | TaskEnd::Superseded) => {
+            Ok(end @ (TaskEnd::Committed | TaskEnd::Superseded)) => {
+                tracing::debug!(stage = %place.0, task = place.1, ?end, "a task is done");
                 self.board.note_committed(place.0, place.1);
                 self.pulse.change(|beat| beat.done_count += 1);
             }
