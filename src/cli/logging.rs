@@ -1,6 +1,6 @@
 //! The log on stderr, without secrets: libraries log URLs as they are.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use levain::dataflow::error::redact;
 
@@ -16,7 +16,10 @@ pub(crate) fn start(verbose: u8, is_suite: bool) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("LEVAIN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Masked);
+    // Files and pipes get no codes of terminals.
+    let is_terminal = std::io::stderr().is_terminal();
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(is_terminal);
+    let logging = logging.with_writer(|| Masked);
     // Somebody who has set a subscriber before knows what they want.
     drop(logging.try_init());
 }

@@ -82,6 +82,7 @@ pub fn work(store: &RunStore, graph: &StageGraph, settings: &WorkerSettings) -> 
         preparing: Mutex::default(),
         uploading: Mutex::default(),
     };
+    tracing::info!(worker = %name, place = %place, rung = settings.rung, "a worker begins");
     let pulse = Pulse::new(name.clone(), first_beat(settings));
     let every = Duration::from_millis(options.heartbeat_ms);
     let end = std::thread::scope(|scope| {
@@ -349,7 +350,8 @@ impl<'a> Shift<'a> {
         self.idle_since = Instant::now();
         self.time.end(self.idle_since, place);
         match end {
-            Ok(TaskEnd::Committed | TaskEnd::Superseded) => {
+            Ok(end @ (TaskEnd::Committed | TaskEnd::Superseded)) => {
+                tracing::debug!(stage = %place.0, task = place.1, ?end, "a task is done");
                 self.board.note_committed(place.0, place.1);
                 self.pulse.change(|beat| beat.done_count += 1);
             }
