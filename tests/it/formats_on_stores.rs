@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use dataflow::testing::s3_endpoint;
 use levain::bake::{BakeOptions, WrittenAs, ZarrVersion};
@@ -317,7 +318,7 @@ fn json(place: &Place) -> Left {
 }
 
 /// The numbers of the rows of tables.
-fn numbers(table: Table) -> Vec<i64> {
+fn numbers(table: &Table) -> Vec<i64> {
     let column = table.0.column_by_name("n").expect("a column");
     let column = column.as_any().downcast_ref::<arrow::array::Int64Array>().expect("numbers");
     column.values().to_vec()
@@ -334,7 +335,7 @@ fn of_rows(
     write(pipeline.apply(Create::of(starts)).apply(Map::of(|first: i64| table(first, 25))));
     pipeline.run(&DirectRunner::new()).expect("it is written");
     let pipeline = Pipeline::new();
-    let back = read(&pipeline).apply(FlatMap::of(numbers)).collect();
+    let back = read(&pipeline).apply(FlatMap::of(|table: Table| numbers(&table))).collect();
     let report = pipeline.run(&DirectRunner::new()).expect("it is read");
     let mut got: Vec<i64> = report.get(&back).expect("asked for").iter().collect();
     got.sort_unstable();
@@ -344,7 +345,7 @@ fn of_rows(
 
 fn csv_tables(place: &Place) -> Left {
     let schema = table(0, 1).schema();
-    let write = WriteCsvTables::to(place.url("part"), schema.clone()).with_num_shards(2);
+    let write = WriteCsvTables::to(place.url("part"), Arc::clone(&schema)).with_num_shards(2);
     let write = write.with_store_options(place.store.clone());
     let read = ReadCsvTables::new(schema).with_store_options(place.store.clone());
     let read = read.from(place.url("part-*"));
