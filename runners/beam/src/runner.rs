@@ -9,7 +9,7 @@ use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, Result};
 use dataflow::memory::MemoryBudget;
 use dataflow::options::RunOptions;
-use dataflow::plan::{CompileOptions, StageGraph};
+use dataflow::plan::{CompileOptions, Stage, StageGraph};
 use dataflow::runner::{Capabilities, JobEvent, JobObserver, JobReport, Runner, StageFacts};
 use dataflow::shuffle::ShuffleCounts;
 use prost::Message as _;
@@ -95,10 +95,11 @@ impl BeamRunner {
             outcome
         });
         let lost = work.lost.into_inner().unwrap_or_default();
-        let metrics = outcome.map_err(|error| match lost {
+        let mut metrics = outcome.map_err(|error| match lost {
             Some(lost) if error.cause().is_none() => error.caused_by(lost),
             _ => error,
         })?;
+        metrics.merge(&store.late());
         let results = Results::of(graph, store.take(setting)?);
         let counts = ShuffleCounts { shuffled_bytes: 0, spilled_bytes: 0 };
         Ok(JobReport::new(metrics, counts, setting.budget().peak_bytes(), results))
@@ -186,6 +187,13 @@ impl Runner for BeamRunner {
         let outcome = self.submit(graph, &setting, runtime.handle());
         // Connections of the runner to the pool may stay open for as long as it likes.
         runtime.shutdown_background();
+        if outcome.is_ok() {
+            // What a runner does stage by stage is not told; once the job is done, all are.
+            for Stage { id: stage, .. } in graph.stages().iter().cloned() {
+                observer.observe(&JobEvent::StageStarted { stage, bundle_count: 0 });
+                observer.observe(&JobEvent::StageFinished { stage });
+            }
+        }
         outcome
     }
 }

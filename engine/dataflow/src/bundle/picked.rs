@@ -185,6 +185,12 @@ impl PickedBundle<'_> {
             let elements = &self.picked.shapes[wire.0].elements;
             elements.read(records.as_mut(), Stamps::Each, usize::MAX, next, env)?;
         }
+        // What nothing of this bundle feeds ends without an element.
+        for (wire, receivers) in chain {
+            let elements = &self.picked.shapes[wire.0].elements;
+            let next = elements.tee(receivers);
+            elements.read(&mut NoRecords, Stamps::Each, usize::MAX, next, env)?;
+        }
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use dataflow::coder::{
 use dataflow::error::Result;
 
 use super::WireCoder;
+use super::header::take_array;
 
 /// A coder, and the context in which its values stand.
 pub type Form<'a> = (&'a WireCoder, Context);
@@ -80,8 +81,7 @@ fn convert_items(
     input: &mut &[u8],
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    let count = take(input, 4, "iterable")?.try_into().expect("four bytes were taken");
-    let count = i32::from_be_bytes(count);
+    let count = i32::from_be_bytes(take_array(input, "iterable")?);
     let start = out.len();
     out.extend_from_slice(&count.to_be_bytes());
     let items = |count: u64, input: &mut &[u8], out: &mut Vec<u8>| {

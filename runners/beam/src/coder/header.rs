@@ -32,8 +32,7 @@ impl Header {
 /// Too few bytes, a damaged count, or windows of a coder that is not understood.
 pub fn decode_header(window: &WireCoder, input: &mut &[u8]) -> Result<Header> {
     let timestamp = decode_timestamp(input)?;
-    let count = take(input, 4, "count of windows")?.try_into().expect("four bytes were taken");
-    let count = i32::from_be_bytes(count);
+    let count = i32::from_be_bytes(take_array(input, "count of windows")?);
     let count = usize::try_from(count)
         .map_err(|_| malformed("windowed_value", &format!("{count} windows")))?;
     let mut windows = Vec::new();
@@ -123,8 +122,18 @@ pub(super) fn encode_timestamp(timestamp: Timestamp, out: &mut Vec<u8>) {
 
 /// Takes a time off the front of `input`.
 pub(super) fn decode_timestamp(input: &mut &[u8]) -> Result<Timestamp> {
-    let bytes = take(input, 8, "timestamp")?.try_into().expect("eight bytes were taken");
+    let bytes = take_array(input, "timestamp")?;
     Ok(Timestamp::from_millis(i64::from_be_bytes(bytes) ^ i64::MIN))
+}
+
+/// Takes so many bytes off the front of `input`.
+pub(super) fn take_array<const N: usize>(input: &mut &[u8], what: &str) -> Result<[u8; N]> {
+    let Some((bytes, rest)) = input.split_first_chunk::<N>() else {
+        let why = format!("{N} bytes are needed, {} left", input.len());
+        return Err(malformed(what, &why));
+    };
+    *input = rest;
+    Ok(*bytes)
 }
 
 /// Which firing of a trigger a value is of.
@@ -178,8 +187,7 @@ impl Pane {
             (_, on_time) if on_time == usual => ONE_INDEX,
             _ => TWO_INDICES,
         };
-        let timing = TIMINGS.iter().position(|timing| *timing == self.timing);
-        let timing = timing.expect("all timings are listed") as u8;
+        let timing = self.timing as u8;
         let flags = u8::from(self.is_last) << 1 | u8::from(self.is_first);
         out.push(encoding << 4 | timing << 2 | flags);
         if encoding != FIRST {

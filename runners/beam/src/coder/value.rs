@@ -7,7 +7,7 @@ use dataflow::error::Result;
 
 use super::WireCoder;
 use super::convert::END_IN_STATE;
-use super::header::Pane;
+use super::header::{Pane, take_array};
 
 /// A value of a [`WireCoder`].
 #[derive(Debug, Clone, PartialEq)]
@@ -115,10 +115,7 @@ impl Value {
             }
             WireCoder::Bool => Self::Bool(decode_bool(coder, input)?),
             WireCoder::VarInt => Self::VarInt(decode_varint(input)? as i64),
-            WireCoder::Double => {
-                let bytes = take(input, 8, "double")?.try_into().expect("eight bytes were taken");
-                Self::Double(f64::from_be_bytes(bytes))
-            }
+            WireCoder::Double => Self::Double(f64::from_be_bytes(take_array(input, "double")?)),
             WireCoder::Kv(key, value) => {
                 let key = Self::decode(key, nested, input, fetch)?;
                 Self::Kv(Box::new(key), Box::new(Self::decode(value, context, input, fetch)?))
@@ -264,8 +261,7 @@ fn decode_items(
     input: &mut &[u8],
     fetch: Fetch<'_>,
 ) -> Result<Vec<Value>> {
-    let count = take(input, 4, "iterable")?.try_into().expect("four bytes were taken");
-    let count = i32::from_be_bytes(count);
+    let count = i32::from_be_bytes(take_array(input, "iterable")?);
     let mut items = Vec::new();
     if count >= 0 {
         for _ in 0..count {
@@ -315,8 +311,7 @@ fn encoded_time(millis: i64) -> [u8; 8] {
 }
 
 fn decode_time(input: &mut &[u8]) -> Result<i64> {
-    let bytes = take(input, 8, "timestamp")?.try_into().expect("eight bytes were taken");
-    Ok(i64::from_be_bytes(bytes) ^ i64::MIN)
+    Ok(i64::from_be_bytes(take_array(input, "timestamp")?) ^ i64::MIN)
 }
 
 fn put(bytes: &[u8], out: &mut Vec<u8>) -> Result<()> {

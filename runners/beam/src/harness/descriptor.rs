@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use dataflow::bundle::{Part, Picked, PickedPart, Wire};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::graph::{CollectionId, GroupPart, NodeId, Shape};
+use dataflow::graph::{CollectionId, GroupPart, NodeId, Operation, Shape};
 use dataflow::plan::StageGraph;
 use dataflow::view::ViewId;
+use dataflow::window::TimestampCombiner;
 use prost::Message;
 
 use crate::coder::WireCoder;
@@ -50,6 +51,8 @@ pub(crate) struct Port {
     pub(crate) window: WireCoder,
     /// What the values are here; `None` where nobody knows, and they pass as they are.
     pub(crate) kind: Option<WireCoder>,
+    /// Whether they are groups that stand at the end of their window.
+    pub(crate) ends_windows: bool,
 }
 
 /// A side input of one transform.
@@ -130,13 +133,13 @@ impl Reading<'_> {
                     urns::MERGE_ACCUMULATORS => GroupPart::Merge,
                     urns::EXTRACT_OUTPUTS => GroupPart::Extract,
                     urns::COMBINE_GROUPED_VALUES => GroupPart::Combine,
-                    _ => return Err(refused(format!("`{urn}` is not known"))),
+                    _ => return Err(refused(&format!("`{urn}` is not known"))),
                 };
                 let payload: CombinePayload = decode(&spec)?;
                 let role = Handler::read(payload.combine_fn.as_ref())?.role(self.graph)?;
                 // Runners that lift combines themselves copy the function of one part into others.
                 let Role::Part(Part::Group(node, _)) = role else {
-                    return Err(refused("the function of a combine does not combine".to_owned()));
+                    return Err(refused("the function of a combine does not combine"));
                 };
                 let role = Role::Part(Part::Group(node, part));
                 self.run(id, role, transform, only(&transform.inputs)?)?;
@@ -150,7 +153,7 @@ impl Reading<'_> {
         let is_main = |(name, _): &(&String, &String)| !payload.side_inputs.contains_key(*name);
         let mut mains = transform.inputs.iter().filter(is_main);
         let (Some((_, main)), None) = (mains.next(), mains.next()) else {
-            return Err(refused("a ParDo has one main input".to_owned()));
+            return Err(refused("a ParDo has one main input"));
         };
         if let Role::Part(Part::Whole(node)) = role {
             self.read_sides(id, node, transform)?;
@@ -162,7 +165,7 @@ impl Reading<'_> {
         let graph = self.graph.graph();
         for (place, side) in graph.node(node).sides.iter().enumerate() {
             let name = side_name(place);
-            let missing = || refused(format!("the side input `{name}` is missing"));
+            let missing = || refused(&format!("the side input `{name}` is missing"));
             let pcollection = transform.inputs.get(&name).ok_or_else(missing)?;
             let pcollection = self.descriptor.pcollections.get(pcollection).ok_or_else(missing)?;
             let collection = graph.collection(graph.view(side.view).collection);
@@ -192,9 +195,10 @@ impl Reading<'_> {
             }
         };
         let (inputs, outputs) = self.graph.shapes_of(part)?;
-        if let Some(shape) = inputs.first() {
-            self.shape(input, shape);
-        }
+        let Some(shape) = inputs.first() else {
+            return self.nothing(input, transform, &outputs);
+        };
+        self.shape(input, shape);
         if let Part::Whole(node) | Part::Group(node, _) = part {
             self.transforms.insert(node, id.to_owned());
         }
@@ -211,6 +215,14 @@ impl Reading<'_> {
         });
         let outputs = wires.collect();
         self.parts.push(PickedPart { part, inputs: vec![input], outputs });
+        Ok(())
+    }
+
+    /// A flatten of no collection: what comes goes nowhere, and what goes out comes from nowhere.
+    fn nothing(&mut self, input: Wire, transform: &PTransform, outputs: &[Shape]) -> Result<()> {
+        self.shape(input, &Shape::of::<Bytes>());
+        let output = self.wire(only(&transform.outputs)?);
+        outputs.iter().for_each(|shape| self.shape(output, shape));
         Ok(())
     }
 
@@ -249,7 +261,7 @@ impl Reading<'_> {
         let parts = in_order(std::mem::take(&mut self.parts))?;
         let (mut sources, mut sinks) = (Vec::new(), Vec::new());
         for (is_sink, id, wire, port) in std::mem::take(&mut self.ports) {
-            let port = self.port(id, wire, &port)?;
+            let port = self.port(id, wire, &port, &parts)?;
             if is_sink { sinks.push(port) } else { sources.push(port) }
         }
         let raw = Shape::of::<Bytes>;
@@ -284,13 +296,21 @@ impl Reading<'_> {
         }
     }
 
-    fn port(&self, transform_id: String, wire: Wire, port: &RemoteGrpcPort) -> Result<Port> {
+    fn port(
+        &self,
+        transform_id: String,
+        wire: Wire,
+        port: &RemoteGrpcPort,
+        parts: &[PickedPart],
+    ) -> Result<Port> {
         let coder = WireCoder::resolve(&self.descriptor.coders, &port.coder_id)?;
         let WireCoder::WindowedValue(coder, window) = coder else {
-            return Err(refused(format!("elements travel as {coder}, without windows")));
+            return Err(refused(&format!("elements travel as {coder}, without windows")));
         };
         let url = port.api_service_descriptor.as_ref().map(|it| it.url.clone());
         let shape = self.shapes[wire.0].as_ref();
+        let mut readers = parts.iter().filter(|part| part.inputs.contains(&wire));
+        let ends_windows = readers.any(|part| self.ends_windows(part.part));
         Ok(Port {
             transform_id,
             url: url.unwrap_or_default(),
@@ -298,6 +318,41 @@ impl Reading<'_> {
             coder: *coder,
             window: *window,
             kind: shape.map(|shape| WireCoder::from(&shape.coder)),
+            ends_windows,
+        })
+    }
+
+    /// Whether a part reads groups that a runner has made, and that stand at the end of their window.
+    ///
+    /// Runners disagree on that point by a millisecond: some count microseconds.
+    fn ends_windows(&self, part: Part) -> bool {
+        let graph = self.graph.graph();
+        let of_window_end = |id: CollectionId| {
+            let windowing = &graph.collection(id).windowing;
+            windowing.timestamp_combiner == TimestampCombiner::EndOfWindow
+        };
+        match part {
+            Part::Group(node, GroupPart::Merge | GroupPart::Combine | GroupPart::ByTime) => {
+                of_window_end(graph.node(node).inputs[0])
+            }
+            Part::Whole(node) | Part::Group(node, _) => {
+                let inputs = graph.node(node).inputs.iter();
+                inputs.copied().any(|id| self.is_grouped(id) && of_window_end(id))
+            }
+            Part::Spread(id) | Part::KeepWindow(id) | Part::Keep(id) => {
+                self.is_grouped(id) && of_window_end(id)
+            }
+            Part::Gather(_) | Part::Join => false,
+        }
+    }
+
+    /// Whether a collection comes from a runner's own grouping.
+    fn is_grouped(&self, id: CollectionId) -> bool {
+        let graph = self.graph.graph();
+        let node = graph.node(graph.collection(id).producer);
+        matches!(&node.operation, Operation::Group(group) if {
+            let facts = group.facts();
+            facts.accumulator.is_none() && !facts.is_by_time
         })
     }
 }
@@ -311,7 +366,7 @@ fn in_order(parts: Vec<PickedPart>) -> Result<Vec<PickedPart>> {
         let is_ready = |part: &PickedPart| part.inputs.iter().all(|wire| !open.contains(wire));
         let (ready, waiting): (Vec<_>, Vec<_>) = left.into_iter().partition(is_ready);
         if ready.is_empty() {
-            return Err(refused("transforms run in a circle".to_owned()));
+            return Err(refused("transforms run in a circle"));
         }
         for wire in ready.iter().flat_map(|part| part.outputs.iter().flatten()) {
             open.remove(wire);
@@ -326,15 +381,15 @@ fn only(collections: &BTreeMap<String, String>) -> Result<&String> {
     let mut ids = collections.values();
     match (ids.next(), ids.next()) {
         (Some(id), None) => Ok(id),
-        _ => Err(refused(format!("one input or output is expected, not {}", collections.len()))),
+        _ => Err(refused(&format!("one input or output is expected, not {}", collections.len()))),
     }
 }
 
 fn decode<M: Message + Default>(spec: &FunctionSpec) -> Result<M> {
-    M::decode(&spec.payload[..]).map_err(|why| refused(format!("its payload is damaged: {why}")))
+    M::decode(&spec.payload[..]).map_err(|why| refused(&format!("its payload is damaged: {why}")))
 }
 
-fn refused(why: String) -> Error {
+fn refused(why: &str) -> Error {
     let message = format!("the runner asks for a bundle that cannot be run: {why}");
     Error::new(ErrorCode::LAUNCHER_FAILED, ErrorKind::Unsupported, message)
 }

@@ -28,7 +28,7 @@ impl Log {
         let worker_id = worker_id.to_owned();
         let task = runtime.spawn(async move {
             let log = async {
-                let rpc = Rpc::connect(&url).await?.as_worker(&worker_id)?;
+                let rpc = Rpc::connect(&url).await?.for_worker(&worker_id)?;
                 let mut answers = rpc.stream::<LogEntries, Nothing>(LOGGING, entries).await?;
                 while rpc.next(LOGGING, &mut answers).await?.is_some() {}
                 Ok::<(), dataflow::error::Error>(())

@@ -56,7 +56,10 @@ impl<M: Messages> Records for SourceRecords<'_, M> {
                 } else {
                     let before = *input;
                     let header = decode_header(&port.window, input)?;
-                    for stamp in header.stamps() {
+                    for mut stamp in header.stamps() {
+                        if port.ends_windows {
+                            stamp.timestamp = stamp.window.max_timestamp();
+                        }
                         let mut bytes = Vec::with_capacity(STAMP_BYTES);
                         encode_stamp(stamp, &mut bytes);
                         others.push(bytes);

@@ -9,13 +9,21 @@ use dataflow::coder::decode_all;
 use dataflow::element::Element;
 use dataflow::error::Result;
 use dataflow::graph::CollectionId;
+use dataflow::metrics::Metrics;
 use dataflow::shuffle::{EdgeId, Prepared, RawValues, Record, RecordSet as _, RecordSink};
 use dataflow::window::STAMP_BYTES;
 
 /// Groups of elements by collection and key: one that comes again takes the place of itself, so that
 /// bundles that run twice do no harm.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Store(Arc<Mutex<BTreeMap<(CollectionId, i64), RawValues>>>);
+pub(crate) struct Store(Arc<Mutex<Kept>>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    groups: BTreeMap<(CollectionId, i64), RawValues>,
+    /// What was counted when bundles were durable: their numbers were with the runner by then.
+    late: Metrics,
+}
 
 impl Store {
     /// The elements of every collection, of which nothing is kept any more.
@@ -23,7 +31,7 @@ impl Store {
     /// # Errors
     /// A disk that fails.
     pub(crate) fn take(&self, setting: &Setting) -> Result<BTreeMap<CollectionId, RawValues>> {
-        let groups = std::mem::take(&mut *self.lock());
+        let groups = std::mem::take(&mut self.lock().groups);
         let mut builders = BTreeMap::new();
         for ((id, _), values) in groups {
             let builder = builders.entry(id).or_insert_with(|| setting.group_builder());
@@ -36,7 +44,17 @@ impl Store {
         builders.into_iter().map(|(id, builder)| Ok((id, builder.finish()?))).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<(CollectionId, i64), RawValues>> {
+    /// Adds numbers that no runner will tell.
+    pub(super) fn add_late(&self, metrics: &Metrics) {
+        self.lock().late.merge(metrics);
+    }
+
+    /// The numbers that no runner tells.
+    pub(crate) fn late(&self) -> Metrics {
+        self.lock().late.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -75,7 +93,10 @@ impl RecordSink for StoreSink {
 impl Prepared for StoreSink {
     fn commit(self: Box<Self>) -> Result<()> {
         let groups = self.groups.into_iter();
-        self.store.lock().extend(groups.map(|(key, values)| ((self.collection, key), values)));
+        self.store
+            .lock()
+            .groups
+            .extend(groups.map(|(key, values)| ((self.collection, key), values)));
         Ok(())
     }
 }

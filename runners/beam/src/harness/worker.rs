@@ -62,7 +62,7 @@ impl Worker<'_> {
     /// A runner that cannot be reached, or a stream that breaks.
     pub(crate) fn serve(&self, endpoints: &Endpoints) -> Result<()> {
         let connect = Rpc::connect(&endpoints.control);
-        let control = self.runtime.block_on(connect)?.as_worker(&endpoints.worker_id)?;
+        let control = self.runtime.block_on(connect)?.for_worker(&endpoints.worker_id)?;
         let (answers, messages) = queue(ANSWER_ROOM);
         let (sender, requests) = unbounded();
         let (rpc, mut stop) = (control.clone(), self.stop.clone());
@@ -138,8 +138,9 @@ impl Session<'_> {
             Some(Request::FinalizeBundle(request)) => {
                 scope.spawn(move || {
                     let on_durable = self.lock().durable.remove(&request.instruction_id);
-                    // What it counts comes after the bundle has said its numbers.
-                    on_durable.map(|on_durable| on_durable.call(self.worker.graph));
+                    if let Some(on_durable) = on_durable {
+                        self.worker.store.add_late(&on_durable.call(self.worker.graph));
+                    }
                     self.answer(instruction_id, Ok(Response::FinalizeBundle(Nothing {})));
                 });
             }
@@ -269,7 +270,7 @@ impl Session<'_> {
     }
 
     fn connect(&self, url: &str) -> Result<Rpc> {
-        self.worker.runtime.block_on(Rpc::connect(url))?.as_worker(&self.worker_id)
+        self.worker.runtime.block_on(Rpc::connect(url))?.for_worker(&self.worker_id)
     }
 
     /// Ends what runs: nobody waits for it any more.

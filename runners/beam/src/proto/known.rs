@@ -38,6 +38,7 @@ pub(crate) struct Value {
 
 /// What a [`Value`] is.
 #[derive(Clone, PartialEq, prost::Oneof)]
+#[expect(clippy::enum_variant_names, reason = "the names are those of the fields")]
 pub(crate) enum Kind {
     #[prost(double, tag = "2")]
     NumberValue(f64),

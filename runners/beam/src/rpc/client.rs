@@ -46,7 +46,7 @@ impl Rpc {
     ///
     /// # Errors
     /// An id that is no text of a header.
-    pub(crate) fn as_worker(mut self, id: &str) -> Result<Self> {
+    pub(crate) fn for_worker(mut self, id: &str) -> Result<Self> {
         let id = id.parse::<MetadataValue<Ascii>>();
         self.worker_id = Some(id.map_err(|why| unreachable(&self.url, &why))?);
         Ok(self)

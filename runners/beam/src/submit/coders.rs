@@ -18,7 +18,6 @@ use crate::proto::pipeline::{
 
 const NON_MERGING: i32 = 1;
 const NEEDS_MERGE: i32 = 2;
-const ALREADY_MERGED: i32 = 3;
 const DISCARDING: i32 = 1;
 const EMIT_IF_NONEMPTY: i32 = 2;
 const FIRE_ALWAYS: i32 = 1;
@@ -74,14 +73,13 @@ impl Vocabulary {
         let is_global = kind == WindowFnKind::Global;
         let window_coder =
             if is_global { WireCoder::GlobalWindow } else { WireCoder::IntervalWindow };
+        let is_merged = is_merging && !windowing.merges;
         let strategy = WindowingStrategy {
             assigns_to_one_window: !is_custom && !matches!(kind, WindowFnKind::Sliding { .. }),
-            window_fn: Some(window_fn(&kind)),
-            merge_status: match (is_merging, windowing.merges) {
-                (false, _) => NON_MERGING,
-                (true, true) => NEEDS_MERGE,
-                (true, false) => ALREADY_MERGED,
-            },
+            // Some runners merge windows of functions that they know whatever is said of these: once
+            // merged, windows are of a function that they do not know.
+            window_fn: Some(if is_merged { own_window_fn(&kind) } else { window_fn(&kind) }),
+            merge_status: if windowing.merges { NEEDS_MERGE } else { NON_MERGING },
             window_coder_id: self.wire_coder(&window_coder),
             trigger: Some(Trigger { default: Some(DefaultTrigger {}) }),
             accumulation_mode: DISCARDING,
@@ -121,7 +119,13 @@ fn window_fn(kind: &WindowFnKind) -> FunctionSpec {
             let payload = SessionWindowsPayload { gap_size: millis(gap) };
             (urns::SESSION_WINDOWS, payload.encode_to_vec())
         }
-        other => ("levain:window_fn:v1", format!("{other:?}").into_bytes()),
+        other => return own_window_fn(other),
     };
     FunctionSpec { urn: urn.to_owned(), payload }
+}
+
+/// A function that only says what it is called.
+fn own_window_fn(kind: &WindowFnKind) -> FunctionSpec {
+    let payload = format!("{kind:?}").into_bytes();
+    FunctionSpec { urn: "levain:window_fn:v1".to_owned(), payload }
 }

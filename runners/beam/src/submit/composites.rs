@@ -13,14 +13,14 @@ pub(super) type Leaf = (String, PTransform);
 /// Primitives keep their order, so that inputs stand before what reads them. Where others stand between
 /// primitives of one composite, it becomes several.
 pub(super) fn compose(
-    leaves: Vec<Leaf>,
+    leaves: &[Leaf],
     transforms: &mut BTreeMap<String, PTransform>,
 ) -> Vec<String> {
-    let outer = Readers::of(&leaves);
+    let outer = Readers::of(leaves);
     let mut composing =
         Composing { transforms, readers: outer, taken: BTreeSet::new(), next_id: 0 };
     composing.taken.extend(leaves.iter().map(|(_, leaf)| leaf.unique_name.clone()));
-    composing.level(&leaves, 0)
+    composing.level(leaves, 0)
 }
 
 /// Which primitives make and read each collection, by their places.
@@ -68,7 +68,7 @@ impl Composing<'_> {
             let (group, at) = (&leaves[start..start + count], first + start);
             start += count;
             match name {
-                Some(name) => ids.push(self.composite(name.to_owned(), group, depth, at)),
+                Some(name) => ids.push(self.composite(name, group, depth, at)),
                 None => ids.extend(group.iter().map(|(id, leaf)| {
                     self.transforms.insert(id.clone(), leaf.clone());
                     id.clone()
@@ -78,7 +78,7 @@ impl Composing<'_> {
         ids
     }
 
-    fn composite(&mut self, name: String, leaves: &[Leaf], depth: usize, at: usize) -> String {
+    fn composite(&mut self, name: &str, leaves: &[Leaf], depth: usize, at: usize) -> String {
         let subtransforms = self.level_at(leaves, depth + 1, at);
         let inside = at..at + leaves.len();
         let is_made_here =
@@ -102,9 +102,9 @@ impl Composing<'_> {
     }
 
     /// This name, or one like it that no other transform has.
-    fn new_name(&mut self, name: String) -> String {
+    fn new_name(&mut self, name: &str) -> String {
         let others = (2..).map(|number| format!("{name} ({number})"));
-        let mut names = std::iter::once(name.clone()).chain(others);
+        let mut names = std::iter::once(name.to_owned()).chain(others);
         let free = names.find(|name| !self.taken.contains(name));
         let free = free.expect("there are more numbers than transforms");
         self.taken.insert(free.clone());

@@ -93,8 +93,9 @@ impl Handler {
     /// A function of somebody else.
     pub(crate) fn read(spec: Option<&FunctionSpec>) -> Result<Self> {
         let spec = spec.filter(|spec| spec.urn == urns::HANDLER);
-        let spec = spec.ok_or_else(|| foreign("a function that is not Levain's".to_owned()))?;
-        Self::decode(&spec.payload[..]).map_err(|why| foreign(format!("a damaged function: {why}")))
+        let spec = spec.ok_or_else(|| foreign("a function that is not Levain's"))?;
+        Self::decode(&spec.payload[..])
+            .map_err(|why| foreign(&format!("a damaged function: {why}")))
     }
 
     /// What it does, in the pipeline that this worker has built.
@@ -111,11 +112,11 @@ impl Handler {
             return Err(error.mend("run the same program with the same arguments on both sides"));
         }
         let found = graph.graph().iter().find(|(_, node)| node.name == self.step);
-        let unknown = || foreign(format!("the unknown transform `{}`", self.step));
+        let unknown = || foreign(&format!("the unknown transform `{}`", self.step));
         let (id, node) = found.ok_or_else(unknown)?;
         let collection = || node.outputs.get(self.output as usize).copied().ok_or_else(unknown);
         let known = KINDS.iter().find(|(number, _)| *number == self.kind);
-        let (_, kind) = known.ok_or_else(|| foreign(format!("a part of kind {}", self.kind)))?;
+        let (_, kind) = known.ok_or_else(|| foreign(&format!("a part of kind {}", self.kind)))?;
         Ok(Role::Part(match kind {
             Kind::Whole => Part::Whole(id),
             Kind::Group(part) => Part::Group(id, *part),
@@ -136,7 +137,7 @@ fn of_collection(graph: &StageGraph, kind: Kind, id: CollectionId) -> (Kind, Nod
     (kind, producer, place as u32)
 }
 
-fn foreign(what: String) -> Error {
+fn foreign(what: &str) -> Error {
     let message = format!("the runner asks for {what}");
     Error::new(ErrorCode::LAUNCHER_FAILED, ErrorKind::Unsupported, message)
         .mend("run the same version of the program on both sides")

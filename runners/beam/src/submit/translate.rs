@@ -83,6 +83,9 @@ impl Translation<'_> {
                 let spec = FunctionSpec { urn: urns::WINDOW_INTO.to_owned(), payload };
                 self.one_to_one(name, spec, input(0), outputs[0].clone());
             }
+            Operation::Flatten if node.inputs.is_empty() => {
+                self.nothing(id, &name, outputs[0].clone())?;
+            }
             Operation::Flatten => {
                 let handler = Handler::spec(self.graph, Role::Part(Part::Whole(id)));
                 let spec = FunctionSpec { urn: urns::FLATTEN.to_owned(), payload: handler.payload };
@@ -98,6 +101,19 @@ impl Translation<'_> {
             }
             Operation::Group(group) => self.group(id, node, group.as_ref(), &outputs[0])?,
         }
+        Ok(())
+    }
+
+    /// A flatten of no collection: some runners wait for ever for what makes it, so it is made of an
+    /// impulse, of which nothing comes.
+    fn nothing(&mut self, id: NodeId, name: &str, output: String) -> Result<()> {
+        let bytes = Shape::of::<Bytes>().coder;
+        let impulse = self.add(format!("n{}_impulse", id.0), &bytes, &Windowing::default())?;
+        let spec = FunctionSpec { urn: urns::IMPULSE.to_owned(), payload: Vec::new() };
+        let outputs = vec![(OUT.into(), impulse.clone())];
+        self.leaf(format!("{name}/Impulse"), spec, vec![], outputs, false);
+        let spec = self.handler(Part::Whole(id));
+        self.one_to_one(format!("{name}/Nothing"), spec, impulse, output);
         Ok(())
     }
 
@@ -118,9 +134,26 @@ impl Translation<'_> {
             }
             if self.graph.graph().collection(id).is_result {
                 self.keep(&format!("{name}:result"), id)?;
+            } else if self.is_unseen(id, node) {
+                // What a runner makes and nothing reads is counted all the same.
+                let pair = Shape::of::<(i64, Bytes)>().coder;
+                let counted = format!("{}_counted", collection_id(id));
+                let counted = self.add(counted, &pair, &Windowing::default())?;
+                let spec = self.handler(Part::Keep(id));
+                self.one_to_one(format!("{name}:count"), spec, collection_id(id), counted);
             }
         }
         Ok(())
+    }
+
+    /// Whether a collection is made by the runner alone and read by nothing.
+    fn is_unseen(&self, id: CollectionId, node: &Node) -> bool {
+        let graph = self.graph.graph();
+        let is_grouped = matches!(&node.operation, Operation::Group(group) if {
+            let facts = group.facts();
+            facts.accumulator.is_none() && !facts.is_by_time
+        });
+        is_grouped && graph.consumers(id).next().is_none() && !self.windowed.contains(&id)
     }
 
     fn par_do(&mut self, id: NodeId, node: &Node, pardo: &dyn Elementwise, outputs: Vec<String>) {
@@ -328,7 +361,7 @@ impl Translation<'_> {
 
     fn finish(self, environment: Environment) -> Pipeline {
         let mut transforms = BTreeMap::new();
-        let root_transform_ids = compose(self.leaves, &mut transforms);
+        let root_transform_ids = compose(&self.leaves, &mut transforms);
         let components = Components {
             transforms,
             pcollections: self.pcollections,

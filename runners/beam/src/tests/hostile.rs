@@ -17,7 +17,7 @@ fn run_on(runner: &BeamRunner) -> Result<BTreeMap<String, i64>> {
     let words = ["to", "be", "or", "not", "to", "be"].map(str::to_owned);
     let words = pipeline.apply(Create::of(words));
     let long = Tag::<String>::new("long");
-    let tag = long.clone();
+    let tag = long;
     let split = each(move |word: String, ctx| match word.len() {
         3.. => ctx.output_to(&tag, word),
         _ => ctx.output(word),

@@ -179,7 +179,7 @@ impl<'a> Engine<'a> {
                 messages.push(self.messages(instruction, id, &bytes));
             }
         }
-        let messages = in_turns(messages);
+        let messages = in_turns(&messages);
         let is_open = lock(self.shared).data.is_some();
         let half = if is_open { messages.len() / 2 } else { 0 };
         let (early, late) = messages.split_at(half);
@@ -414,7 +414,7 @@ struct Stage {
 }
 
 /// The messages of all, one of each in turn.
-fn in_turns(lists: Vec<Vec<Data>>) -> Vec<Data> {
+fn in_turns(lists: &[Vec<Data>]) -> Vec<Data> {
     let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
     let at = |place: usize| lists.iter().filter_map(move |list| list.get(place)).cloned();
     (0..longest).flat_map(at).collect()

@@ -151,6 +151,14 @@ impl Service for Services {
                 let metrics = Some(MetricResults { attempted: Vec::new(), committed });
                 unary(request, |_: JobId| async { Ok(GetJobMetricsResponse { metrics }) })
             }
+            other => self.call_of_worker(other, request),
+        }
+    }
+}
+
+impl Services {
+    fn call_of_worker(&self, path: &str, request: Request<Body>) -> Answer {
+        match path {
             CONTROL => {
                 let (sender, receiver) = unbounded_channel();
                 self.lock().control = Some(sender);
