@@ -66,7 +66,8 @@ type Tested = Box<dyn Runner>;
 
 /// Whether the probe of a run has found that a key had two winners, as it does now and then on moto.
 fn breaks_promise(error: &Error) -> bool {
-    error.kind() == ErrorKind::Unsupported && error.message().contains("does not create objects once")
+    error.kind() == ErrorKind::Unsupported
+        && error.message().contains("does not create objects once")
 }
 
 /// Every row where `LEVAIN_TEST_WHOLE` is set, else one in so many: what differs is the place, not the row.
