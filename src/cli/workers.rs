@@ -11,8 +11,8 @@ use levain::batch::{BatchOptions, StepFilter};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::dataflow::options::is_step_of;
-use levain::job::{Bake, MemoryLimit, Workers, log_folder, this_binary};
-use levain::objects::StoreOptions;
+use levain::job::{Bake, MemoryLimit, Workers, check_reachable, log_folder, this_binary};
+use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
 use crate::cli::batch::{PlaceArgs, SizeArgs};
@@ -112,6 +112,8 @@ pub(crate) struct Briefing {
     pub(crate) arguments: Vec<String>,
     /// What an image calls this program.
     pub(crate) program: String,
+    /// What they write, and must reach.
+    pub(crate) place: Location,
     /// The folder of the logs of workers of this machine.
     pub(crate) logs: PathBuf,
     /// Whether another binary that builds the same pipeline is refused.
@@ -126,8 +128,10 @@ pub(crate) fn with_workers(
     destination: &str,
     signals: &Watched,
 ) -> Result<Bake> {
+    let place = Location::parse(destination)?;
     let briefing = || Briefing {
         arguments: settled.worker_arguments(),
+        place,
         program: "levain".to_owned(),
         logs: log_folder(destination),
         needs_same_binary: false,
@@ -193,6 +197,7 @@ fn jobs(run: &RunArgs, settled: &Settled, briefing: Briefing, signals: &Watched)
     options.needs_same_binary = briefing.needs_same_binary;
     let memory_mib = options.usable_mib(0);
     let launcher = launcher_of_run(&settings, signals.token())?;
+    check_reachable([&briefing.place])?;
     // Before anything is read: a scan of a thousand files is not done for a name that is misspelled.
     launcher.check_queues()?;
     let workers = Workers::new(launcher, options, briefing.arguments)?;

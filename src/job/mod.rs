@@ -51,5 +51,5 @@ pub use sample::{SampleFiles, SampleFormat, write_sample_files};
 pub use sample_tiles::write_sample_tiles;
 pub use validate::{validate, validation_failure};
 pub use verify::{Finding, VerifyLevel, VerifyReport, verify, verify_with_runs};
-pub use workers::{Workers, WriteJob, log_folder, patient_worker};
+pub use workers::{Workers, WriteJob, check_reachable, log_folder, patient_worker};
 pub use write::{BakeReport, ScannedBake};

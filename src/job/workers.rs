@@ -354,8 +354,11 @@ impl Bake {
     }
 }
 
-/// Refuses files of this machine.
-fn check_reachable<'a>(places: impl IntoIterator<Item = &'a Location>) -> Result<()> {
+/// Refuses files of this machine, which workers elsewhere do not see.
+///
+/// # Errors
+/// The first of them.
+pub fn check_reachable<'a>(places: impl IntoIterator<Item = &'a Location>) -> Result<()> {
     let Some(local) = places.into_iter().find(|it| it.is_local_path().is_some()) else {
         return Ok(());
     };

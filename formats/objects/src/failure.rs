@@ -145,12 +145,7 @@ fn cause_of(error: &object_store::Error) -> Cause {
             Some(status) => credentials(format!("the store answered {status}")),
             None => credentials(innermost(&**source)),
         },
-        Store::PermissionDenied { .. } => Cause {
-            code: ErrorCode::STORE_DENIED,
-            kind: ErrorKind::PermissionDenied,
-            reason: format!("the store refused access ({})", service_code.unwrap_or("403".into())),
-            mend: Some("ask for the permission, or use other credentials"),
-        },
+        Store::PermissionDenied { .. } => denied(service_code),
         Store::NotSupported { .. } | Store::NotImplemented { .. } => Cause {
             code: ErrorCode::STORE_FAILED,
             kind: ErrorKind::Unsupported,
@@ -158,9 +153,20 @@ fn cause_of(error: &object_store::Error) -> Cause {
             mend: None,
         },
         _ => match status {
+            // Of lists nobody else says so.
+            Some(403) => denied(service_code),
             Some(status) => answered(status, service_code.as_deref()),
             None => cause_in_chain(error),
         },
+    }
+}
+
+fn denied(service_code: Option<String>) -> Cause {
+    Cause {
+        code: ErrorCode::STORE_DENIED,
+        kind: ErrorKind::PermissionDenied,
+        reason: format!("the store refused access ({})", service_code.unwrap_or("403".into())),
+        mend: Some("ask for the permission, or use other credentials"),
     }
 }
 

@@ -151,6 +151,7 @@ impl Call<'_> {
         let logs = folder.is_local_path().map(std::path::PathBuf::from);
         let briefing = || Briefing {
             arguments: vec![asked],
+            place: folder.clone(),
             program: program_of(self.words),
             logs: logs.unwrap_or_else(|| std::env::temp_dir().join("levain-logs")).join("logs"),
             needs_same_binary: !flags.other_binary,

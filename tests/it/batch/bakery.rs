@@ -58,7 +58,8 @@ impl Bakery {
         match keys {
             Some(file) => variables.push((KEYS_FILE, file.to_str().expect("UTF-8"))),
             None => {
-                variables.extend([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")])
+                variables
+                    .extend([("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")]);
             }
         }
         let emulator = Emulator::start_with(&[&["--fast"], flags].concat(), &variables)?;

@@ -57,7 +57,7 @@ impl Closed {
         let stdout = child.stdout.take().expect("piped");
         BufReader::new(stdout).read_line(&mut line).expect("it says where it listens");
         let address = line.trim().rsplit('/').next().expect("an address").to_owned();
-        let emulator_port = address.rsplit(':').next()?.parse().expect("a port");
+        let emulator_port = address.rsplit(':').next().expect("a port").parse().expect("a port");
         // It lives in the network of the workers, as they are its processes.
         let queue_away = Relay::start(Some(&away), &queue, &address);
         let queue_here = Relay::start(None, "tcp", &queue);

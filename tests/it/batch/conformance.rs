@@ -27,11 +27,7 @@ const SEEN_IN_PROCESS: [&str; 7] = ["CO13", "LC1", "LC2", "LC3", "LC5", "ME6", "
 const ROWS_AT_ONCE: usize = 3;
 
 /// Checks rows, several at once, each on the runner that is made for it, and says which ones hold.
-fn check(
-    place: &str,
-    rows: Vec<&'static Case>,
-    runner_of: impl Fn(&'static Case) -> Tested + Sync,
-) {
+fn check(place: &str, rows: &[&'static Case], runner_of: impl Fn(&'static Case) -> Tested + Sync) {
     let (next, began) = (AtomicUsize::new(0), Instant::now());
     let (passed, failures) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
@@ -41,7 +37,7 @@ fn check(
                     let mut outcome = case.check(&*runner_of(case));
                     // A server that was seen to break its promise proves nothing about the row.
                     if outcome.as_ref().is_err_and(breaks_promise) {
-                        println!("{place}: {} again: the store does not create once", case.id);
+                        say(&format!("{place}: {} again: the store does not create once", case.id));
                         outcome = case.check(&*runner_of(case));
                     }
                     match outcome {
@@ -58,8 +54,13 @@ fn check(
     let failures = failures.into_inner().expect("a lock");
     passed.sort_unstable();
     let seconds = began.elapsed().as_secs();
-    println!("{place}: {} rows hold, in {seconds} s: {}", passed.len(), passed.join(" "));
+    say(&format!("{place}: {} rows hold, in {seconds} s: {}", passed.len(), passed.join(" ")));
     assert!(failures.is_empty(), "{place}:\n{}", failures.join("\n\n"));
+}
+
+#[expect(clippy::print_stdout, reason = "which rows hold is what a run by hand is for")]
+fn say(line: &str) {
+    println!("{line}");
 }
 
 type Tested = Box<dyn Runner>;
@@ -84,7 +85,7 @@ fn beyond_processes(case: &&'static Case) -> bool {
 fn rows_hold_on_worker_processes_over_files() {
     let folder = Folder::new();
     let rows = cases().filter(beyond_processes).collect();
-    check("worker processes over files", rows, |case| {
+    check("worker processes over files", &rows, |case| {
         Box::new(Rebuilt::new(case.id, folder.text("runs"), folder.path("logs")))
     });
 }
@@ -111,7 +112,7 @@ fn rows_hold_on_the_emulator_of_aws_batch_over_files() {
     let Some(emulator) = Emulator::start(&["--fast"]) else { return };
     let (folder, launcher) = (Folder::new(), launcher(&emulator));
     let rows = drawn(6).filter(beyond_processes).collect();
-    check("emulator of AWS Batch over files", rows, |case| {
+    check("emulator of AWS Batch over files", &rows, |case| {
         let mut rebuilt = Rebuilt::new(case.id, folder.text("runs"), folder.path("logs"));
         rebuilt.launcher = Arc::clone(&launcher);
         Box::new(rebuilt)
@@ -133,7 +134,7 @@ fn rows_hold_on_the_emulator_of_aws_batch_over_two_s3_servers() {
         let (bucket, launcher) = (Bucket::open("emulated", server, &endpoint), launcher(&emulator));
         let folder = Folder::new();
         let rows = drawn(24).filter(beyond_processes).collect();
-        check(&format!("emulator of AWS Batch over {server}"), rows, |case| {
+        check(&format!("emulator of AWS Batch over {server}"), &rows, |case| {
             let mut rebuilt = Rebuilt::new(case.id, bucket.place.clone(), folder.path("logs"));
             rebuilt.launcher = Arc::clone(&launcher);
             rebuilt.store = bucket.store.clone();
@@ -218,7 +219,9 @@ fn the_suite_holds_over_two_s3_servers() {
         let bucket = Arc::new(Bucket::open("threads", server, &endpoint));
         let (run_count, requests) = (Arc::default(), Arc::default());
         let served = Served { bucket, run_count, requests };
-        check(&format!("threads over {server}"), drawn(4).collect(), |_| Box::new(served.clone()));
+        check(&format!("threads over {server}"), &drawn(4).collect::<Vec<_>>(), |_| {
+            Box::new(served.clone())
+        });
         let runs = served.run_count.load(Ordering::Relaxed);
         let requests = served.requests.load(Ordering::Relaxed);
         println!("{runs} runs, {requests} requests");
