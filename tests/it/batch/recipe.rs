@@ -11,7 +11,7 @@ use bytes::Bytes;
 use dataflow::testing::{batch_program, s3_servers};
 use levain::objects::{Location, Objects, StoreOptions};
 use levain::prelude::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::aws::emulator::Emulator;
 use crate::command::{Ran, levain, program, ran};
@@ -111,7 +111,16 @@ fn document(path: &Path) -> Value {
 fn words_are_counted_by_worker_processes_as_by_one_process() {
     let Some(desk) = Desk::open() else { return };
     desk.json(&[&DIRECT[..], &["texts/*.txt", "direct/words"]].concat());
-    let image = ["--set", "batch.image=words:1", "texts/*.txt", "procs/words"];
+    let image = [
+        "--set",
+        "batch.image=words:1",
+        "--set",
+        "run.retries=5",
+        "--set",
+        "steps.WriteText.retries=7",
+        "texts/*.txt",
+        "procs/words",
+    ];
     let told = desk.json(&[&PROCS[..], &image].concat());
     let want = desk.counts("direct");
     assert_eq!(want.len(), 9, "eight shards and their manifest: {:?}", want.keys());
@@ -132,6 +141,7 @@ fn words_are_counted_by_worker_processes_as_by_one_process() {
     let met = document(&folder.join("batch/run.json"));
     assert_eq!(met["binary"], run["binary"]);
     assert_eq!(met["job"]["options"]["counts"], "procs/words");
+    assert_eq!(met["options"]["retries"], json!({ "count": 5, "steps": { "WriteText": 7 } }));
     let report = document(&folder.join("report.json"));
     assert_eq!((&report["run"]["runner"], &report["exit"]["code"]), (&"procs".into(), &0.into()));
     assert!(report["workers"].as_array().is_some_and(|it| it.len() == 2), "{report:#}");
@@ -140,52 +150,77 @@ fn words_are_counted_by_worker_processes_as_by_one_process() {
     assert!(status.stdout.contains("SUCCEEDED   recipe"), "{}", status.stdout);
 }
 
-#[test]
-fn words_in_a_bucket_are_counted_by_jobs_of_aws_batch() {
-    let Some(desk) = Desk::open() else { return };
-    desk.json(&[&DIRECT[..], &["texts/*.txt", "direct/words"]].concat());
-    for (_, endpoint) in s3_servers().into_iter().take(1) {
-        let reached = [
-            ("AWS_ENDPOINT_URL", endpoint.as_str()),
-            ("AWS_ALLOW_HTTP", "true"),
-            ("AWS_REGION", "us-east-1"),
-        ];
+/// A bucket with the texts of a desk, and an emulator of AWS Batch whose jobs reach it.
+struct Bucket<'a> {
+    desk: &'a Desk,
+    emulator: Emulator,
+    endpoint: String,
+    objects: Objects,
+    place: String,
+}
+
+impl<'a> Bucket<'a> {
+    fn open(desk: &'a Desk, name: &str) -> Option<Self> {
+        let (_, endpoint) = s3_servers().into_iter().next()?;
         let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
-        let Some(emulator) = Emulator::start_with(&["--fast"], &[&reached[..], &keys].concat())
-        else {
-            return;
-        };
+        let variables = [&Self::reached(&endpoint)[..], &keys].concat();
+        let emulator = Emulator::start_with(&["--fast"], &variables)?;
         emulator.define();
         let options = StoreOptions::default()
             .with_endpoint(&endpoint)
             .with_setting("aws_access_key_id", "test")
             .with_setting("aws_secret_access_key", "test");
-        let place = "s3://levain-test/words";
-        let bucket = Objects::open(&Location::parse(place).expect("a location"), &options);
-        let bucket = bucket.expect("a store");
+        let place = format!("s3://levain-test/{name}");
+        let location = Location::parse(&place).expect("a location");
+        let bucket = Objects::open(&location, &options).expect("a store");
         bucket.delete_all("").expect("what an earlier test left can be deleted");
         for (name, body) in objects(&desk.folder.path("texts")) {
             bucket.put(&format!("texts/{name}"), Bytes::from(body)).wait().expect("uploaded");
         }
-        let worker = format!("{} worker", desk.program.display());
+        Some(Self { desk, emulator, endpoint, objects: bucket, place })
+    }
+
+    fn reached(endpoint: &str) -> [(&str, &str); 3] {
+        [("AWS_ENDPOINT_URL", endpoint), ("AWS_ALLOW_HTTP", "true"), ("AWS_REGION", "us-east-1")]
+    }
+
+    /// Counts the words by two workers, with these flags.
+    fn count(&self, flags: &[&str]) -> Ran {
+        let place = &self.place;
+        let worker = format!("{} worker", self.desk.program.display());
         let batch =
             ["run", "--runner", "batch", "--job-definition", "tests", "--worker-command", &worker];
         let size = ["--workers", "2", "--vcpus", "1", "--memory", "1GiB", "--look-ms", "20"];
         let (texts, counts) = (format!("{place}/texts/*.txt"), format!("{place}/counts/words"));
-        let own = ["--progress=none", "--store", &format!("{place}/runs"), &texts, &counts];
-        let mut command = emulator.surround(desk.command(&[&batch[..], &size, &own].concat()));
-        command.envs(reached);
-        Emulator::run(command).check_done();
-        let written = bucket.list("counts").expect("a list").into_iter().map(|it| {
-            let body = bucket.get(&it.key).expect("listed").to_vec();
-            (it.key["counts/".len()..].to_owned(), body)
-        });
-        assert!(written.collect::<BTreeMap<_, _>>() == desk.counts("direct"), "other bytes");
-        let kept = bucket.list("runs").expect("a list");
-        assert!(kept.iter().any(|it| it.key.starts_with("runs/word_count.levain/")));
-        let named = |part: &str| kept.iter().any(|it| it.key.contains(part));
-        assert!(named("/report.html") && named("/batch/run.json") && !named("/batch/d/"));
+        let runs = format!("{place}/runs");
+        let own = ["--progress=none", "--store", &runs, &texts, &counts];
+        let command = self.desk.command(&[&batch[..], &size, flags, &own].concat());
+        let mut command = self.emulator.surround(command);
+        command.envs(Self::reached(&self.endpoint));
+        Emulator::run(command)
     }
+}
+
+#[test]
+fn words_in_a_bucket_are_counted_by_jobs_of_aws_batch() {
+    let Some(desk) = Desk::open() else { return };
+    desk.json(&[&DIRECT[..], &["texts/*.txt", "direct/words"]].concat());
+    let Some(bucket) = Bucket::open(&desk, "words") else { return };
+    bucket.count(&["--set", "batch.lease=7m"]).check_done();
+    let bucket = &bucket.objects;
+    let written = bucket.list("counts").expect("a list").into_iter().map(|it| {
+        let body = bucket.get(&it.key).expect("listed").to_vec();
+        (it.key["counts/".len()..].to_owned(), body)
+    });
+    assert!(written.collect::<BTreeMap<_, _>>() == desk.counts("direct"), "other bytes");
+    let kept = bucket.list("runs").expect("a list");
+    assert!(kept.iter().any(|it| it.key.starts_with("runs/word_count.levain/")));
+    let named = |part: &str| kept.iter().any(|it| it.key.contains(part));
+    assert!(named("/report.html") && named("/batch/run.json") && !named("/batch/d/"));
+    let met = kept.iter().find(|it| it.key.ends_with("/batch/run.json")).expect("listed");
+    let met = bucket.get(&met.key).expect("listed");
+    let met: Value = serde_json::from_slice(&met).expect("JSON");
+    assert_eq!(met["options"]["leader_lost_ms"], 420_000, "{met:#}");
 }
 
 #[test]
