@@ -145,12 +145,7 @@ fn cause_of(error: &object_store::Error) -> Cause {
             Some(status) => credentials(format!("the store answered {status}")),
             None => credentials(innermost(&**source)),
         },
-        Store::PermissionDenied { .. } => Cause {
-            code: ErrorCode::STORE_DENIED,
-            kind: ErrorKind::PermissionDenied,
-            reason: format!("the store refused access ({})", service_code.unwrap_or("403".into())),
-            mend: Some("ask for the permission, or use other credentials"),
-        },
+        Store::PermissionDenied { .. } => denied(service_code.as_deref()),
         Store::NotSupported { .. } | Store::NotImplemented { .. } => Cause {
             code: ErrorCode::STORE_FAILED,
             kind: ErrorKind::Unsupported,
@@ -158,6 +153,8 @@ fn cause_of(error: &object_store::Error) -> Cause {
             mend: None,
         },
         _ => match status {
+            // Lists are refused in other words than objects.
+            Some(403) => denied(service_code.as_deref()),
             Some(status) => answered(status, service_code.as_deref()),
             None => cause_in_chain(error),
         },
@@ -170,6 +167,15 @@ fn not_found() -> Cause {
         kind: ErrorKind::NotFound,
         reason: "there is no such object".to_owned(),
         mend: None,
+    }
+}
+
+fn denied(service_code: Option<&str>) -> Cause {
+    Cause {
+        code: ErrorCode::STORE_DENIED,
+        kind: ErrorKind::PermissionDenied,
+        reason: format!("the store refused access ({})", service_code.unwrap_or("403")),
+        mend: Some("ask for the permission, or use other credentials"),
     }
 }
 
