@@ -145,7 +145,7 @@ fn cause_of(error: &object_store::Error) -> Cause {
             Some(status) => credentials(format!("the store answered {status}")),
             None => credentials(innermost(&**source)),
         },
-        Store::PermissionDenied { .. } => denied(service_code),
+        Store::PermissionDenied { .. } => denied(service_code.as_deref()),
         Store::NotSupported { .. } | Store::NotImplemented { .. } => Cause {
             code: ErrorCode::STORE_FAILED,
             kind: ErrorKind::Unsupported,
@@ -153,20 +153,11 @@ fn cause_of(error: &object_store::Error) -> Cause {
             mend: None,
         },
         _ => match status {
-            // Of lists nobody else says so.
-            Some(403) => denied(service_code),
+            // Lists are refused in other words than objects.
+            Some(403) => denied(service_code.as_deref()),
             Some(status) => answered(status, service_code.as_deref()),
             None => cause_in_chain(error),
         },
-    }
-}
-
-fn denied(service_code: Option<String>) -> Cause {
-    Cause {
-        code: ErrorCode::STORE_DENIED,
-        kind: ErrorKind::PermissionDenied,
-        reason: format!("the store refused access ({})", service_code.unwrap_or("403".into())),
-        mend: Some("ask for the permission, or use other credentials"),
     }
 }
 
@@ -176,6 +167,15 @@ fn not_found() -> Cause {
         kind: ErrorKind::NotFound,
         reason: "there is no such object".to_owned(),
         mend: None,
+    }
+}
+
+fn denied(service_code: Option<&str>) -> Cause {
+    Cause {
+        code: ErrorCode::STORE_DENIED,
+        kind: ErrorKind::PermissionDenied,
+        reason: format!("the store refused access ({})", service_code.unwrap_or("403")),
+        mend: Some("ask for the permission, or use other credentials"),
     }
 }
 

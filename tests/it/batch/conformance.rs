@@ -84,7 +84,7 @@ fn beyond_processes(case: &&'static Case) -> bool {
 #[test]
 fn rows_hold_on_worker_processes_over_files() {
     let folder = Folder::new();
-    let rows = cases().filter(beyond_processes).collect();
+    let rows = cases().filter(beyond_processes).collect::<Vec<_>>();
     check("worker processes over files", &rows, |case| {
         Box::new(Rebuilt::new(case.id, folder.text("runs"), folder.path("logs")))
     });
@@ -111,7 +111,7 @@ fn launcher(emulator: &Emulator) -> Arc<dyn Launcher> {
 fn rows_hold_on_the_emulator_of_aws_batch_over_files() {
     let Some(emulator) = Emulator::start(&["--fast"]) else { return };
     let (folder, launcher) = (Folder::new(), launcher(&emulator));
-    let rows = drawn(6).filter(beyond_processes).collect();
+    let rows = drawn(6).filter(beyond_processes).collect::<Vec<_>>();
     check("emulator of AWS Batch over files", &rows, |case| {
         let mut rebuilt = Rebuilt::new(case.id, folder.text("runs"), folder.path("logs"));
         rebuilt.launcher = Arc::clone(&launcher);
@@ -133,7 +133,7 @@ fn rows_hold_on_the_emulator_of_aws_batch_over_two_s3_servers() {
         let Some(emulator) = Emulator::start_with(&["--fast"], &variables) else { return };
         let (bucket, launcher) = (Bucket::open("emulated", server, &endpoint), launcher(&emulator));
         let folder = Folder::new();
-        let rows = drawn(24).filter(beyond_processes).collect();
+        let rows = drawn(24).filter(beyond_processes).collect::<Vec<_>>();
         check(&format!("emulator of AWS Batch over {server}"), &rows, |case| {
             let mut rebuilt = Rebuilt::new(case.id, bucket.place.clone(), folder.path("logs"));
             rebuilt.launcher = Arc::clone(&launcher);

@@ -87,6 +87,17 @@ pub struct Firing {
     pub pane: Pane,
 }
 
+/// Takes what stands before a windowed value: its timestamp, its windows, its pane.
+fn decode_stamp(
+    window: &WireCoder,
+    input: &mut &[u8],
+    fetch: Fetch<'_>,
+) -> Result<(i64, Vec<Value>, Pane)> {
+    let timestamp = decode_time(input)?;
+    let windows = decode_items(window, false, input, fetch)?;
+    Ok((timestamp, windows, Pane::decode(input)?))
+}
+
 /// Gives the rest of an iterable, of which the runner has sent a token.
 pub type Fetch<'a> = &'a mut dyn FnMut(&[u8]) -> Result<Vec<u8>>;
 
@@ -141,18 +152,12 @@ impl Value {
                 Self::CustomWindow { max, window }
             }
             WireCoder::WindowedValue(value, window) => {
-                let timestamp = decode_time(input)?;
-                let windows = decode_items(window, false, input, fetch)?;
-                let pane = Pane::decode(input)?;
+                let (timestamp, windows, pane) = decode_stamp(window, input, fetch)?;
                 let value = Box::new(Self::decode(value, context, input, fetch)?);
                 Self::Windowed { timestamp, windows, pane, value }
             }
             WireCoder::ParamWindowedValue(value, window, stamp) => {
-                let stamped = WireCoder::WindowedValue(Box::new(WireCoder::Bytes), window.clone());
-                let stamp = Self::decode(&stamped, nested, &mut &stamp[..], fetch)?;
-                let Self::Windowed { timestamp, windows, pane, .. } = stamp else {
-                    return Err(malformed(coder, "its payload has no stamp"));
-                };
+                let (timestamp, windows, pane) = decode_stamp(window, &mut &stamp[..], fetch)?;
                 let value = Box::new(Self::decode(value, context, input, fetch)?);
                 Self::Windowed { timestamp, windows, pane, value }
             }

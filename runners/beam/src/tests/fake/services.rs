@@ -113,17 +113,7 @@ fn stream_of<T: Send>(receiver: UnboundedReceiver<T>) -> impl Stream<Item = T> +
 impl Service for Services {
     fn call(&self, path: &str, request: Request<Body>) -> Answer {
         match path {
-            PREPARE => {
-                let (shared, url) = (Arc::clone(&self.shared), self.endpoint.clone());
-                unary(request, |prepare: PrepareJobRequest| async move {
-                    lock(&shared).pipeline = prepare.pipeline;
-                    Ok(PrepareJobResponse {
-                        preparation_id: "preparation".to_owned(),
-                        artifact_staging_endpoint: Some(ApiServiceDescriptor { url }),
-                        staging_session_token: "token".to_owned(),
-                    })
-                })
-            }
+            PREPARE => self.prepare(request),
             STAGE => streaming(request, |stream: Streaming<ArtifactResponseWrapper>| {
                 // One question, then the end, once both answers have come.
                 let question = ArtifactRequestWrapper {
@@ -157,6 +147,18 @@ impl Service for Services {
 }
 
 impl Services {
+    fn prepare(&self, request: Request<Body>) -> Answer {
+        let (shared, url) = (Arc::clone(&self.shared), self.endpoint.clone());
+        unary(request, |prepare: PrepareJobRequest| async move {
+            lock(&shared).pipeline = prepare.pipeline;
+            Ok(PrepareJobResponse {
+                preparation_id: "preparation".to_owned(),
+                artifact_staging_endpoint: Some(ApiServiceDescriptor { url }),
+                staging_session_token: "token".to_owned(),
+            })
+        })
+    }
+
     fn call_of_worker(&self, path: &str, request: Request<Body>) -> Answer {
         match path {
             CONTROL => {
