@@ -158,7 +158,7 @@ impl Copies {
         self.iter().next().is_some()
     }
 
-    fn iter(&self) -> impl Iterator<Item = (u32, &PlannedCopy)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &PlannedCopy)> {
         let all = self.all.iter().enumerate().map(|(index, copy)| (index as u32, copy));
         all.filter(|(_, copy)| copy.way() == self.way)
     }

@@ -26,6 +26,8 @@ pub(crate) const CELLS: Tag<(GroupTask, CellPlace)> = Tag::new("cells");
 
 /// Bytes that one cell takes in the list of those that a group reads.
 const CELL_PLACE_BYTES: u64 = 96;
+/// The most bytes of such a list that are declared beforehand; for a longer one the budget is asked.
+const CELL_LIST_BYTES: u64 = 1 << 20;
 
 /// Reads groups from the source.
 #[derive(Clone)]
@@ -63,8 +65,9 @@ impl DoFn for MoveCells {
         let (task, places) = group;
         let copy = self.copies.get(task.0);
         let (mut held, mut cells) = (ctx.hold(), BTreeMap::new());
+        let room = self.list_room();
         for place in &places {
-            Room::of(0).grow(&mut held, (cells.len() as u64 + 1) * CELL_PLACE_BYTES)?;
+            room.grow(&mut held, (cells.len() as u64 + 1) * CELL_PLACE_BYTES)?;
             cells.insert(place.segment, place);
         }
         let grids = copy.task_grids();
@@ -77,7 +80,18 @@ impl DoFn for MoveCells {
     }
 
     fn facts(&self) -> DoFnFacts {
-        self.copies.facts()
+        let facts = self.copies.facts();
+        let bytes = facts.working_bytes.saturating_add(self.list_room().facts().working_bytes);
+        facts.with_working_bytes(bytes)
+    }
+}
+
+impl MoveCells {
+    /// Room for the list of cells that a group reads: of each segment it reads one at the most. While
+    /// all other memory is granted to other tasks, not even a few kilobytes are to be had.
+    fn list_room(&self) -> Room {
+        let segments = self.copies.iter().map(|(_, copy)| copy.plan.costs.segment_puts).max();
+        Room::of((segments.unwrap_or(0).saturating_mul(CELL_PLACE_BYTES)).min(CELL_LIST_BYTES))
     }
 }
 
