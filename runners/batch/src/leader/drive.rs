@@ -449,14 +449,23 @@ impl State<'_> {
         demand
     }
 
-    /// Counts one more worker that has ended at a task, and gives a task up that ends them all.
+    /// Counts one more worker that has ended at a task, and gives a task up that ends them all. Which of
+    /// several tasks it was nobody knows: from then on they are run alone.
     fn crash(&mut self, crash: Crash) -> Result<()> {
-        let Crash { stage: id, task, reason, log } = crash;
+        let Crash { stage: id, task, beside, reason, log } = crash;
+        let is_open = |&(id, task): &(StageId, u32)| {
+            self.open.get(&id).is_some_and(|stage| stage.is_open(task))
+        };
+        let is_alone = beside.iter().all(|it| *it == (id, task) || !is_open(it));
         let Some(stage) = self.open.get_mut(&id).filter(|stage| stage.is_open(task)) else {
             return Ok(());
         };
         let count = self.crashed.entry((id, task)).or_default();
-        *count += 1;
+        if *count == 0 {
+            let alone = BTreeSet::from([task]);
+            stage.decide(self.plan.store, &Decision { v: 1, alone, ..Decision::default() })?;
+        }
+        *count = if is_alone { *count + 1 } else { (*count).max(1) };
         if *count < CRASHES_LIMIT {
             return Ok(());
         }

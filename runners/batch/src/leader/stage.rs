@@ -176,6 +176,7 @@ impl OpenStage {
         }
         self.decided.speculate.extend(&decision.speculate);
         self.decided.given_up.extend(&decision.given_up);
+        self.decided.alone.extend(&decision.alone);
     }
 
     /// Writes what the stage has left, as one index: where it lies now, merged or not.

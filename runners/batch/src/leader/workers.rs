@@ -42,6 +42,8 @@ pub(crate) struct Interrupted {
 pub(crate) struct Crash {
     pub(crate) stage: StageId,
     pub(crate) task: u32,
+    /// All tasks that the same start of the worker was at.
+    pub(crate) beside: Vec<(StageId, u32)>,
     /// Why the worker has ended.
     pub(crate) reason: String,
     /// What it has printed last.
@@ -328,20 +330,28 @@ impl<'a> Launched<'a> {
         let (signs, rung) = (self.signs()?, Some(self.sent[at].rung));
         let (names, peak_bytes) = (signs.starts(&name, index), signs.peak_bytes(&name, index));
         // What it was at is told by its claims: a heartbeat may come too late to say so.
-        for claim in self.store.list(keys::CLAIMS)? {
+        let claims = self.store.list(keys::CLAIMS)?;
+        let mut of_start: BTreeMap<&str, Vec<(StageId, u32)>> = BTreeMap::new();
+        let mut ended = Vec::new();
+        for claim in &claims {
             let Some((stage, task, worker)) = keys::claim_of(&claim.key) else { continue };
-            if !names.contains(worker) {
-                continue;
+            if names.contains(worker) {
+                of_start.entry(worker).or_default().push((stage, task));
+                ended.push(&claim.key);
             }
-            if is_hungry {
-                self.interrupted.hungry.push(Hungry { stage, task, rung, peak_bytes });
-            } else if is_crash {
-                let (reason, log) = (reason.clone(), log.join("\n"));
-                self.interrupted.crashed.push(Crash { stage, task, reason, log });
-            }
-            // It has ended, as its place says: others need not wait until it has been silent for long enough.
-            self.store.delete(&claim.key)?;
         }
+        for beside in of_start.into_values() {
+            for &(stage, task) in &beside {
+                if is_hungry {
+                    self.interrupted.hungry.push(Hungry { stage, task, rung, peak_bytes });
+                } else if is_crash {
+                    let (beside, reason, log) = (beside.clone(), reason.clone(), log.join("\n"));
+                    self.interrupted.crashed.push(Crash { stage, task, beside, reason, log });
+                }
+            }
+        }
+        // It has ended, as its place says: others need not wait until it has been silent for long enough.
+        ended.into_iter().try_for_each(|key| self.store.delete(key))?;
         Ok(())
     }
 

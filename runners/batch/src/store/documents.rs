@@ -194,6 +194,9 @@ pub(crate) struct Decision {
     pub(crate) speculate: BTreeSet<u32>,
     /// Tasks that have failed for good.
     pub(crate) given_up: BTreeSet<u32>,
+    /// Tasks that are run with no other beside them: a worker has ended that was at several.
+    #[serde(default)]
+    pub(crate) alone: BTreeSet<u32>,
 }
 
 /// Why an attempt of a task failed.

@@ -43,6 +43,8 @@ pub(super) struct Picker<'a> {
     pub(super) worker: &'a str,
     /// The workers that live; tasks that they have begun are theirs.
     pub(super) living: &'a Living,
+    /// Whether it is at no task.
+    pub(super) is_idle: bool,
 }
 
 /// A task that a worker begins.
@@ -131,6 +133,11 @@ impl Board {
         open.map(|(&stage, _)| need(stage)).max().unwrap_or(0)
     }
 
+    /// Whether a task is run with no other beside it.
+    pub(super) fn is_alone(&self, stage: StageId, task: u32) -> bool {
+        self.stages.get(&stage).is_some_and(|open| open.decided.alone.contains(&task))
+    }
+
     /// Puts a task back that has come to no end here; it may be begun again, by whomever.
     pub(super) fn leave(&mut self, stage: StageId, task: u32) {
         if let Some(open) = self.stages.get_mut(&stage) {
@@ -156,6 +163,7 @@ impl Open {
         self.decided.least_rungs.extend(decision.least_rungs);
         self.decided.speculate.extend(decision.speculate);
         self.decided.given_up.extend(decision.given_up);
+        self.decided.alone.extend(decision.alone);
     }
 
     /// The tasks that a worker of this rung may begin.
@@ -186,7 +194,10 @@ impl Open {
 
     /// The first of the own tasks of a worker that is free, else one of those of others.
     fn choose(&self, taken: &BTreeSet<u32>, picker: Picker<'_>) -> Option<u32> {
-        let is_free = |task: &u32| !taken.contains(task) || self.decided.speculate.contains(task);
+        let is_free = |task: &u32| {
+            let is_nobodys = !taken.contains(task) || self.decided.speculate.contains(task);
+            is_nobodys && (picker.is_idle || !self.decided.alone.contains(task))
+        };
         let free = || self.open_tasks(picker.rung).filter(is_free);
         free()
             .find(|task| picker.owns(*task))
@@ -250,7 +261,8 @@ mod tests {
             }
             let taken = claims.iter().filter(|claim| claim.0 <= now).map(|claim| claim.1).collect();
             let worker = names[at].as_str();
-            let picker = Picker { index, slots: WORKERS, rung: 0, worker, living: &living };
+            let picker =
+                Picker { index, slots: WORKERS, rung: 0, worker, living: &living, is_idle: true };
             let Some(task) = choose(&boards[at], &taken, picker) else {
                 turns.push(Reverse((now + 500, index)));
                 continue;
@@ -293,11 +305,22 @@ mod tests {
     #[test]
     fn own_tasks_come_first_and_then_those_of_others_in_an_order_of_ones_own() {
         let (board, living) = (open(), Living::default());
-        let picker = |worker| Picker { index: 3, slots: 4, rung: 0, worker, living: &living };
+        let picker =
+            |worker| Picker { index: 3, slots: 4, rung: 0, worker, living: &living, is_idle: true };
         assert_eq!(board.choose(&BTreeSet::new(), picker("a")), Some(3));
         let own: BTreeSet<u32> = (0..TASKS).filter(|task| task % 4 == 3).collect();
         let of = |worker| board.choose(&own, picker(worker)).expect("tasks of others");
         assert_ne!(of("a"), of("b"));
         assert_eq!(board.choose(&(0..TASKS).collect(), picker("a")), None);
+    }
+
+    #[test]
+    fn a_task_that_is_run_alone_waits_until_its_worker_is_idle() {
+        let (mut board, living) = (open(), Living::default());
+        let (index, slots, rung, worker) = (3, 4, 0, "a");
+        let picker = |is_idle| Picker { index, slots, rung, worker, living: &living, is_idle };
+        board.decide(Decision { alone: BTreeSet::from([3]), ..Decision::default() });
+        assert_eq!(board.choose(&BTreeSet::new(), picker(false)), Some(7));
+        assert_eq!(board.choose(&BTreeSet::new(), picker(true)), Some(3));
     }
 }

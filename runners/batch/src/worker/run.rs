@@ -270,7 +270,9 @@ impl<'a> Shift<'a> {
     /// Whether one more task may be begun.
     fn has_room(&self) -> bool {
         let slots = self.settings.threads.get() + TASKS_AHEAD;
-        self.running.len() < slots && !self.has_done_its_part() && self.unfit.is_none()
+        let is_alone = self.running.iter().any(|&(stage, task)| self.board.is_alone(stage, task));
+        let has_time = !self.has_done_its_part() && self.unfit.is_none();
+        self.running.len() < slots && has_time && !is_alone
     }
 
     fn begin_tasks<'scope>(
@@ -289,6 +291,7 @@ impl<'a> Shift<'a> {
                 slots: self.settings.slots,
                 rung: self.settings.rung,
                 living: &living,
+                is_idle: self.running.is_empty(),
             };
             // The budget is asked first: a task that was begun keeps others from it.
             let working_bytes = self.board.largest_need(self.bench.graph, self.settings.rung);
