@@ -49,7 +49,8 @@ use recipe::Typed;
 /// fn main() -> std::process::ExitCode {
 ///     levain::launch(|options: Options, store| {
 ///         let pipeline = Pipeline::new();
-///         let lines = pipeline.apply(ReadText::from(options.files).with_store_options(store.clone()));
+///         let read = ReadText::new().with_store_options(store.clone());
+///         let lines = pipeline.apply(read.from(options.files));
 ///         let words = lines.apply(FlatMap::of(|line: String| {
 ///             line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
 ///         }));

@@ -191,7 +191,7 @@ fn a_scratch_disk_that_fills_ends_the_run_and_leaves_nothing() {
         "--chunks",
         "t=-1,y=8,x=16",
         "--mem",
-        "128MiB",
+        "134MiB",
         "--threads",
         "1",
     ];

@@ -80,7 +80,13 @@ impl Pulse {
     /// Says that this worker has gone home.
     pub(super) fn end(&self, store: &RunStore) -> Result<()> {
         self.change(|beat| beat.has_ended = true);
-        self.say(store)
+        self.say(store)?;
+        // When a run has ended its driver counts what workers have said, and removes it: whoever comes
+        // later, as the worker of a driver that was killed, looks after its own.
+        if store.has(keys::RESULT)? && store.has(keys::REQUESTS)? {
+            store.delete(&keys::worker_heartbeat(&self.name))?;
+        }
+        Ok(())
     }
 
     fn say(&self, store: &RunStore) -> Result<()> {
