@@ -33,6 +33,7 @@ NAMES = {
     "DefaultTrigger": ["Trigger.Default"],
     "ExternalPayload": ["ExternalPayload"],
     "IterableSideInput": ["StateKey.IterableSideInput"],
+    "LogEntries": ["LogEntry.List"],
     "RunnerKey": ["StateKey.Runner"],
     "JobId": ["RunJobResponse", "CancelJobRequest", "JobMessagesRequest", "GetJobMetricsRequest"],
     "JobState": ["JobStateEvent", "CancelJobResponse"],
