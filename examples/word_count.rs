@@ -15,10 +15,6 @@ use levain::prelude::*;
 use levain::tabular::{MatchAll, ReadText, WriteText};
 use serde::{Deserialize, Serialize};
 
-#[cfg(not(test))]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// What is counted, and where the counts go.
 #[derive(Debug, Clone, clap::Args, Serialize, Deserialize)]
 pub(crate) struct Options {

@@ -1,24 +1,16 @@
 //! Tells what became of a run of a pipeline: its report, beside the records of the run.
 
 use dataflow::error::{Error, Result};
-use dataflow::runner::{JobOutcome, JobReport};
+use dataflow::runner::JobOutcome;
 
 use crate::job::pipeline_run::PipelineRun;
-use crate::job::process::{cpu_ms, peak_resident_bytes};
-use crate::job::reporting::{RunPlace, exit_of};
+use crate::job::process::cpu_ms;
+use crate::job::reporting::{Ended, RunPlace, exit_of, resources, run_facts};
 use crate::job::run_store::{RunStore, now_ms};
-use crate::job::workers::Workers;
 use crate::report::{
     Cost, Exit, Inputs, Outputs, PlanFacts, REPORT_VERSION, Recorder, Report, Resources, RunFacts,
     RunState, Spent, cost_of, write_report,
 };
-
-/// How a run ended, as its report says it.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum PipelineEnd<'a> {
-    Well { job: &'a JobReport, note: Option<&'a str> },
-    Badly(&'a Error),
-}
 
 /// What the report of a run is made of, before it has ended.
 #[derive(Debug)]
@@ -35,10 +27,10 @@ impl<'a> Telling<'a> {
     }
 
     /// Writes the report; where that lies, or why there is none.
-    pub(super) fn tell(self, end: PipelineEnd<'_>) -> RunPlace {
+    pub(super) fn tell(self, end: Ended<'_>) -> RunPlace {
         let id = self.run.location().file_name().to_owned();
         let folder = self.run.location().to_string();
-        if let PipelineEnd::Badly(error) = end {
+        if let Ended::Badly(error) = end {
             self.recorder.fail(error);
         }
         let unreported = self.write(end).err();
@@ -47,35 +39,29 @@ impl<'a> Telling<'a> {
 
     /// Writes the report of a run that failed, and names the run in its error.
     pub(super) fn tell_failure(self, error: Error) -> Error {
-        let told = self.tell(PipelineEnd::Badly(&error));
+        let told = self.tell(Ended::Badly(&error));
         // A full disk takes no report either; the error that matters is the first one.
         if told.unreported.is_none() { error.at("run", told.folder) } else { error }
     }
 
-    fn write(&self, end: PipelineEnd<'_>) -> Result<()> {
+    fn write(&self, end: Ended<'_>) -> Result<()> {
         let (of, recorded) = (self.of, self.recorder.recorded());
         let (run, ended_ms) = (self.run.location().to_string(), now_ms());
         let started_ms = self.recorder.began_ms();
         let resume = self.resume_command();
         let (failures, records) = recorded.kept.records(&run, resume.as_deref());
-        let resources = self.resources(end, ended_ms.saturating_sub(started_ms));
+        let given = (of.threads, of.memory, of.workers.as_ref());
+        let wall_ms = ended_ms.saturating_sub(started_ms);
+        let resources = resources(end, (wall_ms, self.cpu_before_ms), given);
         let note = match end {
-            PipelineEnd::Well { note, .. } => note,
-            PipelineEnd::Badly(_) => None,
+            Ended::Well { note, .. } => note,
+            Ended::Badly(_) => None,
         };
         let report = Report {
             v: REPORT_VERSION,
             run: RunFacts {
-                id: self.run.location().file_name().to_owned(),
-                kind: of.about.kind.clone(),
-                runner: of.workers.as_ref().map_or("direct", Workers::name).to_owned(),
                 destination: of.name.clone(),
-                folder: run,
-                started_ms,
-                ended_ms,
-                version: of.about.version.clone(),
-                command: of.about.command.clone(),
-                config: of.about.config.clone(),
+                ..run_facts(self.run, &of.about, of.workers.as_ref(), (started_ms, ended_ms))
             },
             plan: PlanFacts { fingerprint: recorded.fingerprint, ..PlanFacts::default() },
             stages: recorded.stages,
@@ -94,27 +80,6 @@ impl<'a> Telling<'a> {
         write_report(self.run.objects(), &report, &records)
     }
 
-    fn resources(&self, end: PipelineEnd<'_>, wall_ms: u64) -> Resources {
-        let job = match end {
-            PipelineEnd::Well { job, .. } => Some(job),
-            PipelineEnd::Badly(_) => None,
-        };
-        let cpu_ms =
-            cpu_ms().zip(self.cpu_before_ms).map(|(now, before)| now.saturating_sub(before));
-        // Threads and memory of a run with workers are those of each of them.
-        let count = self.of.workers.as_ref().map_or(1, Workers::count);
-        Resources {
-            wall_ms,
-            cpu_ms,
-            threads: self.of.threads.get() as u64 * count,
-            memory_limit_bytes: self.of.memory.size().0.saturating_mul(count),
-            peak_accounted_bytes: job.map_or(0, |job| job.peak_bytes),
-            peak_resident_bytes: peak_resident_bytes(),
-            shuffled_bytes: job.map_or(0, |job| job.shuffle.shuffled_bytes),
-            spilled_bytes: job.map_or(0, |job| job.shuffle.spilled_bytes),
-        }
-    }
-
     /// What time has cost; what a pipeline's own steps ask of stores is not known here.
     fn cost(&self, resources: &Resources) -> Option<Cost> {
         let prices = self.of.about.prices?;
@@ -128,12 +93,12 @@ impl<'a> Telling<'a> {
         Some(cost_of(spent, &prices))
     }
 
-    fn exit(&self, end: PipelineEnd<'_>) -> Exit {
+    fn exit(&self, end: Ended<'_>) -> Exit {
         let job = match end {
-            PipelineEnd::Badly(error) => {
+            Ended::Badly(error) => {
                 return exit_of(error, &self.of.about, self.of.workers.is_some());
             }
-            PipelineEnd::Well { job, .. } => job,
+            Ended::Well { job, .. } => job,
         };
         let outcome = job.outcome();
         let reason = match outcome {

@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use crate::job::about::RunAbout;
 use crate::job::history::Run;
 use crate::job::memory::{MemoryLimit, check_enough};
-use crate::job::pipeline_report::{PipelineEnd, Telling};
+use crate::job::pipeline_report::Telling;
 use crate::job::process::this_binary;
-use crate::job::reporting::RunPlace;
+use crate::job::reporting::{Ended, RunPlace};
 use crate::job::run_store::{End, RunStore};
 use crate::job::workers::{DISPEL_PATIENCE, Part, Workers, meeting_place};
 use crate::report::{Recorded, Recorder, RunState};
@@ -382,7 +382,7 @@ impl PipelineRun {
         match runner.run(&graph, &options, &observer) {
             Ok(job) => {
                 run.end(End { state: "SUCCEEDED", error: None, has_remains: false })?;
-                let told = telling.tell(PipelineEnd::Well { job: &job, note: resumed.as_deref() });
+                let told = telling.tell(Ended::Well { job: &job, note: resumed.as_deref() });
                 Ok(PipelineReport { fingerprint, run: told, job: Some(job), resumed })
             }
             // The run is in other hands.

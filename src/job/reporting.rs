@@ -1,6 +1,7 @@
 //! Tells what became of a run: gathers what a report says, and writes it beside the records.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use ::bake::{BakePlan, FilledElements, read_commits, read_filled};
@@ -10,6 +11,7 @@ use dataflow::runner::JobReport;
 
 use crate::job::about::RunAbout;
 use crate::job::bake::Bake;
+use crate::job::memory::MemoryLimit;
 use crate::job::process::{cpu_ms, peak_resident_bytes};
 use crate::job::run_store::{RunStore, now_ms};
 use crate::job::target::OpenTarget;
@@ -104,16 +106,8 @@ impl<'a> Telling<'a> {
         let report = Report {
             v: REPORT_VERSION,
             run: RunFacts {
-                id: self.run.location().file_name().to_owned(),
-                kind: about.kind.clone(),
-                runner: self.bake.workers.as_ref().map_or("direct", Workers::name).to_owned(),
                 destination: self.bake.destination.to_string(),
-                folder: run,
-                started_ms,
-                ended_ms,
-                version: about.version.clone(),
-                command: about.command.clone(),
-                config: about.config.clone(),
+                ..run_facts(self.run, about, self.bake.workers.as_ref(), (started_ms, ended_ms))
             },
             plan: plan_facts(self.plan, recorded.fingerprint),
             stages: recorded.stages,
@@ -159,24 +153,9 @@ impl<'a> Telling<'a> {
     }
 
     fn resources(&self, ended: Ended<'_>, wall_ms: u64) -> Resources {
-        let job = match ended {
-            Ended::Well { job, .. } => Some(job),
-            Ended::Badly(_) => None,
-        };
-        let cpu_ms =
-            cpu_ms().zip(self.cpu_before_ms).map(|(now, before)| now.saturating_sub(before));
-        // Threads and memory of a bake with workers are those of each of them.
-        let count = self.bake.workers.as_ref().map_or(1, Workers::count);
-        Resources {
-            wall_ms,
-            cpu_ms,
-            threads: self.bake.threads.get() as u64 * count,
-            memory_limit_bytes: self.bake.memory.size().0.saturating_mul(count),
-            peak_accounted_bytes: job.map_or(0, |job| job.peak_bytes),
-            peak_resident_bytes: peak_resident_bytes(),
-            shuffled_bytes: job.map_or(0, |job| job.shuffle.shuffled_bytes),
-            spilled_bytes: job.map_or(0, |job| job.shuffle.spilled_bytes),
-        }
+        let bake = self.bake;
+        let given = (bake.threads, bake.memory, bake.workers.as_ref());
+        resources(ended, (wall_ms, self.cpu_before_ms), given)
     }
 
     fn cost(&self, resources: &Resources, outputs: &Outputs) -> Option<Cost> {
@@ -220,6 +199,51 @@ impl<'a> Telling<'a> {
             return None;
         }
         Some(crate::report::shell_words(command))
+    }
+}
+
+/// What is told of a run, but where its output lies.
+pub(super) fn run_facts(
+    run: &RunStore,
+    about: &RunAbout,
+    workers: Option<&Workers>,
+    (started_ms, ended_ms): (u64, u64),
+) -> RunFacts {
+    RunFacts {
+        id: run.location().file_name().to_owned(),
+        kind: about.kind.clone(),
+        runner: workers.map_or("direct", Workers::name).to_owned(),
+        destination: String::new(),
+        folder: run.location().to_string(),
+        started_ms,
+        ended_ms,
+        version: about.version.clone(),
+        command: about.command.clone(),
+        config: about.config.clone(),
+    }
+}
+
+/// What a run has taken of the machine; threads and memory of a run with workers are those of each of
+/// them.
+pub(super) fn resources(
+    ended: Ended<'_>,
+    (wall_ms, cpu_before_ms): (u64, Option<u64>),
+    (threads, memory, workers): (NonZeroUsize, MemoryLimit, Option<&Workers>),
+) -> Resources {
+    let job = match ended {
+        Ended::Well { job, .. } => Some(job),
+        Ended::Badly(_) => None,
+    };
+    let count = workers.map_or(1, Workers::count);
+    Resources {
+        wall_ms,
+        cpu_ms: cpu_ms().zip(cpu_before_ms).map(|(now, before)| now.saturating_sub(before)),
+        threads: threads.get() as u64 * count,
+        memory_limit_bytes: memory.size().0.saturating_mul(count),
+        peak_accounted_bytes: job.map_or(0, |job| job.peak_bytes),
+        peak_resident_bytes: peak_resident_bytes(),
+        shuffled_bytes: job.map_or(0, |job| job.shuffle.shuffled_bytes),
+        spilled_bytes: job.map_or(0, |job| job.shuffle.spilled_bytes),
     }
 }
 

@@ -70,9 +70,9 @@ impl Look<'_> {
         files: impl Fn(&str, &Region) -> Vec<String>,
         run: impl FnOnce(&Pipeline) -> Result<JobReport>,
     ) -> Result<ValidationReport> {
+        let chunks = self.chunks()?;
         let mut report = ValidationReport::new(self.checks.clone());
         check_metadata(self.source.as_ref(), self.checks, &mut report)?;
-        let chunks = self.chunks()?;
         if chunks.is_nothing() {
             return Ok(report);
         }

@@ -27,6 +27,15 @@ pub(crate) fn program(path: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Says what was seen, for a run by hand with `--nocapture`, and for whoever has started this process.
+#[expect(
+    clippy::print_stdout,
+    reason = "figures of documents are seen so, and relays tell where they are"
+)]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}
+
 /// Runs the command to its end.
 pub(crate) fn levain(arguments: &[&str]) -> Ran {
     ran(command(arguments).output().expect("the command can be started"))

@@ -18,6 +18,7 @@ use serde_json::Value;
 
 use super::rebuilt::Rebuilt;
 use crate::aws::emulator::{Emulator, QUEUE};
+use crate::command::say;
 use crate::made::Folder;
 
 /// Rows that look into the process in which their steps run, and so see nothing of other ones. Each
@@ -56,11 +57,6 @@ fn check(place: &str, rows: &[&'static Case], runner_of: impl Fn(&'static Case) 
     let seconds = began.elapsed().as_secs();
     say(&format!("{place}: {} rows hold, in {seconds} s: {}", passed.len(), passed.join(" ")));
     assert!(failures.is_empty(), "{place}:\n{}", failures.join("\n\n"));
-}
-
-#[expect(clippy::print_stdout, reason = "which rows hold is what a run by hand is for")]
-fn say(line: &str) {
-    println!("{line}");
 }
 
 type Tested = Box<dyn Runner>;
@@ -117,7 +113,7 @@ fn rows_hold_on_the_emulator_of_aws_batch_over_files() {
         rebuilt.launcher = Arc::clone(&launcher);
         Box::new(rebuilt)
     });
-    println!("calls: {:?}", emulator.calls());
+    say(&format!("calls: {:?}", emulator.calls()));
 }
 
 #[test]
@@ -224,6 +220,6 @@ fn the_suite_holds_over_two_s3_servers() {
         });
         let runs = served.run_count.load(Ordering::Relaxed);
         let requests = served.requests.load(Ordering::Relaxed);
-        println!("{runs} runs, {requests} requests");
+        say(&format!("{runs} runs, {requests} requests"));
     }
 }

@@ -7,6 +7,7 @@ use dataflow::testing::s3_servers;
 use serde_json::{Value, json};
 
 use super::bakery::{Bakery, over_one_server, over_servers};
+use crate::command::say;
 use crate::random_recipes::Draw;
 
 /// Faults of a store, each of which one request in twenty meets.
@@ -172,6 +173,6 @@ fn a_soak_ends_every_bake_with_the_same_bytes() {
         failed += Bakery::applied(&bakery.workers).iter().sum::<u64>();
         failed += Bakery::applied(&bakery.driver).iter().sum::<u64>();
         bakes += 1;
-        println!("{bakes} bakes, {kills} drivers killed, {failed} requests failed");
+        say(&format!("{bakes} bakes, {kills} drivers killed, {failed} requests failed"));
     }
 }

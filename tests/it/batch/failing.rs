@@ -8,6 +8,7 @@ use dataflow::testing::s3_servers;
 use serde_json::{Value, json};
 
 use super::bakery::{Bakery, over_one_server};
+use crate::command::say;
 use crate::made::Folder;
 
 /// Writes the file of keys anew, as `aws` does: whole or not at all.
@@ -73,9 +74,9 @@ fn keys_that_end_again_and_again_stop_nothing() {
     bakery.check();
     let of_driver = refused(&bakery.driver.control("/_faults/state", &json!({})));
     let of_workers = refused(&bakery.workers.control("/_faults/state", &json!({})));
-    println!(
+    say(&format!(
         "{renewed} times new keys; refused: {of_driver} of the driver, {of_workers} of workers"
-    );
+    ));
     assert!(renewed >= 2, "keys have ended {renewed} times");
     assert!(of_driver > 0 && of_workers > 0, "{of_driver} and {of_workers} requests were refused");
 }
@@ -119,7 +120,7 @@ fn a_store_that_shows_its_past_once_changes_nothing() {
         bakery.bake(&["--memory", "1GiB"]).check_done();
         bakery.check();
         let applied = [Bakery::applied(&bakery.driver), Bakery::applied(&bakery.workers)].concat();
-        println!("answered from the past: {applied:?}");
+        say(&format!("answered from the past: {applied:?}"));
         assert!(applied.iter().sum::<u64>() > 50, "{applied:?}");
     });
 }

@@ -6,6 +6,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 
+use crate::command::say;
+
 /// From where to where a relay goes.
 const RELAY: &str = "LEVAIN_TEST_RELAY";
 const RELAY_TEST: &str = "batch::networks::a_relay_passes_bytes_on";
@@ -170,11 +172,11 @@ fn a_relay_passes_bytes_on() {
     };
     if from == "tcp" {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        println!("relay at {}", listener.local_addr().expect("bound"));
+        say(&format!("relay at {}", listener.local_addr().expect("bound")));
         std::thread::spawn(move || listener.incoming().flatten().map(Stream::Tcp).for_each(serve));
     } else {
         let listener = UnixListener::bind(from).expect("a socket");
-        println!("relay at {from}");
+        say(&format!("relay at {from}"));
         std::thread::spawn(move || listener.incoming().flatten().map(Stream::Unix).for_each(serve));
     }
     let mut nothing = Vec::new();

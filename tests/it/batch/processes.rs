@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::command::{command, levain};
+use crate::command::{command, levain, say};
 use crate::determinism::objects;
 use crate::killing::{LAYOUT, file_count, noise};
 use crate::made::{Folder, Made, text};
@@ -235,7 +235,7 @@ fn of_fifty_workers_twenty_are_killed() {
         }
         files += 4;
     }
-    println!("{killed} workers were killed, of {most} at once");
+    say(&format!("{killed} workers were killed, of {most} at once"));
     assert_eq!(killed, 20, "too few were met at work");
     assert!(most >= 40, "there were only {most} at once");
     bench.check_finished(child);

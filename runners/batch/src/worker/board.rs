@@ -295,10 +295,7 @@ mod tests {
         for lag_ms in [60, 200] {
             let [own, next] =
                 [Open::choose, choose_next].map(|rule: Choose| begun_twice(lag_ms, rule));
-            println!(
-                "a lag of {lag_ms} ms: {own} of {TASKS} twice, and {next} by the rejected rule"
-            );
-            assert!(3 * own < 2 * next && own <= TASKS / 10, "{own} and {next}");
+            assert!(3 * own < 2 * next && own <= TASKS / 10, "{lag_ms} ms: {own} and {next}");
         }
     }
 
