@@ -260,6 +260,10 @@ fn what_runs_have_left_is_removed_and_nothing_that_is_still_needed() {
     while levain(&["gc", &out, "--dry-run"]).exit == Some(8) {
         std::thread::park_timeout(Duration::from_millis(200));
     }
+    // What a write leaves whose process is killed while it writes.
+    let claims = run.join("batch/k/s001");
+    std::fs::create_dir_all(&claims).expect("a folder");
+    std::fs::write(claims.join("00000.w#7"), "a part of a claim").expect("written");
     let planned = json(&levain(&["gc", &out, "--dry-run", "--output", "json"]));
     let count = planned["runs"][0]["objects"].as_u64().expect("a count");
     let beats = || crate::killing::file_count(&run.join("batch/hb"));

@@ -501,13 +501,14 @@ impl State<'_> {
             let starved = self.starved.entry((id, task)).or_default();
             starved.push((rung, attempt_text(crew.memory_mib(rung), peak_bytes)));
             let last_count = starved.iter().filter(|(rung, _)| *rung >= top).count();
+            // Beside others it may have had too little of what suffices for it alone, and takes them along to
+            // the next rung: one task at a time is slower, and comes to its end.
+            let alone = BTreeSet::from([task]);
             if rung < top {
                 let least_rungs = BTreeMap::from([(task, rung + 1)]);
-                let decision = Decision { v: 1, least_rungs, ..Decision::default() };
+                let decision = Decision { v: 1, least_rungs, alone, ..Decision::default() };
                 stage.decide(self.plan.store, &decision)?;
             } else if last_count < LAST_RUNG_ATTEMPTS {
-                // Beside another one it may have had too little of what suffices for it alone.
-                let alone = BTreeSet::from([task]);
                 stage.decide(self.plan.store, &Decision { v: 1, alone, ..Decision::default() })?;
             } else {
                 let (error, attempts) = (starved_error(id, task, starved), starved.len() as u32);

@@ -15,6 +15,9 @@ use serde::de::DeserializeOwned;
 use crate::store::requests::{Requests, Tally};
 use crate::store::{ResultRecord, RunRecord, keys};
 
+/// Folders of what is kept for as long as a run goes on.
+const KEPT_WHILE_IT_GOES_ON: [&str; 4] =
+    [keys::RECORDS, keys::PAYLOADS, keys::CLAIMS, keys::HEARTBEATS];
 /// Lists of a folder that is deleted: one may show what was there before.
 const DELETE_ROUNDS: usize = 3;
 
@@ -167,8 +170,12 @@ impl RunStore {
 
     /// Removes what is kept for as long as a run goes on.
     pub(crate) fn tidy(&self) -> Result<()> {
-        let folders = [keys::RECORDS, keys::PAYLOADS, keys::CLAIMS, keys::HEARTBEATS];
-        folders.iter().try_for_each(|folder| self.delete_all(folder))
+        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.delete_all(folder))
+    }
+
+    /// Removes what writes that were cut short have left there; nobody else may write meanwhile.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.objects.sweep(folder))
     }
 
     /// Deletes all objects below a folder, until a list shows none.

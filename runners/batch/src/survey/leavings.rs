@@ -64,6 +64,8 @@ impl RunStore {
         for key in leavings.keys.iter().filter(|key| own.as_ref() != Some(*key)) {
             self.delete(key)?;
         }
+        // Writes that were cut short leave what no list shows.
+        self.sweep()?;
         lease.map_or(Ok(()), |lease| lease.release())
     }
 

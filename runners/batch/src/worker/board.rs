@@ -170,11 +170,10 @@ impl Open {
     fn open_tasks(&self, rung: u32) -> impl Iterator<Item = u32> + '_ {
         let count = if self.is_done { 0 } else { self.plan.tasks.len() as u32 };
         (0..count).filter(move |task| {
-            let least_rung = self.decided.least_rungs.get(task).copied().unwrap_or(0);
             !self.committed.contains(task)
                 && !self.begun.contains(task)
                 && !self.decided.given_up.contains(task)
-                && least_rung <= rung
+                && self.least_rung(*task) <= rung
         })
     }
 
@@ -192,16 +191,25 @@ impl Open {
         Ok(self.choose(&taken.collect(), picker))
     }
 
-    /// The first of the own tasks of a worker that is free, else one of those of others.
+    /// The first of the own tasks of a worker that is free, else one of those of others; such as are run
+    /// alone come last, those first that need the least: each may be the last that this worker does.
     fn choose(&self, taken: &BTreeSet<u32>, picker: Picker<'_>) -> Option<u32> {
         let is_free = |task: &u32| {
             let is_nobodys = !taken.contains(task) || self.decided.speculate.contains(task);
             is_nobodys && (picker.is_idle || !self.decided.alone.contains(task))
         };
-        let free = || self.open_tasks(picker.rung).filter(is_free);
-        free()
-            .find(|task| picker.owns(*task))
-            .or_else(|| free().min_by_key(|task| picker.rank(*task)))
+        let place = |task: &u32| {
+            let suspected = self.decided.alone.contains(task).then(|| self.least_rung(*task));
+            let is_others = !picker.owns(*task);
+            let order = if is_others { picker.rank(*task) } else { u64::from(*task) };
+            (suspected, is_others, order)
+        };
+        self.open_tasks(picker.rung).filter(is_free).min_by_key(place)
+    }
+
+    /// The rung of the ladder of memory that a task needs.
+    fn least_rung(&self, task: u32) -> u32 {
+        self.decided.least_rungs.get(&task).copied().unwrap_or(0)
     }
 }
 
@@ -314,10 +322,15 @@ mod tests {
     #[test]
     fn a_task_that_is_run_alone_waits_until_its_worker_is_idle() {
         let (mut board, living) = (open(), Living::default());
-        let (index, slots, rung, worker) = (3, 4, 0, "a");
+        let (index, slots, rung, worker) = (3, 4, 1, "a");
         let picker = |is_idle| Picker { index, slots, rung, worker, living: &living, is_idle };
-        board.decide(Decision { alone: BTreeSet::from([3]), ..Decision::default() });
+        board.decide(Decision { alone: BTreeSet::from([3, 11]), ..Decision::default() });
+        let least_rungs = BTreeMap::from([(3, 1)]);
+        board.decide(Decision { least_rungs, ..Decision::default() });
         assert_eq!(board.choose(&BTreeSet::new(), picker(false)), Some(7));
-        assert_eq!(board.choose(&BTreeSet::new(), picker(true)), Some(3));
+        assert_eq!(board.choose(&BTreeSet::new(), picker(true)), Some(7));
+        let others: BTreeSet<u32> = (0..TASKS).filter(|task| ![3, 11].contains(task)).collect();
+        assert_eq!(board.choose(&others, picker(false)), None);
+        assert_eq!(board.choose(&others, picker(true)), Some(11), "the other needs more");
     }
 }
