@@ -1,9 +1,8 @@
 //! What settings and flags together come to, for the commands that run jobs.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use levain::batch::CostLimit;
 use levain::batch::aws::BatchSettings;
@@ -302,26 +301,17 @@ fn command_line(program: &str, words: &[String]) -> Vec<String> {
 /// Stops a run when its time is over.
 #[derive(Debug)]
 struct WallLimit {
-    is_over: Arc<AtomicBool>,
-    /// Dropped with this, which ends the thread that waits.
-    _ends: mpsc::Sender<()>,
+    begun: Instant,
+    limit: Duration,
 }
 
 impl WallLimit {
     fn begin(limit: Duration, signals: &Watched) -> Self {
-        let (ends, ended) = mpsc::channel();
-        let (is_over, cancel) = (Arc::new(AtomicBool::new(false)), signals.token());
-        let shared = Arc::clone(&is_over);
-        std::thread::spawn(move || {
-            if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-                shared.store(true, Ordering::Relaxed);
-                cancel.cancel();
-            }
-        });
-        Self { is_over, _ends: ends }
+        signals.token().cancel_after(limit);
+        Self { begun: Instant::now(), limit }
     }
 
     fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+        self.begun.elapsed() >= self.limit
     }
 }
