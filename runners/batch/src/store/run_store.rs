@@ -168,12 +168,15 @@ impl RunStore {
         self.objects.delete(key)
     }
 
-    /// Removes what is kept for as long as a run goes on.
+    /// Removes what is kept for as long as a run goes on, once it has ended: what anybody still writes there
+    /// does not matter.
     pub(crate) fn tidy(&self) -> Result<()> {
-        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.delete_all(folder))
+        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.delete_all(folder))?;
+        self.sweep()
     }
 
-    /// Removes what writes that were cut short have left there; nobody else may write meanwhile.
+    /// Removes what writes that were cut short have left there, which no list shows; no write that matters may be
+    /// under way.
     pub(crate) fn sweep(&self) -> Result<()> {
         KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.objects.sweep(folder))
     }
