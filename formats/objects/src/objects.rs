@@ -211,6 +211,11 @@ impl Objects {
         Ok(ObjectWriter::new(self.writable(key)?))
     }
 
+    /// The most memory that an [`ObjectWriter`] of this store takes.
+    pub fn writer_bytes(&self) -> u64 {
+        ObjectWriter::working_bytes(self.root.scheme())
+    }
+
     /// Writes an object if there is none, and says whether it is this one that is there now.
     ///
     /// Whatever the store answers, the object is read back and compared, unless it was made beyond

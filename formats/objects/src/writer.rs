@@ -10,11 +10,14 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use crate::failure::failed;
+use crate::location::Scheme;
 use crate::pending::Pending;
 use crate::requests::Object;
 
 /// The length of a part, and so of the longest object that is put by one request.
 const PART_BYTES: usize = 8 << 20;
+/// The same where a part costs no request: as much as keeps a disk busy.
+const LOCAL_PART_BYTES: usize = 1 << 20;
 /// Parts that may be under way while the next one is filled.
 const PARTS_IN_FLIGHT: usize = 2;
 /// The most parts that S3 puts together.
@@ -26,8 +29,9 @@ const PART_LIMIT: usize = 10_000;
 /// that may have been there; never before, and not at all when the writer is dropped. Errors that
 /// come through [`io::Write`] carry ours: `error.downcast::<dataflow::error::Error>()`.
 ///
-/// Memory: at most [`ObjectWriter::WORKING_BYTES`]. Cost: one request for an object of up to 8 MiB,
-/// else one a part and two more. The longest object has 10 000 parts.
+/// Memory: at most [`ObjectWriter::WORKING_BYTES`]; [`Objects::writer_bytes`](crate::Objects::writer_bytes)
+/// says it for a store. Cost: one request for an object of up to 8 MiB, else one a part and two more.
+/// In a cloud the longest object has 10 000 parts.
 ///
 /// ```
 /// use std::io::Write;
@@ -43,6 +47,7 @@ const PART_LIMIT: usize = 10_000;
 pub struct ObjectWriter {
     object: Object,
     part: Vec<u8>,
+    part_bytes: usize,
     upload: Option<Box<dyn MultipartUpload>>,
     in_flight: VecDeque<Pending<()>>,
     part_count: usize,
@@ -56,7 +61,13 @@ impl ObjectWriter {
 
     pub(crate) fn new(object: Object) -> Self {
         let in_flight = VecDeque::with_capacity(PARTS_IN_FLIGHT);
-        Self { object, part: Vec::new(), upload: None, in_flight, part_count: 0 }
+        let part_bytes = part_bytes(object.scheme);
+        Self { object, part: Vec::new(), part_bytes, upload: None, in_flight, part_count: 0 }
+    }
+
+    /// The most memory that a writer to a store of this kind takes.
+    pub(crate) fn working_bytes(scheme: Scheme) -> u64 {
+        ((PARTS_IN_FLIGHT + 1) * part_bytes(scheme)) as u64
     }
 
     /// Begins to write in parts, however short the object will be.
@@ -102,13 +113,17 @@ impl ObjectWriter {
         .wait()
     }
 
-    fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// Appends these bytes; waits while more parts are under way than may be.
+    ///
+    /// # Errors
+    /// A store that fails, or an object that gets too long for it.
+    pub fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             // A full part leaves only when more follows, so that a short object is one request.
-            if self.part.len() == PART_BYTES {
+            if self.part.len() == self.part_bytes {
                 self.send_part()?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.part.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(self.part_bytes - self.part.len()));
             self.part.extend_from_slice(now);
             bytes = later;
         }
@@ -116,7 +131,8 @@ impl ObjectWriter {
     }
 
     fn send_part(&mut self) -> Result<()> {
-        if self.part_count == PART_LIMIT {
+        let is_cloud = self.part_bytes == PART_BYTES;
+        if is_cloud && self.part_count == PART_LIMIT {
             let message = format!("an object of more than {PART_LIMIT} parts of 8 MiB");
             return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::ResourceExhausted, message)
                 .at("object", &self.object.shown)
@@ -142,6 +158,13 @@ impl ObjectWriter {
     }
 }
 
+fn part_bytes(scheme: Scheme) -> usize {
+    match scheme {
+        Scheme::Local | Scheme::Memory => LOCAL_PART_BYTES,
+        _ => PART_BYTES,
+    }
+}
+
 fn start(object: &Object) -> Result<Box<dyn MultipartUpload>> {
     let (client, path, shown) =
         (Arc::clone(&object.client), object.path.clone(), object.shown.clone());
@@ -154,7 +177,7 @@ fn start(object: &Object) -> Result<Box<dyn MultipartUpload>> {
 
 impl io::Write for ObjectWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes).map_err(io::Error::other)?;
+        self.append(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use array::{
     ArraySink, ArraySource, Axis, Chunk, ChunkGrid, Fetched, Placement, Region, SinkFacts,
-    SourceFacts, Writing,
+    SourceFacts, UnitStream, Writing,
 };
 use dataflow::error::{Error, Result};
 
@@ -230,6 +230,14 @@ impl WindowSink {
         let facts = window.sink_facts(whole.facts());
         Self { offset: window.unit_offset(), whole, facts }
     }
+
+    /// The index in the array of a unit of the window.
+    fn in_whole(&self, index: &[u64]) -> Result<Vec<u64>> {
+        if index.len() != self.offset.len() {
+            return Err(Error::internal(format!("a window has no unit {index:?}")));
+        }
+        Ok(index.iter().zip(&self.offset).map(|(a, b)| a + b).collect())
+    }
 }
 
 impl ArraySink for WindowSink {
@@ -238,11 +246,11 @@ impl ArraySink for WindowSink {
     }
 
     fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>> {
-        if index.len() != self.offset.len() {
-            return Err(Error::internal(format!("a window has no unit {index:?}")));
-        }
-        let index: Vec<u64> = index.iter().zip(&self.offset).map(|(a, b)| a + b).collect();
-        self.whole.write(&index, elements)
+        self.whole.write(&self.in_whole(index)?, elements)
+    }
+
+    fn stream(&self, index: &[u64]) -> Result<Box<dyn UnitStream + '_>> {
+        self.whole.stream(&self.in_whole(index)?)
     }
 }
 
