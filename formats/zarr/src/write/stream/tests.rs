@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::header::header_of_v3;
 use crate::write::ZarrWriter;
-use crate::{CodecChain, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink};
+use crate::{CodecChain, VariableLayout, ZarrFormat, ZarrLayout, ZarrSink, ZarrSource};
 
 /// An array `v` of 10 by 14 elements, in shards of 4 by 12 of chunks of 2 by 3, in memory.
 struct Store {
@@ -101,6 +101,24 @@ fn a_stream_leaves_the_object_of_a_unit_that_is_written_whole() {
         assert_eq!(streamed.contents(), whole.contents());
         assert_eq!(whole.contents().len(), 6);
     }
+}
+
+#[test]
+fn a_shard_that_was_replaced_is_read_as_it_is_now() {
+    let store = Store::new("replaced", DType::Int32, &StoreOptions::default());
+    store.sink.finish().expect("a store");
+    let array = store.sink.array("v").expect("v");
+    let source = ZarrSource::open(store.objects.root(), &StoreOptions::default()).expect("there");
+    let changing = source.changing_array("v").expect("v");
+    let row = Region::new([3..4, 0..5]);
+    let read = |elements: &Chunk| {
+        let part = elements.slice(&Region::new([0..4, 0..12])).expect("within");
+        array.write(&[0, 0], &part).expect("encodes").wait().expect("writes");
+        assert_eq!(changing.read(&row).expect("reads"), elements.slice(&row).expect("within"));
+    };
+    read(&elements(DType::Int32));
+    // Chunks get another length, so that all lie elsewhere.
+    read(&Chunk::of([10, 14], &[7; 140]).expect("numbers"));
 }
 
 #[test]
