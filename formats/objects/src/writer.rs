@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
@@ -46,10 +46,10 @@ const PART_LIMIT: usize = 10_000;
 /// ```
 pub struct ObjectWriter {
     object: Object,
-    part: Vec<u8>,
+    part: BytesMut,
     part_bytes: usize,
     upload: Option<Box<dyn MultipartUpload>>,
-    in_flight: VecDeque<Pending<()>>,
+    in_flight: VecDeque<(Pending<()>, Bytes)>,
     part_count: usize,
 }
 
@@ -62,7 +62,7 @@ impl ObjectWriter {
     pub(crate) fn new(object: Object) -> Self {
         let in_flight = VecDeque::with_capacity(PARTS_IN_FLIGHT);
         let part_bytes = part_bytes(object.scheme);
-        Self { object, part: Vec::new(), part_bytes, upload: None, in_flight, part_count: 0 }
+        Self { object, part: BytesMut::new(), part_bytes, upload: None, in_flight, part_count: 0 }
     }
 
     /// The most memory that a writer to a store of this kind takes.
@@ -87,14 +87,13 @@ impl ObjectWriter {
     /// A store that fails; nothing has changed then.
     pub fn finish(mut self) -> Result<()> {
         if self.upload.is_none() {
-            let (object, bytes) =
-                (self.object.clone(), Bytes::from(std::mem::take(&mut self.part)));
+            let (object, bytes) = (self.object.clone(), std::mem::take(&mut self.part).freeze());
             return Pending::start(async move { object.put(vec![bytes]).await }).wait();
         }
         if !self.part.is_empty() {
             self.send_part()?;
         }
-        while let Some(part) = self.in_flight.pop_front() {
+        while let Some((part, _)) = self.in_flight.pop_front() {
             part.wait()?;
         }
         let Some(mut upload) = self.upload.take() else { return Ok(()) };
@@ -138,22 +137,29 @@ impl ObjectWriter {
                 .at("object", &self.object.shown)
                 .mend("spread what is written over more objects"));
         }
+        let mut next = BytesMut::new();
         if self.in_flight.len() == PARTS_IN_FLIGHT
-            && let Some(oldest) = self.in_flight.pop_front()
+            && let Some((oldest, bytes)) = self.in_flight.pop_front()
         {
             oldest.wait()?;
+            // Its buffer takes the next part: allocators keep freed ones of this size for a while.
+            next = bytes.try_into_mut().unwrap_or_default();
+            next.clear();
         }
+        next.reserve(self.part_bytes);
+        let part = std::mem::replace(&mut self.part, next).freeze();
         let upload = match &mut self.upload {
             Some(upload) => upload,
             none => none.insert(start(&self.object)?),
         };
-        let sent = upload.put_part(PutPayload::from(std::mem::take(&mut self.part)));
+        let sent = upload.put_part(PutPayload::from(part.clone()));
         let object = self.object.clone();
         self.part_count += 1;
-        self.in_flight.push_back(Pending::start(async move {
+        let sent = Pending::start(async move {
             let _permit = object.client.permit().await;
             sent.await.map_err(|error| failed("write", &object.shown, &error))
-        }));
+        });
+        self.in_flight.push_back((sent, part));
         Ok(())
     }
 }
