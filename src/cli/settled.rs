@@ -4,17 +4,16 @@ use std::num::NonZeroUsize;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use levain::batch::CostLimit;
 use levain::batch::aws::BatchSettings;
+use levain::batch::{Account, CostLimit};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use levain::dataflow::options::OnError;
 use levain::job::{Again, Bake, MemoryLimit, OnBegin, PipelineRun, RunAbout};
 use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
-use crate::cli::config::{Config, ConfigArgs, ReadBy, Value, config_json, load, path_text};
+use crate::cli::config::{Config, ConfigArgs, Value, config_json, load, path_text};
 use crate::cli::detach::begun;
-use crate::cli::out::say;
 use crate::cli::signals::Watched;
 use crate::cli::workers::{RunnerName, host};
 
@@ -31,6 +30,8 @@ pub(crate) struct Settled {
     /// Whether this process counts what a run costs, and when one of its own will have cost too much.
     counts_cost: bool,
     cost_limit: OnceLock<WallLimit>,
+    /// What workers of this command have cost, in all its parts.
+    account: Account,
 }
 
 impl Settled {
@@ -113,11 +114,6 @@ impl Settled {
         (program, words): (&str, Vec<String>),
         signals: &Watched,
     ) -> Result<Self> {
-        for setting in config.settings() {
-            if setting.key.read_by == ReadBy::Nobody && setting.origin.layer != "built-in" {
-                say(&format!("warning: {} is not followed yet", path_text(&setting.path)));
-            }
-        }
         // What is wrong is said before anything is done.
         config.set_store(&mut StoreOptions::default())?;
         let run_store = config.run_store()?;
@@ -138,7 +134,18 @@ impl Settled {
         let limit =
             config.duration("limits.max_wall").map(|limit| WallLimit::begin(limit, signals));
         let (counts_cost, cost_limit, signals) = (true, OnceLock::new(), signals.clone());
-        Ok(Self { config, words, run_store, about, signals, limit, counts_cost, cost_limit })
+        let account = Account::default();
+        Ok(Self {
+            config,
+            words,
+            run_store,
+            about,
+            signals,
+            limit,
+            counts_cost,
+            cost_limit,
+            account,
+        })
     }
 
     /// Where and how workers run on AWS Batch.
@@ -243,6 +250,11 @@ impl Settled {
     /// A limit without a price.
     pub(crate) fn cost(&self) -> Result<Option<CostLimit>> {
         if self.counts_cost { self.config.cost_limit() } else { Ok(None) }
+    }
+
+    /// Where workers of this command are to be counted together.
+    pub(crate) fn account(&self) -> Account {
+        self.account.clone()
     }
 
     /// Stops a run of this process when its threads and its memory will have cost what it may cost;

@@ -44,8 +44,6 @@ pub(crate) enum ReadBy {
     Direct,
     /// Jobs on workers: local processes, AWS Batch.
     Workers,
-    /// Nobody yet: whoever sets it is told so.
-    Nobody,
 }
 
 impl ReadBy {
@@ -54,7 +52,6 @@ impl ReadBy {
             Self::All => "every command that reaches stores or runs jobs",
             Self::Direct => "bake, rechunk, plan, demo and verify, in this process",
             Self::Workers => "runs on workers (runners procs and batch)",
-            Self::Nobody => "nobody yet",
         }
     }
 }
@@ -92,7 +89,7 @@ const fn key(
     Key { name, kind, class: Class::Execution, default, read_by, meaning }
 }
 
-use ReadBy::{All, Direct, Nobody, Workers};
+use ReadBy::{All, Direct, Workers};
 
 /// All settings, table by table.
 pub(crate) const KEYS: &[Key] = &[
@@ -147,13 +144,6 @@ pub(crate) const KEYS: &[Key] = &[
         "how a store is checked after it was written: chunks (each was committed, which costs nothing), digests (each is read and is the one that was written), readback (each decodes as well); none is chunks",
     ),
     key(
-        "run.keep",
-        Kind::Choice(&["always", "on-failure", "never"]),
-        Some("on-failure"),
-        Nobody,
-        "not followed yet: whether what stages left for each other is kept after the run",
-    ),
-    key(
         "limits.mem",
         Kind::Size,
         None,
@@ -172,7 +162,7 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Number,
         None,
         All,
-        "the most that a run may cost, in the currency of the prices, by the time of its threads or workers, its memory and what workers ask of stores; it is then stopped with exit code 9 and can be resumed",
+        "the most that a command may cost, in the currency of the prices, by the time of its threads or workers, its memory and what workers ask of stores, over all its parts; it is then stopped with exit code 9 and can be resumed",
     ),
     key(
         "direct.threads",
