@@ -17,6 +17,7 @@ fn begin_upload(bakery: &Bakery, key: &str) {
 
 /// Starts a bake that takes a while, since one of its chunks does, and waits until it is at work.
 fn start(bakery: &Bakery) -> Child {
+    bakery.bucket.sweep("").expect("what an earlier test has left is given up");
     let slow =
         json!({ "mode": "latency", "delay_s": 5, "op": "PutObject", "key": "*/v/c/*", "times": 1 });
     bakery.workers.control("/_faults/rules", &json!({ "rules": [slow] }));
