@@ -45,6 +45,7 @@ pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<
         vocabulary: Vocabulary::default(),
         pcollections: BTreeMap::new(),
         leaves: Vec::new(),
+        known: BTreeMap::new(),
         requirements: BTreeSet::new(),
         windowed: windowed.filter(is_windowed).collect(),
     };
@@ -60,6 +61,8 @@ struct Translation<'a> {
     vocabulary: Vocabulary,
     pcollections: BTreeMap<String, PCollection>,
     leaves: Vec<Leaf>,
+    /// Composites that runners know, by name.
+    known: BTreeMap<String, FunctionSpec>,
     requirements: BTreeSet<String>,
     /// Collections in windows that are read as side inputs.
     windowed: BTreeSet<CollectionId>,
@@ -97,6 +100,10 @@ impl Translation<'_> {
             Operation::Reshuffle => {
                 let (from, to) = (node.inputs[0], node.outputs[0]);
                 let parts = (Part::Spread(from), Part::Gather(to));
+                // What is grouped stands at the end of time, and is late to some runners when it is
+                // put back: those move elements as they are.
+                let spec = FunctionSpec { urn: urns::RESHUFFLE.to_owned(), payload: Vec::new() };
+                self.known.insert(name.clone(), spec);
                 self.through_bytes(&name, input(0), outputs[0].clone(), parts)?;
             }
             Operation::Group(group) => self.group(id, node, group.as_ref(), &outputs[0])?,
@@ -361,7 +368,7 @@ impl Translation<'_> {
 
     fn finish(self, environment: Environment) -> Pipeline {
         let mut transforms = BTreeMap::new();
-        let root_transform_ids = compose(&self.leaves, &mut transforms);
+        let root_transform_ids = compose(&self.leaves, &self.known, &mut transforms);
         let components = Components {
             transforms,
             pcollections: self.pcollections,
