@@ -17,6 +17,9 @@ use super::store::{Store, StoreSink};
 use crate::metrics;
 use crate::proto::fn_api::{IterableSideInput, ProcessBundleResponse, StateKey};
 
+/// What comes for a bundle, endpoint by endpoint.
+type Inlets = Vec<Arc<Mutex<Inlet>>>;
+
 /// What a bundle runs with.
 pub(super) struct BundleRun<'a> {
     pub(super) graph: &'a StageGraph,
@@ -70,7 +73,7 @@ impl BundleRun<'_> {
     }
 
     /// The sources, and what comes for them from each endpoint.
-    fn sources(&self) -> Result<(Vec<Source<'_>>, Vec<Arc<Mutex<Inlet>>>)> {
+    fn sources(&self) -> Result<(Vec<Source<'_>>, Inlets)> {
         let mut inlets = BTreeMap::new();
         let mut sources: Vec<Source<'_>> = Vec::new();
         for port in &self.plan.sources {

@@ -8,7 +8,8 @@ use dataflow::capability::Capability;
 use dataflow::coder::CoderKind;
 use dataflow::error::{Error, Result};
 use dataflow::graph::{
-    CollectionId, Elementwise, GroupPart, Grouping, Node, NodeId, Operation, Shape, Side,
+    Collection, CollectionId, Elementwise, GroupPart, Grouping, Node, NodeId, Operation, Shape,
+    Side,
 };
 use dataflow::plan::StageGraph;
 use dataflow::window::{Window, Windowing};
@@ -39,7 +40,7 @@ const OUT: &str = "out";
 pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<Pipeline> {
     let windowed = graph.graph().nodes.iter().flat_map(|node| &node.sides);
     let windowed = windowed.map(|side| graph.graph().view(side.view).collection);
-    let is_windowed = |id: &CollectionId| !graph.graph().collection(*id).windowing.is_global();
+    let is_windowed = |id: &CollectionId| is_read_by_window(graph.graph().collection(*id));
     let mut translation = Translation {
         graph,
         vocabulary: Vocabulary::default(),
@@ -53,7 +54,17 @@ pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<
         let placed = translation.node(id, node).and_then(|()| translation.around(id, node));
         placed.map_err(|error| graph.steps()[id.0 as usize].locate(error))?;
     }
+    if translation.leaves.is_empty() {
+        translation.only_impulse()?;
+    }
     Ok(translation.finish(environment))
+}
+
+/// Whether side inputs of a collection are pairs of a window and bytes.
+///
+/// Those in windows are; and those of nullable elements, since runners in Java cannot hand out nulls.
+pub(crate) fn is_read_by_window(collection: &Collection) -> bool {
+    !collection.windowing.is_global() || matches!(collection.coder, CoderKind::Nullable(_))
 }
 
 struct Translation<'a> {
@@ -64,7 +75,7 @@ struct Translation<'a> {
     /// Composites that runners know, by name.
     known: BTreeMap<String, FunctionSpec>,
     requirements: BTreeSet<String>,
-    /// Collections in windows that are read as side inputs.
+    /// Collections that are read as side inputs, as pairs of a window and bytes.
     windowed: BTreeSet<CollectionId>,
 }
 
@@ -108,6 +119,15 @@ impl Translation<'_> {
             }
             Operation::Group(group) => self.group(id, node, group.as_ref(), &outputs[0])?,
         }
+        Ok(())
+    }
+
+    /// An empty pipeline: some runners refuse one in which nothing happens.
+    fn only_impulse(&mut self) -> Result<()> {
+        let bytes = Shape::of::<Bytes>().coder;
+        let output = self.add("nothing".to_owned(), &bytes, &Windowing::default())?;
+        let spec = FunctionSpec { urn: urns::IMPULSE.to_owned(), payload: Vec::new() };
+        self.leaf("Nothing".to_owned(), spec, vec![], vec![(OUT.into(), output)], false);
         Ok(())
     }
 
@@ -243,7 +263,8 @@ impl Translation<'_> {
             payload: payload(part, accumulator.clone()),
         };
         if !is_lifted {
-            let grouped = spec(urns::COMBINE_GROUPED_VALUES, GroupPart::Combine);
+            // As a ParDo: runners in Java know combines of groups only within what they lift.
+            let grouped = self.handler(Part::Group(id, GroupPart::Combine));
             let groups =
                 self.part_collection(id, group, GroupPart::Combine, true, &before.grouped())?;
             self.group_by_key(format!("{name}/Group"), input, groups.clone());
