@@ -54,9 +54,6 @@ pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<
         let placed = translation.node(id, node).and_then(|()| translation.around(id, node));
         placed.map_err(|error| graph.steps()[id.0 as usize].locate(error))?;
     }
-    if translation.leaves.is_empty() {
-        translation.only_impulse()?;
-    }
     Ok(translation.finish(environment))
 }
 
@@ -119,15 +116,6 @@ impl Translation<'_> {
             }
             Operation::Group(group) => self.group(id, node, group.as_ref(), &outputs[0])?,
         }
-        Ok(())
-    }
-
-    /// An empty pipeline: some runners refuse one in which nothing happens.
-    fn only_impulse(&mut self) -> Result<()> {
-        let bytes = Shape::of::<Bytes>().coder;
-        let output = self.add("nothing".to_owned(), &bytes, &Windowing::default())?;
-        let spec = FunctionSpec { urn: urns::IMPULSE.to_owned(), payload: Vec::new() };
-        self.leaf("Nothing".to_owned(), spec, vec![], vec![(OUT.into(), output)], false);
         Ok(())
     }
 
