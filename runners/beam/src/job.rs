@@ -6,7 +6,6 @@ use std::time::Duration;
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::metrics::Metrics;
-use tonic::Streaming;
 
 use crate::proto::job::{
     ArtifactRequestWrapper, ArtifactResponseWrapper, CANCEL, GetJobMetricsResponse, JobId,
@@ -15,7 +14,7 @@ use crate::proto::job::{
 };
 use crate::proto::known::{Kind, Struct};
 use crate::proto::pipeline::Pipeline;
-use crate::rpc::{Rpc, queue};
+use crate::rpc::{Answers, Rpc, queue};
 use crate::{fault, metrics};
 
 /// How often it is looked whether the run is to stop.
@@ -135,7 +134,7 @@ impl JobServer {
 
     async fn last_words(
         &self,
-        stream: &mut Streaming<JobMessagesResponse>,
+        stream: &mut Answers<JobMessagesResponse>,
         errors: &mut Vec<String>,
     ) {
         while let Ok(Some(message)) = self.rpc.next(MESSAGES, stream).await {

@@ -3,9 +3,14 @@
 mod fake;
 mod hostile;
 
-mod job_service;
+mod server;
 
+mod rows;
+
+mod flink;
+mod prism;
 mod python;
+mod spark;
 
 use dataflow::prelude::CombineFn;
 
