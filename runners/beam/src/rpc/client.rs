@@ -96,6 +96,11 @@ impl Rpc {
         stream.message().await.map_err(|status| self.refused(path, &status))
     }
 
+    /// The address, as it was given.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     async fn ready(&self, path: &str) -> Result<Grpc<Channel>> {
         let mut grpc = self.grpc.clone();
         let ready = grpc.ready().await;
