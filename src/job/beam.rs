@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::beam::{BeamRunner, BeamWorker, RunnerKind, SharedStore, WorkerEnvironment};
+use ::beam::{BeamRunner, BeamWorker, RunnerKind, SharedStore, WorkerEnvironment, dismiss};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use dataflow::options::RunOptions;
@@ -215,7 +215,14 @@ pub(super) fn end_job(run: &Location, store: &StoreOptions) -> Result<()> {
         Error::new(ErrorCode::STORE_FAILED, ErrorKind::Corrupt, message).at("run", run)
     })?;
     ::beam::end_job(&submitted.endpoint, &submitted.job, END_PATIENCE)
-        .map_err(|error| error.at("run", run))
+        .map_err(|error| error.at("run", run))?;
+    let place = run.join(MEETING_PLACE);
+    let (parts, _) = Objects::open(&place, store)?.list_folder("")?;
+    for part in parts {
+        let share = RunShare::open(&place.join(part.trim_end_matches('/')), store)?;
+        dismiss(&(Arc::new(share) as Arc<dyn SharedStore>), END_PATIENCE)?;
+    }
+    Ok(())
 }
 
 /// Whether an address is one of this machine.

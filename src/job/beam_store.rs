@@ -41,6 +41,10 @@ impl SharedStore for RunShare {
         self.objects.get(name)
     }
 
+    fn remove(&self, name: &str) -> Result<()> {
+        self.objects.delete(name)
+    }
+
     fn blobs(&self) -> Arc<dyn BlobStore> {
         Arc::new(self.clone())
     }

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::options::RunOptions;
@@ -34,6 +35,8 @@ use crate::submit::urns;
 const ANSWER_ROOM: usize = 16;
 /// Between two looks whether the worker is to stop.
 const LOOK_PERIOD: std::time::Duration = std::time::Duration::from_millis(100);
+/// The store is asked less often: it may cost something.
+const LOOKS_A_QUESTION: u32 = 20;
 
 const ID: &str = "id";
 const PROVISION_ENDPOINT: &str = "provision_endpoint";
@@ -180,25 +183,27 @@ impl BeamWorker {
         options: &RunOptions,
         shared: &Arc<dyn SharedStore>,
     ) -> Result<()> {
-        let setting = setting_of(options, &self.cancel).with_blobs(shared.blobs());
-        let store = Store::of_worker(Handover::new(shared));
-        let (stop, stopped) = watch::channel(false);
-        let cancel = self.cancel.clone();
+        // Of this worker alone: others of the process go on.
+        let cancel = self.cancel.child();
+        let setting = setting_of(options, &cancel).with_blobs(shared.blobs());
+        let handover = Handover::new(shared);
+        let (store, (stop, stopped)) = (Store::of_worker(handover.clone()), watch::channel(false));
         let runtime = self.runtime.handle();
-        runtime.spawn(async move {
-            // Whoever has stopped it waits no longer than this; the channel closes when all is over.
-            while !stop.is_closed() {
-                if cancel.is_cancelled() {
-                    stop.send_replace(true);
-                    break;
-                }
-                tokio::time::sleep(LOOK_PERIOD).await;
-            }
-        });
+        let present = handover.enter()?;
         let worker = Worker { graph, setting: &setting, store: &store, runtime, stop: stopped };
-        let served = worker.serve(&self.endpoints);
+        let (works, ended) = crossbeam_channel::bounded::<()>(0);
+        let served = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                look_for_stop(&ended, &cancel, &handover);
+                // Whether it was stopped or has ended, nobody reads its answers any more.
+                stop.send_replace(true);
+            });
+            let served = worker.serve(&self.endpoints);
+            drop(works);
+            served
+        });
         self.runtime.shutdown_background();
-        served
+        handover.leave(&present).and(served)
     }
 
     /// Answers whatever the runner asks with an error, so that the job fails for the right reason: that
@@ -232,6 +237,25 @@ impl BeamWorker {
         });
         runtime.shutdown_background();
         refused
+    }
+}
+
+/// Waits until a worker has ended, or is to: by its own process, or because the job is over.
+fn look_for_stop(ended: &Receiver<()>, cancel: &CancelToken, handover: &Handover) {
+    for look in 1_u32.. {
+        match ended.recv_timeout(LOOK_PERIOD) {
+            Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return,
+            Err(RecvTimeoutError::Timeout) => {}
+            _ => return,
+        }
+        if look % LOOKS_A_QUESTION != 0 {
+            continue;
+        }
+        match handover.is_stopped() {
+            Ok(false) => {}
+            Ok(true) => return cancel.cancel(),
+            Err(error) => tracing::debug!(%error, "nobody knows whether the job is over"),
+        }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::proto::job::{
 };
 use crate::proto::known::{Kind, Struct};
 use crate::proto::pipeline::Pipeline;
-use crate::rpc::{Rpc, queue};
+use crate::rpc::{Rpc, queue, said};
 use crate::runner::start_runtime;
 use crate::submit::urns;
 use crate::{fault, metrics};
@@ -146,7 +146,7 @@ impl JobServer {
     }
 
     fn is_none(&self, why: &Error) -> Error {
-        let message = format!("what answers is no job server of Beam: {}", why.message());
+        let message = format!("what answers is no job server of Beam: {}", said(why));
         Error::new(ErrorCode::LAUNCHER_FAILED, ErrorKind::Unsupported, message)
             .at("endpoint", self.rpc.url())
             .mend("name the address of the runner's job server as HOST:PORT; it speaks gRPC without TLS")
@@ -239,7 +239,7 @@ impl JobServer {
     }
 
     fn is_lost(&self, why: &Error) -> Error {
-        let message = format!("the runner was lost while the job ran: {}", why.message());
+        let message = format!("the runner was lost while the job ran: {}", said(why));
         Error::new(ErrorCode::LAUNCHER_FAILED, why.kind(), message)
             .at("endpoint", self.rpc.url())
             .mend("look at the log of the runner, and run again once it is there")
@@ -261,7 +261,8 @@ fn told(message: JobMessagesResponse, errors: &mut Vec<String>) -> Option<i32> {
     if let Some(JobMessage { importance, message_text }) = message.message_response {
         match importance {
             ERROR_IMPORTANCE => {
-                tracing::error!(text = %message_text, "the runner says");
+                // If the job fails, its cause is told; what a runner has tried again is for those who ask.
+                tracing::info!(text = %message_text, "the runner says that something failed");
                 if errors.len() < ERROR_LIMIT {
                     errors.push(message_text);
                 }
@@ -290,10 +291,8 @@ fn too_large(error: Error, bytes: usize) -> Error {
     if !error.message().contains(SIZE_LIMIT) && !error.message().contains(SIZE_LIMIT_OF_GO) {
         return error;
     }
-    let message = format!(
-        "the pipeline is larger than the messages that the runner takes: {}",
-        error.message()
-    );
+    let message =
+        format!("the pipeline is larger than the messages that the runner takes: {}", said(&error));
     Error::new(error.code(), error.kind(), message)
         .at("bytes", bytes)
         .mend("read data from files in place of `Create`, or raise the limit of the job server")

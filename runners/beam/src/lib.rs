@@ -43,7 +43,7 @@ pub use children::{WorkerCommand, WorkerPool};
 pub use environment::WorkerEnvironment;
 pub use job::end_job;
 pub use runner::BeamRunner;
-pub use shared::SharedStore;
+pub use shared::{SharedStore, dismiss};
 
 #[cfg(test)]
 mod tests;

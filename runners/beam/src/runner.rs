@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crossbeam_channel::unbounded;
 use dataflow::bundle::{Results, Setting};
@@ -22,11 +23,14 @@ use crate::harness::Store;
 use crate::job::{JobServer, OnSubmit, Submission};
 use crate::loopback::Work;
 use crate::pool::Pool;
-use crate::shared::{Handover, SharedStore};
+use crate::shared::{Handover, SharedStore, dismiss};
 use crate::submit::{translate, validate};
 
 /// Threads that move messages; bundles have their own.
 const IO_THREADS: usize = 2;
+
+/// How long workers may take to end when a job has failed.
+const DISMISS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs pipelines on a runner of Beam that a job server speaks for.
 ///
@@ -199,7 +203,11 @@ impl BeamRunner {
             metrics.merge(&handover.late()?);
             Ok(report(metrics, setting, Results::of(graph, handover.take(setting)?)))
         });
-        if let Err(error) = briefing.store.clear() {
+        let cleared = match outcome {
+            Ok(_) => briefing.store.clear(),
+            Err(_) => dismiss(&briefing.store, DISMISS_PATIENCE),
+        };
+        if let Err(error) = cleared {
             tracing::warn!(%error, "what the workers have shared is left over");
         }
         outcome

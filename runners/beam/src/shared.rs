@@ -4,6 +4,8 @@
 //! results/COLLECTION/KEY/ATTEMPT/0, 1, …    values of one group, in pieces
 //! results/COLLECTION/KEY/ATTEMPT/end        how many pieces: the attempt is whole
 //! late/ATTEMPT                              what was counted when a bundle was durable
+//! workers/ATTEMPT                           a worker that has not ended
+//! stopped/now                               the job is over, whatever its runner says to workers
 //! ```
 //!
 //! A group is handed over by every attempt of the bundle that has it; all hold the same, and one that is
@@ -14,6 +16,7 @@ use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use dataflow::blob::BlobStore;
@@ -32,6 +35,10 @@ const PIECE_BYTES: usize = 8 << 20;
 const RESULTS: &str = "results";
 const LATE: &str = "late";
 const END: &str = "end";
+const WORKERS: &str = "workers";
+const STOPPED: &str = "stopped";
+/// Between two looks whether workers have ended.
+const LOOK_PERIOD: Duration = Duration::from_millis(100);
 
 /// A place that all processes of a job reach.
 ///
@@ -56,6 +63,12 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// No such name, a store that fails.
     fn get(&self, name: &str) -> Result<Bytes>;
 
+    /// Forgets a name, whether it is there or not.
+    ///
+    /// # Errors
+    /// A store that fails.
+    fn remove(&self, name: &str) -> Result<()>;
+
     /// Payloads that go around the shuffle, which every process of the job may read.
     fn blobs(&self) -> Arc<dyn BlobStore>;
 
@@ -64,6 +77,27 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
     /// # Errors
     /// A store that fails.
     fn clear(&self) -> Result<()>;
+}
+
+/// Says to the workers of a job that it is over, and waits until they have ended: some runners let them
+/// go on with bundles of a job that was cancelled. What was shared is removed.
+///
+/// # Errors
+/// A store that fails.
+pub fn dismiss(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
+    let told = || store.put(&format!("{STOPPED}/now"), Bytes::new());
+    told()?;
+    let began = Instant::now();
+    while let Some(left) = store.names(WORKERS)?.first() {
+        if began.elapsed() > patience {
+            tracing::warn!(worker = left, "a worker of the job may still be at work");
+            break;
+        }
+        std::thread::park_timeout(LOOK_PERIOD);
+    }
+    store.clear()?;
+    // One that comes late must not begin.
+    told()
 }
 
 /// Some values of a group.
@@ -99,6 +133,32 @@ impl Handover {
     fn attempt(&self) -> String {
         let count = self.count.fetch_add(1, Ordering::Relaxed);
         format!("{:016x}-{count}", self.own)
+    }
+
+    /// Says that a worker is at work; the name of what says so.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn enter(&self) -> Result<String> {
+        let name = format!("{WORKERS}/{}", self.attempt());
+        self.store.put(&name, Bytes::new())?;
+        Ok(name)
+    }
+
+    /// Says that it is no more.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn leave(&self, name: &str) -> Result<()> {
+        self.store.remove(name)
+    }
+
+    /// Whether the job is over.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn is_stopped(&self) -> Result<bool> {
+        Ok(!self.store.names(STOPPED)?.is_empty())
     }
 
     /// Hands a group over.
