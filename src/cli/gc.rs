@@ -1,11 +1,13 @@
 //! `levain gc`: removes what runs have left that nobody reads any more.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use levain::batch::{Leavings, RunStore};
 use levain::chunks::ByteSize;
 use levain::dataflow::error::{Error, ErrorCode, Result};
 use levain::job::{Run, find_run, list_runs};
-use levain::objects::Location;
+use levain::objects::{Location, Objects, StoreOptions};
 use serde_json::json;
 
 use crate::cli::exit::Finished;
@@ -13,6 +15,7 @@ use crate::cli::out::{Out, error_json};
 use crate::cli::records::state_name;
 use crate::cli::settled::Settled;
 use crate::cli::table::{Table, count};
+use crate::cli::watch::is_gone;
 
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
@@ -33,10 +36,17 @@ struct Found {
     leavings: Leavings,
 }
 
+/// What writes that were cut short have left at a destination.
+struct Remains {
+    destination: Objects,
+    keys: Vec<String>,
+}
+
 /// Removes what runs have left.
 pub(crate) fn gc(args: &GcArgs, settled: &Settled, out: &Out) -> Result<Finished> {
     let runs = runs_of(args, settled)?;
     let is_one = runs.len() == 1;
+    let destinations = destinations_of(&runs)?;
     let (mut found, mut skipped) = (Vec::new(), Vec::new());
     for run in runs {
         for (_, store) in run.meeting_places(&settled.store()?)? {
@@ -50,12 +60,14 @@ pub(crate) fn gc(args: &GcArgs, settled: &Settled, out: &Out) -> Result<Finished
             }
         }
     }
-    found.retain(|it| !it.leavings.keys.is_empty());
-    let text = text_of(&found, &skipped, args.dry_run);
+    found.retain(|it| !it.leavings.is_empty());
+    let remains = remains_of(&destinations, settled)?;
+    let text = text_of(&found, &remains, &skipped, args.dry_run);
     if !args.dry_run {
         // What is removed is told before it is.
         out.line(&text)?;
         found.iter().try_for_each(|it| it.store.remove(&it.leavings))?;
+        remains.iter().try_for_each(|it| it.destination.sweep(""))?;
     }
     let removed = found.iter().map(|it| {
         json!({
@@ -64,12 +76,16 @@ pub(crate) fn gc(args: &GcArgs, settled: &Settled, out: &Out) -> Result<Finished
             "objects": it.leavings.keys.len(),
             "bytes": it.leavings.bytes,
             "keys": it.leavings.keys,
+            "unfinished": it.leavings.unfinished,
         })
     });
     let document = json!({
         "v": 1,
         "dry_run": args.dry_run,
         "runs": removed.collect::<Vec<_>>(),
+        "destinations": remains.iter().map(|it| json!({
+            "destination": it.destination.root().to_string(), "unfinished": it.keys,
+        })).collect::<Vec<_>>(),
         "skipped": skipped.iter().map(|(run, error)| json!({
             "run": run.summary.id, "error": error_json(error, error.code().exit_code()),
         })).collect::<Vec<_>>(),
@@ -94,25 +110,84 @@ fn runs_of(args: &GcArgs, settled: &Settled) -> Result<Vec<Run>> {
     }
 }
 
-fn text_of(found: &[Found], skipped: &[(Run, Error)], is_dry: bool) -> String {
-    let mut table = Table::new(["RUN", "STATE", "OBJECTS", "SIZE", "FOLDER"]).with_right(&[2, 3]);
+/// The stores that these runs have written, by name. Recipes write where they will.
+fn destinations_of(runs: &[Run]) -> Result<BTreeMap<String, Location>> {
+    let mut destinations = BTreeMap::new();
+    for run in runs.iter().map(|run| &run.summary) {
+        if let ("bake" | "rechunk", Some(text)) = (run.kind.as_str(), &run.destination) {
+            destinations.insert(text.clone(), Location::parse(text)?);
+        }
+    }
+    Ok(destinations)
+}
+
+/// What writes that were cut short have left at destinations at which nobody works.
+fn remains_of(
+    destinations: &BTreeMap<String, Location>,
+    settled: &Settled,
+) -> Result<Vec<Remains>> {
+    let (store, mut remains) = (settled.store()?, Vec::new());
+    for place in destinations.values() {
+        let runs = list_runs(place, settled.run_store(), &store)?;
+        let mut is_quiet = true;
+        for run in &runs {
+            is_quiet &= !may_be_at_work(run, &store)?;
+        }
+        if is_quiet {
+            let destination = Objects::open(place, &store)?;
+            let keys = destination.unfinished("")?;
+            remains.push(Remains { destination, keys });
+        }
+    }
+    remains.retain(|it| !it.keys.is_empty());
+    Ok(remains)
+}
+
+/// Whether somebody works on a run, as far as can be known from here.
+fn may_be_at_work(run: &Run, store: &StoreOptions) -> Result<bool> {
+    let places = run.meeting_places(store)?;
+    let is_known_by_process = places.is_empty() && run.summary.state.is_none();
+    if is_known_by_process {
+        return Ok(!run.process().is_some_and(|(host, process)| is_gone(host, process)));
+    }
+    for (_, place) in places {
+        match place.leavings() {
+            Ok(_) => {}
+            Err(error) if error.code() == ErrorCode::LOCKED => return Ok(true),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
+}
+
+fn text_of(found: &[Found], remains: &[Remains], skipped: &[(Run, Error)], is_dry: bool) -> String {
+    let names = ["RUN", "STATE", "OBJECTS", "SIZE", "CUT SHORT", "FOLDER"];
+    let mut table = Table::new(names).with_right(&[2, 3, 4]);
     for Found { run, store, leavings } in found {
         table.row([
             run.summary.id.clone(),
             state_name(run.summary.state).to_owned(),
             count(leavings.keys.len() as u64),
             ByteSize(leavings.bytes).to_string(),
+            count(leavings.unfinished.len() as u64),
             store.root().to_string(),
         ]);
     }
-    let mut text = match found {
-        [] => "nothing to remove\n".to_owned(),
-        _ => table.to_string(),
+    for Remains { destination, keys } in remains {
+        let none = || "-".to_owned();
+        let cut_short = count(keys.len() as u64);
+        let folder = destination.root().to_string();
+        table.row([none(), none(), none(), none(), cut_short, folder]);
+    }
+    let is_nothing = found.is_empty() && remains.is_empty();
+    let mut text = match is_nothing {
+        true => "nothing to remove\n".to_owned(),
+        false => table.to_string(),
     };
     for (run, error) in skipped {
         text.push_str(&format!("{} is left alone: {}\n", run.summary.id, error.message()));
     }
-    if is_dry && !found.is_empty() {
+    if is_dry && !is_nothing {
         text.push_str("nothing was removed\n");
     }
     text

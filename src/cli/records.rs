@@ -7,6 +7,7 @@ use levain::objects::Location;
 use levain::report::{
     FailureGroup, FailureRecord, Report, RunState, duration, failures_text, moment,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::exit::Finished;
@@ -117,10 +118,15 @@ pub(crate) fn status(args: &StatusArgs, settled: &Settled, out: &Out) -> Result<
     let run = found(&args.run, settled)?;
     let report = run.report()?;
     let committed = run.committed_count()?;
-    let text = match &report {
+    let mut text = match &report {
         Some(report) => told(report),
         None => untold(&run, committed),
     };
+    let refusals = refusals_of(&run, settled)?;
+    for Refused { part, error, count: times } in &refusals {
+        let part = if part.is_empty() { String::new() } else { format!(" ({part})") };
+        text.push_str(&format!("\n  refused  {error} ×{}{part}", count(u64::from(*times))));
+    }
     let mut document = summary_json(&run);
     let exit = exit_of(&run)?;
     if let Some(document) = document.as_object_mut() {
@@ -130,12 +136,32 @@ pub(crate) fn status(args: &StatusArgs, settled: &Settled, out: &Out) -> Result<
             .insert("tasks".to_owned(), json!(report.as_ref().map(|report| report.tasks_summary)));
         document.insert("committed".to_owned(), committed.into());
         document.insert("error".to_owned(), json!(run.error()));
+        document.insert("refusals".to_owned(), json!(refusals));
     }
     out.result(&text, &document)?;
     Ok(match args.exit_status {
         true => Finished::With(exit.unwrap_or(STILL_RUNNING)),
         false => Finished::Whole,
     })
+}
+
+/// Submissions of workers that were refused for one reason.
+#[derive(Debug, Serialize)]
+struct Refused {
+    /// The part of the run; empty for the write.
+    part: String,
+    error: String,
+    count: u32,
+}
+
+/// All of them, each error once with its count.
+fn refusals_of(run: &Run, settled: &Settled) -> Result<Vec<Refused>> {
+    let mut refusals = Vec::new();
+    for (part, place) in run.meeting_places(&settled.store()?)? {
+        let of_part = place.refusals()?.into_iter();
+        refusals.extend(of_part.map(|(error, count)| Refused { part: part.clone(), error, count }));
+    }
+    Ok(refusals)
 }
 
 /// The exit code of a run; nothing if no end of it is recorded.

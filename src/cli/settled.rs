@@ -1,21 +1,19 @@
 //! What settings and flags together come to, for the commands that run jobs.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::time::Duration;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use levain::batch::CostLimit;
 use levain::batch::aws::BatchSettings;
+use levain::batch::{Account, CostLimit};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use levain::dataflow::options::OnError;
 use levain::job::{Again, Bake, MemoryLimit, OnBegin, PipelineRun, RunAbout};
 use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
-use crate::cli::config::{Config, ConfigArgs, ReadBy, Value, config_json, load, path_text};
+use crate::cli::config::{Config, ConfigArgs, Value, config_json, load, path_text};
 use crate::cli::detach::begun;
-use crate::cli::out::say;
 use crate::cli::signals::Watched;
 use crate::cli::workers::{RunnerName, host};
 
@@ -32,6 +30,8 @@ pub(crate) struct Settled {
     /// Whether this process counts what a run costs, and when one of its own will have cost too much.
     counts_cost: bool,
     cost_limit: OnceLock<WallLimit>,
+    /// What workers of this command have cost, in all its parts.
+    account: Account,
 }
 
 impl Settled {
@@ -114,11 +114,6 @@ impl Settled {
         (program, words): (&str, Vec<String>),
         signals: &Watched,
     ) -> Result<Self> {
-        for setting in config.settings() {
-            if setting.key.read_by == ReadBy::Nobody && setting.origin.layer != "built-in" {
-                say(&format!("warning: {} is not followed yet", path_text(&setting.path)));
-            }
-        }
         // What is wrong is said before anything is done.
         config.set_store(&mut StoreOptions::default())?;
         let run_store = config.run_store()?;
@@ -139,7 +134,18 @@ impl Settled {
         let limit =
             config.duration("limits.max_wall").map(|limit| WallLimit::begin(limit, signals));
         let (counts_cost, cost_limit, signals) = (true, OnceLock::new(), signals.clone());
-        Ok(Self { config, words, run_store, about, signals, limit, counts_cost, cost_limit })
+        let account = Account::default();
+        Ok(Self {
+            config,
+            words,
+            run_store,
+            about,
+            signals,
+            limit,
+            counts_cost,
+            cost_limit,
+            account,
+        })
     }
 
     /// Where and how workers run on AWS Batch.
@@ -246,6 +252,11 @@ impl Settled {
         if self.counts_cost { self.config.cost_limit() } else { Ok(None) }
     }
 
+    /// Where workers of this command are to be counted together.
+    pub(crate) fn account(&self) -> Account {
+        self.account.clone()
+    }
+
     /// Stops a run of this process when its threads and its memory will have cost what it may cost;
     /// those of workers are counted by their driver.
     fn count_cost(&self, run: &RunArgs) -> Result<()> {
@@ -302,26 +313,17 @@ fn command_line(program: &str, words: &[String]) -> Vec<String> {
 /// Stops a run when its time is over.
 #[derive(Debug)]
 struct WallLimit {
-    is_over: Arc<AtomicBool>,
-    /// Dropped with this, which ends the thread that waits.
-    _ends: mpsc::Sender<()>,
+    begun: Instant,
+    limit: Duration,
 }
 
 impl WallLimit {
     fn begin(limit: Duration, signals: &Watched) -> Self {
-        let (ends, ended) = mpsc::channel();
-        let (is_over, cancel) = (Arc::new(AtomicBool::new(false)), signals.token());
-        let shared = Arc::clone(&is_over);
-        std::thread::spawn(move || {
-            if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
-                shared.store(true, Ordering::Relaxed);
-                cancel.cancel();
-            }
-        });
-        Self { is_over, _ends: ends }
+        signals.token().cancel_after(limit);
+        Self { begun: Instant::now(), limit }
     }
 
     fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Relaxed)
+        self.begun.elapsed() >= self.limit
     }
 }

@@ -201,7 +201,7 @@ fn jobs(run: &RunArgs, settled: &Settled, briefing: Briefing, signals: &Watched)
     options.startup_ms = settings.startup.0 * 1000;
     options.leader_lost_ms = settings.lease.0 * 1000;
     options.fail_fast_launch = settings.fail_fast_launch;
-    options.max_cost = settled.cost()?;
+    (options.max_cost, options.account) = (settled.cost()?, settled.account());
     options.with_look_ms(args.look_ms);
     let command = || vec![briefing.program, "worker".to_owned()];
     options.command = args.command().unwrap_or_else(command);
@@ -234,7 +234,7 @@ fn processes(run: &RunArgs, settled: &Settled, briefing: Briefing) -> Result<Sta
     };
     options.needs_same_binary = briefing.needs_same_binary;
     options.vcpus = each.get() as f64;
-    options.max_cost = settled.cost()?;
+    (options.max_cost, options.account) = (settled.cost()?, settled.account());
     options.fail_fast_launch = settled.config().is_on("batch.fail_fast_launch");
     let launcher = Arc::new(ProcessLauncher::new(briefing.logs));
     let workers = Workers::new(launcher, options, briefing.arguments)?;

@@ -74,7 +74,7 @@ impl<'a> Telling<'a> {
             cost: self.cost(&resources),
             outputs: Outputs::default(),
             resources,
-            warnings: note.map(str::to_owned).into_iter().collect(),
+            warnings: note.map(str::to_owned).into_iter().chain(recorded.warnings).collect(),
             exit: self.exit(end),
         };
         write_report(self.run.objects(), &report, &records)

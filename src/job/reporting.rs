@@ -103,6 +103,7 @@ impl<'a> Telling<'a> {
         if let Ended::Well { note: Some(note), .. } = ended {
             warnings.push(note.to_owned());
         }
+        warnings.extend(recorded.warnings);
         let report = Report {
             v: REPORT_VERSION,
             run: RunFacts {

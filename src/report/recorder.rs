@@ -32,8 +32,14 @@ struct State {
     fingerprint: String,
     timelines: Timelines,
     retries: BTreeMap<String, u64>,
+    /// Workers that have not ended well, each with the reasons; the first of them.
+    ended: BTreeMap<String, Vec<String>>,
+    ended_count: usize,
     kept: Kept,
 }
+
+/// Ends of workers that are told one by one.
+const TOLD_ENDS: usize = 20;
 
 #[derive(Debug)]
 struct Row {
@@ -55,6 +61,8 @@ impl Recorder {
             fingerprint: String::new(),
             timelines: Timelines::default(),
             retries: BTreeMap::new(),
+            ended: BTreeMap::new(),
+            ended_count: 0,
             kept: Kept::default(),
         };
         Self { state: Mutex::new(state) }
@@ -107,6 +115,7 @@ impl Recorder {
             timeline: state.timelines.timeline(),
             workers: state.timelines.workers(),
             retries_by_class: state.retries.clone(),
+            warnings: state.warnings(),
             kept: state.kept.clone(),
         }
     }
@@ -125,6 +134,8 @@ pub(crate) struct Recording {
     pub(crate) timeline: Timeline,
     pub(crate) workers: Vec<WorkerRow>,
     pub(crate) retries_by_class: BTreeMap<String, u64>,
+    /// What a user should know.
+    pub(crate) warnings: Vec<String>,
     pub(crate) kept: Kept,
 }
 
@@ -191,6 +202,23 @@ impl State {
 
     fn stage_id(&self, stage: StageId) -> String {
         format!("{}/{stage}", self.job)
+    }
+
+    fn ended(&mut self, worker: &str, reason: &str) {
+        if self.ended_count < TOLD_ENDS {
+            self.ended.entry(worker.to_owned()).or_default().push(reason.to_owned());
+        }
+        self.ended_count += 1;
+    }
+
+    /// Which workers have ended otherwise than well, and why.
+    fn warnings(&self) -> Vec<String> {
+        let told = self.ended.iter().flat_map(|(worker, reasons)| {
+            reasons.iter().map(move |reason| format!("worker {worker} has ended: {reason}"))
+        });
+        let more = self.ended_count.saturating_sub(TOLD_ENDS);
+        let rest = (more > 0).then(|| format!("{more} more ends of workers are not told here"));
+        told.chain(rest).collect()
     }
 
     fn attempted(&mut self, stage: StageId, attempt: &Attempt) {
@@ -277,6 +305,7 @@ impl JobObserver for Recorder {
             JobEvent::BundleFailed { stage, failure } => {
                 state.failed(*stage, failure, Disposition::FailedRun);
             }
+            JobEvent::WorkerEnded { worker, reason, .. } => state.ended(worker, reason),
             JobEvent::StageFinished { stage } => {
                 if let Some(row) = state.row(*stage) {
                     row.state = StageState::Done;

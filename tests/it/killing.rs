@@ -38,11 +38,16 @@ pub(crate) fn noise(first: i32, count: i32) -> Made {
         .variable("v", "time x", values, &[])
 }
 
-/// How many files lie in a folder, at any depth; one that is gone by now has none.
-pub(crate) fn file_count(folder: &Path) -> usize {
+/// The files in a folder, at any depth; one that is gone by now has none.
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let count = |path: PathBuf| if path.is_dir() { file_count(&path) } else { 1 };
-    entries.map(|entry| count(entry.path())).sum()
+    let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
+    entries.flat_map(|entry| below(entry.path())).collect()
+}
+
+/// How many files lie in a folder, at any depth.
+pub(crate) fn file_count(folder: &Path) -> usize {
+    files_below(folder).len()
 }
 
 /// A command that writes a store, in a folder of its own.

@@ -23,8 +23,13 @@ fn hours(folder: &Folder, more: &[&str]) -> String {
 /// How `t2m` would be copied.
 #[track_caller]
 fn method(source: &str, target: &str, more: &[&str]) -> String {
-    let plan = ["plan", "rechunk", source, target, "--output", "json", "--progress", "none"];
-    let planned = levain(&[&plan[..], more].concat());
+    method_of(&[&["rechunk", source, target][..], more].concat())
+}
+
+/// How a command would copy `t2m`.
+#[track_caller]
+fn method_of(command: &[&str]) -> String {
+    let planned = levain(&[&["plan"][..], command, &["--output", "json"]].concat());
     planned.check_done();
     let plan: Value = serde_json::from_str(&planned.stdout).expect("a document");
     let variables = plan["plan"]["variables"].as_array().expect("a list");
@@ -108,4 +113,60 @@ fn chunks_of_netcdf_pass_where_the_store_has_their_filters() {
     levain(&["rechunk", &one, &plain, "--chunks", &chunks]).check_done();
     assert_eq!(values(&target), values(&plain));
     assert_eq!(planned, "passthrough");
+}
+
+/// A store of chunks of one hour for each of so many days of samples.
+fn days(folder: &Folder, count: usize) -> Vec<String> {
+    let files = write_sample_files(&folder.path("files"), 3_000_000, SampleFormat::Nc4);
+    let files = files.expect("sample files").paths;
+    let bake = |(day, file): (usize, &std::path::PathBuf)| {
+        let store = folder.text(&format!("day{day}.zarr"));
+        let file = file.to_str().expect("a path");
+        levain(&["bake", file, &store, "--chunks", "time=1,lat=-1,lon=-1"]).check_done();
+        store
+    };
+    files.iter().take(count).enumerate().map(bake).collect()
+}
+
+/// The shards of `t2m`.
+fn shards(folder: &Folder, store: &str) -> Vec<Vec<u8>> {
+    let shard = |place| folder.path(&format!("{store}/t2m/c/{place}/0/0"));
+    (0..).map_while(|place| std::fs::read(shard(place)).ok()).collect()
+}
+
+#[test]
+fn chunks_pass_into_a_store_that_grows_and_in_place_as_they_are() {
+    let folder = Folder::new();
+    let days = days(&folder, 2);
+    // Shards of 18 hours: the second is half full after the first day.
+    let layout = ["--chunks", "time=1,lat=-1,lon=-1", "--shards", "time=18"];
+    let (whole, grown) = (folder.text("whole.zarr"), folder.text("grown.zarr"));
+    levain(&[&["bake", &days[0], &days[1], &whole][..], &layout].concat()).check_done();
+    levain(&[&["bake", &days[0], &grown][..], &layout].concat()).check_done();
+    let append = ["bake", &days[1], &grown, "--append", "time"];
+    assert_eq!(method_of(&append), "passthrough");
+    levain(&append).check_done();
+    assert_eq!(values(&grown), values(&whole));
+    assert_eq!(shards(&folder, "grown.zarr"), shards(&folder, "whole.zarr"));
+    assert_eq!(shards(&folder, "grown.zarr").len(), 3);
+    let region = ["bake", &days[0], &grown, "--region", "auto"];
+    assert_eq!(method_of(&region), "passthrough");
+    std::fs::write(folder.path("grown.zarr/t2m/c/0/0/0"), "damaged").expect("a shard");
+    levain(&region).check_done();
+    assert_eq!(shards(&folder, "grown.zarr"), shards(&folder, "whole.zarr"));
+}
+
+#[test]
+fn chunks_of_another_codec_do_not_pass_into_a_store_that_grows() {
+    let folder = Folder::new();
+    let days = days(&folder, 2);
+    let grown = folder.text("grown.zarr");
+    let layout = ["--chunks", "time=1,lat=-1,lon=-1", "--codec", "zstd:1"];
+    levain(&[&["bake", &days[0], &grown][..], &layout].concat()).check_done();
+    let append = ["bake", &days[1], &grown, "--append", "time"];
+    assert_ne!(method_of(&append), "passthrough");
+    levain(&append).check_done();
+    let whole = folder.text("whole.zarr");
+    levain(&["bake", &days[0], &days[1], &whole]).check_done();
+    assert_eq!(values(&grown), values(&whole));
 }

@@ -58,7 +58,7 @@ pub use memory_dataset::MemoryDataset;
 pub use region::Region;
 pub use scalar::Scalar;
 pub use seam::{
-    ArraySink, ArraySource, DatasetSource, Fetched, Placement, SinkFacts, SourceFacts, Writing,
-    WrittenUnit,
+    ArraySink, ArraySource, DatasetSource, Fetched, Placement, SinkFacts, SourceFacts, UnitStream,
+    Writing, WrittenUnit,
 };
 pub use sizes::Sizes;

@@ -153,6 +153,9 @@ pub struct SinkFacts {
     pub codecs: Vec<String>,
     /// What an element is that was never written.
     pub fill: Scalar,
+    /// Bytes that a unit takes which is written as a stream, besides the chunks that are put into it;
+    /// `None` where units are written whole only.
+    pub stream_bytes: Option<u64>,
 }
 
 /// What a sink says of a unit that it has written.
@@ -197,6 +200,47 @@ pub trait ArraySink: fmt::Debug + Send + Sync {
         drop(chunks);
         Err(Error::internal(format!("the unit {index:?} is written encoded, which cannot be")))
     }
+
+    /// Begins to write the unit at `index` as a stream, chunk after chunk; the object is the one that
+    /// [`ArraySink::write`] makes of the same elements, to the byte.
+    ///
+    /// Memory: [`SinkFacts::stream_bytes`], and encoded chunks that came before their turn.
+    ///
+    /// # Errors
+    /// A sink whose units are written whole only, or a store that fails.
+    fn stream(&self, index: &[u64]) -> Result<Box<dyn UnitStream + '_>> {
+        Err(Error::internal(format!("the unit {index:?} is written as a stream, which cannot be")))
+    }
+}
+
+/// A unit that is written chunk after chunk.
+///
+/// Chunks are named by their place in C order among those that meet the region of the unit, and stand
+/// in it in that order, whatever order they come in: one that comes before its turn waits, encoded.
+/// Many threads may put chunks at once. Nothing is visible before the end; of a stream that is dropped
+/// nothing ever is.
+pub trait UnitStream: Send + Sync {
+    /// Encodes the chunk at `place`, and writes it as soon as all before it are written; `elements` has
+    /// the shape of what the array has of the chunk.
+    ///
+    /// # Errors
+    /// Elements of another type or shape, a place that has a chunk already, a store that fails.
+    fn put(&self, place: u64, elements: &Chunk) -> Result<()>;
+
+    /// The same for a chunk that is encoded as [`ArraySink::encoded`] says; `None` for one of fill
+    /// values.
+    ///
+    /// Memory: one decoded chunk, to see that it decodes.
+    ///
+    /// # Errors
+    /// A chunk that does not decode, and as for [`UnitStream::put`].
+    fn put_encoded(&self, place: u64, chunk: Option<Bytes>) -> Result<()>;
+
+    /// Makes the unit visible, waiting for it.
+    ///
+    /// # Errors
+    /// Chunks that are missing, or a store that fails.
+    fn finish(self: Box<Self>) -> Result<WrittenUnit>;
 }
 
 /// A unit that is on its way to the store.

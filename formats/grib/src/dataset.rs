@@ -13,7 +13,7 @@ use crate::coordinates::{self, CubeAxes};
 use crate::cube::{Cube, cubes};
 use crate::field::Field;
 use crate::grid::Points;
-use crate::held::Coordinate;
+use crate::held::{Coordinate, PointsOf};
 use crate::names::names;
 use crate::packed_array::{Index, Parts, missing};
 
@@ -36,7 +36,7 @@ pub(crate) struct Built {
     pub(crate) dataset: Dataset,
     /// By the names of variables, those that were left out of the dataset among them.
     pub(crate) arrays: BTreeMap<String, Result<StoredArray>>,
-    /// The names of latitude and longitude of grids without rows of one length.
+    /// The names of latitude and longitude of grids that have them for every point.
     point_names: BTreeMap<usize, Vec<String>>,
 }
 
@@ -66,7 +66,11 @@ pub(crate) fn build(index: &Arc<Index>) -> Result<Built> {
     // In the order of the file.
     variables.sort_by_key(|(_, cube, _)| cube.cells.values().copied().min());
     let named: BTreeMap<AxisId, String> = axes.named().into_iter().collect();
-    built.add_axes(&axes, &named, index)?;
+    built.add_axes(&axes, &named)?;
+    for (_, cube, own) in &variables {
+        let dimensions = own.inner.iter().map(|id| named[id].clone()).collect();
+        built.add_points(cube.key.grid, dimensions, index, &named);
+    }
     let valid_times = built.add_valid_times(&axes, &named, &variables)?;
     for ((name, cube, own), valid_time) in variables.iter().zip(valid_times) {
         built.add_cube(name, cube, own, &valid_time, &named, &axes, index);
@@ -118,12 +122,7 @@ impl Built {
         }
     }
 
-    fn add_axes(
-        &mut self,
-        axes: &Axes,
-        named: &BTreeMap<AxisId, String>,
-        index: &Index,
-    ) -> Result<()> {
+    fn add_axes(&mut self, axes: &Axes, named: &BTreeMap<AxisId, String>) -> Result<()> {
         for (id, name) in named {
             let axis = axes.get(*id);
             let length = axis.values.len();
@@ -136,7 +135,7 @@ impl Built {
             };
             let floats = |values: &[f64]| Chunk::of(shape.clone(), values);
             match &axis.values {
-                AxisValues::Unknown(_) => {}
+                AxisValues::Unknown(_) | AxisValues::Points { .. } => {}
                 AxisValues::Integers(values) => {
                     let chunk = Coordinate::Held(Chunk::of(shape.clone(), values)?);
                     self.add_held(name, dimensions, shape, chunk, (DType::Int64, attributes));
@@ -159,30 +158,37 @@ impl Built {
                     let kind = (DType::Float64, Attributes::default());
                     self.add_held(&bounds, dimensions, shape, chunk, kind);
                 }
-                AxisValues::Points { grid, .. } => {
-                    self.add_points(name, *grid, index, named);
-                }
             }
         }
         Ok(())
     }
 
-    /// Adds latitude and longitude of the points of a grid along its dimension.
+    /// Adds latitude and longitude of the points of a grid along its dimensions, once.
     fn add_points(
         &mut self,
-        dimension: &str,
         grid: usize,
+        dimensions: Vec<String>,
         index: &Index,
         named: &BTreeMap<AxisId, String>,
     ) {
-        let Points::Reduced(rows) = &index.grids[grid].points else { return };
-        let rows = Arc::new(rows.clone());
+        let (shape, points) = match &index.grids[grid].points {
+            Points::Reduced(rows) => {
+                (vec![rows.point_count()], PointsOf::Reduced(Arc::new(rows.clone())))
+            }
+            Points::Projected(points) => {
+                (points.shape().to_vec(), PointsOf::Projected(Arc::new(points.clone())))
+            }
+            Points::Axes { .. } | Points::Unknown => return,
+        };
+        if self.point_names.contains_key(&grid) {
+            return;
+        }
         let both = [
-            ("latitude", Coordinate::Latitudes(Arc::clone(&rows))),
-            ("longitude", Coordinate::Longitudes(Arc::clone(&rows))),
+            ("latitude", Coordinate::Latitudes(points.clone())),
+            ("longitude", Coordinate::Longitudes(points)),
         ];
         for (base, coordinate) in both {
-            // Grids with rows of one length may have taken the plain name.
+            // Another grid may have taken the plain name.
             let mut ranks = 0..;
             let name = ranks.find_map(|rank| {
                 let name = ranked(base, rank);
@@ -192,8 +198,7 @@ impl Built {
             let name = name.unwrap_or_else(|| base.to_owned());
             self.point_names.entry(grid).or_default().push(name.clone());
             let kind = (DType::Float64, coordinates::words_of(base));
-            let (dimensions, shape) = (vec![dimension.to_owned()], vec![rows.point_count()]);
-            self.add_held(&name, dimensions, shape, coordinate, kind);
+            self.add_held(&name, dimensions.clone(), shape.clone(), coordinate, kind);
         }
     }
 
@@ -257,10 +262,8 @@ impl Built {
         for id in &own.inner {
             dimensions.push(named[id].clone());
             shape.push(axes.get(*id).values.len());
-            if let AxisValues::Points { grid, .. } = axes.get(*id).values {
-                others.extend(self.point_names.get(&grid).into_iter().flatten().cloned());
-            }
         }
+        others.extend(self.point_names.get(&cube.key.grid).into_iter().flatten().cloned());
         let is_wide = |field: &usize| index.fields[*field].packed.packing.is_wide();
         let is_double = cube.cells.values().any(is_wide);
         let dtype = if is_double { DType::Float64 } else { DType::Float32 };

@@ -6,25 +6,55 @@ use std::sync::Arc;
 use array::error::{Error, Result};
 use array::{ArraySource, Chunk, ChunkGrid, Fetched, Placement, Region, Scalar, SourceFacts};
 
-use crate::grid::ReducedRows;
+use crate::grid::{Place, Projected, ReducedRows};
 
 /// Where the elements of a coordinate come from.
 #[derive(Debug, Clone)]
 pub(crate) enum Coordinate {
     /// They are held.
     Held(Chunk),
-    /// The latitudes of the points of a reduced grid.
-    Latitudes(Arc<ReducedRows>),
-    /// The longitudes of the points of a reduced grid.
-    Longitudes(Arc<ReducedRows>),
+    /// The latitudes of the points of a grid.
+    Latitudes(PointsOf),
+    /// The longitudes of the points of a grid.
+    Longitudes(PointsOf),
+}
+
+/// The points of a grid, worked out when they are asked for.
+#[derive(Debug, Clone)]
+pub(crate) enum PointsOf {
+    /// Of a reduced grid, along one dimension.
+    Reduced(Arc<ReducedRows>),
+    /// Of a grid on a plane, in rows and columns.
+    Projected(Arc<Projected>),
 }
 
 impl Coordinate {
-    fn chunk(&self) -> Result<Chunk> {
+    /// A chunk that holds a region, and where in the chunk that is.
+    fn holding(&self, region: &Region) -> Result<(Chunk, Region)> {
+        let (points, coordinate): (_, fn(Place) -> f64) = match self {
+            Self::Held(chunk) => return Ok((chunk.clone(), region.clone())),
+            Self::Latitudes(points) => (points, |place| place.latitude),
+            Self::Longitudes(points) => (points, |place| place.longitude),
+        };
+        let values: Vec<f64> = points.places(region).map(coordinate).collect();
+        let shape: Vec<u64> = region.ranges().map(|range| range.end - range.start).collect();
+        let whole = Region::new(shape.iter().map(|&length| 0..length));
+        Ok((Chunk::of(shape, &values)?, whole))
+    }
+}
+
+impl PointsOf {
+    /// The points of a region of the grid, row by row.
+    fn places(&self, region: &Region) -> Box<dyn Iterator<Item = Place> + '_> {
+        let mut ranges = region.ranges().map(|range| range.start as usize..range.end as usize);
+        let (first, second) = (ranges.next().unwrap_or(0..1), ranges.next().unwrap_or(0..1));
         match self {
-            Self::Held(chunk) => Ok(chunk.clone()),
-            Self::Latitudes(rows) => Chunk::of([rows.point_count()], &rows.point_latitudes()),
-            Self::Longitudes(rows) => Chunk::of([rows.point_count()], &rows.point_longitudes()),
+            Self::Reduced(rows) => Box::new(rows.places().skip(first.start).take(first.len())),
+            Self::Projected(points) => {
+                Box::new(first.flat_map(move |row| {
+                    second.clone().map(move |column| points.place(row, column))
+                }))
+            }
         }
     }
 }
@@ -86,8 +116,10 @@ impl Fetched for HeldRegions {
         if places.len() != self.regions.len() {
             return Err(Error::internal("as many places as regions are needed"));
         }
-        let chunk = self.coordinate.chunk()?;
         let mut pairs = places.iter_mut().zip(&self.regions);
-        pairs.try_for_each(|(place, region)| place.into.write(&place.at, &chunk, region))
+        pairs.try_for_each(|(place, region)| {
+            let (chunk, held) = self.coordinate.holding(region)?;
+            place.into.write(&place.at, &chunk, &held)
+        })
     }
 }

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
+use object_store::client::{HttpClient, HttpConnector};
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::http::HttpBuilder;
 use object_store::local::LocalFileSystem;
@@ -24,6 +25,7 @@ use crate::failure::failed;
 use crate::location::{Location, Scheme};
 use crate::options::StoreOptions;
 use crate::polite::{Connector, Renewal};
+use crate::uploads::Uploads;
 
 /// Attempts and seconds for credentials that the machine may or may not offer: elsewhere nobody
 /// answers, and the user should hear so soon.
@@ -35,7 +37,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// For what is asked of S3 alone.
+    pub(crate) uploads: Option<Uploads>,
     permits: Semaphore,
+}
+
+/// What is made of settings.
+struct Made {
+    store: Arc<dyn ObjectStore>,
+    uploads: Option<Uploads>,
 }
 
 static CLIENTS: Mutex<BTreeMap<String, Arc<Client>>> = Mutex::new(BTreeMap::new());
@@ -52,10 +62,21 @@ impl Client {
         if let Some(client) = clients.get(&key) {
             return Ok(Arc::clone(client));
         }
-        let permits = Semaphore::new(options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
-        let client = Arc::new(Self { store: build(location, &options)?, permits });
+        let provider = Provider::of(options.profile.as_deref());
+        let client = Arc::new(Self::new(location, &options, &provider)?);
         clients.insert(key, Arc::clone(&client));
         Ok(client)
+    }
+
+    /// One that nobody else is handed, with these credentials of AWS where the settings name none.
+    pub(crate) fn new(
+        location: &Location,
+        options: &StoreOptions,
+        provider: &Arc<Provider>,
+    ) -> Result<Self> {
+        let permits = Semaphore::new(options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS));
+        let Made { store, uploads } = build(location, options, provider)?;
+        Ok(Self { store, uploads, permits })
     }
 
     /// Waits for the turn of a request.
@@ -64,11 +85,11 @@ impl Client {
     }
 }
 
-fn build(location: &Location, options: &StoreOptions) -> Result<Arc<dyn ObjectStore>> {
+fn build(location: &Location, options: &StoreOptions, provider: &Arc<Provider>) -> Result<Made> {
     let built = match location.scheme() {
-        Scheme::Local => return Ok(Arc::new(LocalFileSystem::new())),
-        Scheme::Memory => return Ok(Arc::new(InMemory::new())),
-        Scheme::S3 => build_s3(location, options)?,
+        Scheme::Local => return Ok(shared(LocalFileSystem::new())),
+        Scheme::Memory => return Ok(shared(InMemory::new())),
+        Scheme::S3 => build_s3(location, options, provider)?,
         Scheme::Google => build_google(location, options)?,
         Scheme::Azure => build_azure(location, options)?,
         Scheme::Http => HttpBuilder::new()
@@ -77,7 +98,7 @@ fn build(location: &Location, options: &StoreOptions) -> Result<Arc<dyn ObjectSt
             .with_client_options(ClientOptions::new().with_allow_http(true))
             .with_retry(retry(options))
             .build()
-            .map(|store| Arc::new(store) as Arc<dyn ObjectStore>),
+            .map(shared),
     };
     built.map_err(|error| {
         let why = failed("open", location, &error);
@@ -87,12 +108,16 @@ fn build(location: &Location, options: &StoreOptions) -> Result<Arc<dyn ObjectSt
     })
 }
 
-type Built = object_store::Result<Arc<dyn ObjectStore>>;
+type Built = object_store::Result<Made>;
 
-fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
+fn build_s3(
+    location: &Location,
+    options: &StoreOptions,
+    provider: &Arc<Provider>,
+) -> Result<Built> {
+    let client_options = client_options(options)?;
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(location.authority())
-        .with_client_options(client_options(options)?)
         .with_retry(retry(options));
     builder = set_all(builder, options, AmazonS3Builder::with_config)?;
     if let Some(endpoint) = &options.endpoint {
@@ -101,34 +126,45 @@ fn build_s3(location: &Location, options: &StoreOptions) -> Result<Built> {
     if let Some(region) = &options.region {
         builder = builder.with_region(region);
     }
-    let provider = Provider::of(options.profile.as_deref());
     if !options.is_anonymous {
-        builder = with_profile(builder, &provider);
+        builder = with_profile(builder, provider);
     }
     // The one of S3 alone holds over the one of all services.
     let endpoint = builder
         .get_config_value(&AmazonS3ConfigKey::S3Endpoint)
         .or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
-    if endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
-        builder = builder.with_allow_http(true);
-    }
+    let client_options = match endpoint.is_some_and(|endpoint| endpoint.starts_with("http://")) {
+        true => client_options.with_allow_http(true),
+        false => client_options,
+    };
+    builder = builder.with_client_options(client_options.clone());
     let connector = Connector::of_cloud(options.host_limits);
     if options.is_anonymous {
         let builder = builder.with_http_connector(connector).with_skip_signature(true);
         return Ok(builder.build().map(shared));
     }
     if has_own_credentials(options)? {
+        let client = connector.connect(&client_options);
         builder = builder.with_http_connector(connector);
         let lookup = builder.clone().with_retry(machine_retry());
         return Ok(lookup.build().and_then(|store| {
             let credentials = Arc::new(Explained(Arc::clone(store.credentials())));
-            builder.with_credentials(credentials).build().map(shared)
+            Ok(with_uploads(builder.with_credentials(credentials).build()?, client?))
         }));
     }
     let grace = Duration::from_millis(options.credential_grace_ms);
-    let renewal = Renewal { provider: Arc::clone(&provider), grace };
-    let builder = builder.with_http_connector(connector.with_renewal(renewal));
-    Ok(builder.with_credentials(provider).build().map(shared))
+    let renewal = Renewal { provider: Arc::clone(provider), grace };
+    let connector = connector.with_renewal(renewal);
+    let client = connector.connect(&client_options);
+    let builder =
+        builder.with_http_connector(connector).with_credentials(Arc::clone(provider) as _);
+    Ok(builder.build().and_then(|store| Ok(with_uploads(store, client?))))
+}
+
+/// S3, and who asks it for uploads.
+fn with_uploads(store: AmazonS3, client: HttpClient) -> Made {
+    let store = Arc::new(store);
+    Made { uploads: Some(Uploads { store: Arc::clone(&store), client }), store }
 }
 
 /// Settings that name S3 credentials by themselves: then nobody else is asked.
@@ -219,8 +255,8 @@ fn set_all<B, K: FromStr>(
     Ok(builder)
 }
 
-fn shared<S: ObjectStore>(store: S) -> Arc<dyn ObjectStore> {
-    Arc::new(store)
+fn shared<S: ObjectStore>(store: S) -> Made {
+    Made { store: Arc::new(store), uploads: None }
 }
 
 /// Options of the connection; the TLS provider must be in place before the first is used.

@@ -23,6 +23,7 @@ mod cache;
 mod listing;
 mod ranges;
 mod requests;
+mod uploads;
 mod version;
 mod writer;
 

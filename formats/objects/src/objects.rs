@@ -18,6 +18,7 @@ use crate::location::{Location, Scheme};
 use crate::options::StoreOptions;
 use crate::pending::Pending;
 use crate::requests::Object;
+use crate::uploads;
 use crate::writer::ObjectWriter;
 
 /// What a store says of an object without reading it.
@@ -211,6 +212,11 @@ impl Objects {
         Ok(ObjectWriter::new(self.writable(key)?))
     }
 
+    /// The most memory that an [`ObjectWriter`] of this store takes.
+    pub fn writer_bytes(&self) -> u64 {
+        ObjectWriter::working_bytes(self.root.scheme())
+    }
+
     /// Writes an object if there is none, and says whether it is this one that is there now.
     ///
     /// Whatever the store answers, the object is read back and compared, unless it was made beyond
@@ -279,18 +285,54 @@ impl Objects {
         let deleted =
             Pending::start(async move { listing::delete_all(&folder, retry_count).await });
         let deleted_count = deleted.wait()?;
-        self.sweep(prefix)?;
+        self.sweep_folder(prefix)?;
         Ok(deleted_count)
     }
 
-    /// Removes what writes below `prefix` that were cut short have left: files that are no objects,
-    /// and folders without any. Nothing where writes leave nothing, as in a cloud.
+    /// Removes what writes below `prefix` that were cut short have left: in a file system files that are
+    /// no objects, and folders without any; in S3 uploads in parts that nobody has ended. Nothing where
+    /// writes leave nothing.
     ///
-    /// Cost: all folders below are listed. Nobody else may write there meanwhile.
+    /// Cost: all folders below are listed; in S3 one request for a thousand uploads, and one for each. Who may
+    /// not list them is told, and they stay. Nobody else may write there meanwhile.
     ///
     /// # Errors
-    /// A file system that fails.
+    /// A store that fails.
     pub fn sweep(&self, prefix: &str) -> Result<()> {
+        if self.root.scheme() != Scheme::S3 {
+            return self.sweep_folder(prefix);
+        }
+        let (folder, retry_count) = (self.object(prefix)?, self.options.retry_count);
+        Pending::start(async move { uploads::give_up(&folder, retry_count).await }).wait().map(drop)
+    }
+
+    /// What [`Objects::sweep`] would remove, by key; a key that was begun twice is there twice.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn unfinished(&self, prefix: &str) -> Result<Vec<String>> {
+        let folder = self.object(prefix)?;
+        let mut keys = match self.root.scheme() {
+            Scheme::Local => {
+                let mut paths = Vec::new();
+                let path = PathBuf::from(format!("/{}", self.path(prefix)?));
+                let found = find_unfinished(&path, &mut paths);
+                found.map_err(|error| io_failed("list", &folder.shown, &error))?;
+                paths.iter().map(|path| self.key_of_text(&path.to_string_lossy())).collect()
+            }
+            Scheme::S3 => {
+                let retry_count = self.options.retry_count;
+                let found = async move { uploads::list(&folder, retry_count).await };
+                let found = Pending::start(found).wait()?;
+                found.iter().map(|it| self.key_of_text(&it.key)).collect::<Vec<_>>()
+            }
+            _ => Vec::new(),
+        };
+        keys.sort_unstable();
+        Ok(keys)
+    }
+
+    fn sweep_folder(&self, prefix: &str) -> Result<()> {
         if self.root.scheme() != Scheme::Local {
             return Ok(());
         }
@@ -340,7 +382,11 @@ impl Objects {
     }
 
     fn key_of(&self, path: &Path) -> String {
-        let path = path.as_ref();
+        self.key_of_text(path.as_ref())
+    }
+
+    fn key_of_text(&self, path: &str) -> String {
+        let path = path.trim_matches('/');
         path.strip_prefix(&self.prefix).unwrap_or(path).trim_matches('/').to_owned()
     }
 
@@ -374,6 +420,24 @@ async fn one_of_many(object: &Object, range: &Option<Range<u64>>) -> Result<Opti
         Err(error) if error.code() == ErrorCode::STORE_NOT_FOUND => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Finds the files below `folder` that a write did not finish.
+fn find_unfinished(folder: &FilePath, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            find_unfinished(&entry.path(), found)?;
+        } else if entry.file_name().to_str().is_some_and(is_unfinished) {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
 }
 
 /// Removes empty folders below `folder` and itself, and files that a write did not finish.

@@ -5,16 +5,19 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use crate::failure::failed;
+use crate::location::Scheme;
 use crate::pending::Pending;
 use crate::requests::Object;
 
 /// The length of a part, and so of the longest object that is put by one request.
 const PART_BYTES: usize = 8 << 20;
+/// The same where a part costs no request: as much as keeps a disk busy.
+const LOCAL_PART_BYTES: usize = 1 << 20;
 /// Parts that may be under way while the next one is filled.
 const PARTS_IN_FLIGHT: usize = 2;
 /// The most parts that S3 puts together.
@@ -26,8 +29,9 @@ const PART_LIMIT: usize = 10_000;
 /// that may have been there; never before, and not at all when the writer is dropped. Errors that
 /// come through [`io::Write`] carry ours: `error.downcast::<dataflow::error::Error>()`.
 ///
-/// Memory: at most [`ObjectWriter::WORKING_BYTES`]. Cost: one request for an object of up to 8 MiB,
-/// else one a part and two more. The longest object has 10 000 parts.
+/// Memory: at most [`ObjectWriter::WORKING_BYTES`]; [`Objects::writer_bytes`](crate::Objects::writer_bytes)
+/// says it for a store. Cost: one request for an object of up to 8 MiB, else one a part and two more.
+/// In a cloud the longest object has 10 000 parts.
 ///
 /// ```
 /// use std::io::Write;
@@ -42,9 +46,10 @@ const PART_LIMIT: usize = 10_000;
 /// ```
 pub struct ObjectWriter {
     object: Object,
-    part: Vec<u8>,
+    part: BytesMut,
+    part_bytes: usize,
     upload: Option<Box<dyn MultipartUpload>>,
-    in_flight: VecDeque<Pending<()>>,
+    in_flight: VecDeque<(Pending<()>, Bytes)>,
     part_count: usize,
 }
 
@@ -56,7 +61,13 @@ impl ObjectWriter {
 
     pub(crate) fn new(object: Object) -> Self {
         let in_flight = VecDeque::with_capacity(PARTS_IN_FLIGHT);
-        Self { object, part: Vec::new(), upload: None, in_flight, part_count: 0 }
+        let part_bytes = part_bytes(object.scheme);
+        Self { object, part: BytesMut::new(), part_bytes, upload: None, in_flight, part_count: 0 }
+    }
+
+    /// The most memory that a writer to a store of this kind takes.
+    pub(crate) fn working_bytes(scheme: Scheme) -> u64 {
+        ((PARTS_IN_FLIGHT + 1) * part_bytes(scheme)) as u64
     }
 
     /// Begins to write in parts, however short the object will be.
@@ -76,14 +87,13 @@ impl ObjectWriter {
     /// A store that fails; nothing has changed then.
     pub fn finish(mut self) -> Result<()> {
         if self.upload.is_none() {
-            let (object, bytes) =
-                (self.object.clone(), Bytes::from(std::mem::take(&mut self.part)));
+            let (object, bytes) = (self.object.clone(), std::mem::take(&mut self.part).freeze());
             return Pending::start(async move { object.put(vec![bytes]).await }).wait();
         }
         if !self.part.is_empty() {
             self.send_part()?;
         }
-        while let Some(part) = self.in_flight.pop_front() {
+        while let Some((part, _)) = self.in_flight.pop_front() {
             part.wait()?;
         }
         let Some(mut upload) = self.upload.take() else { return Ok(()) };
@@ -102,13 +112,17 @@ impl ObjectWriter {
         .wait()
     }
 
-    fn push(&mut self, mut bytes: &[u8]) -> Result<()> {
+    /// Appends these bytes; waits while more parts are under way than may be.
+    ///
+    /// # Errors
+    /// A store that fails, or an object that gets too long for it.
+    pub fn append(&mut self, mut bytes: &[u8]) -> Result<()> {
         while !bytes.is_empty() {
             // A full part leaves only when more follows, so that a short object is one request.
-            if self.part.len() == PART_BYTES {
+            if self.part.len() == self.part_bytes {
                 self.send_part()?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(PART_BYTES - self.part.len()));
+            let (now, later) = bytes.split_at(bytes.len().min(self.part_bytes - self.part.len()));
             self.part.extend_from_slice(now);
             bytes = later;
         }
@@ -116,29 +130,44 @@ impl ObjectWriter {
     }
 
     fn send_part(&mut self) -> Result<()> {
-        if self.part_count == PART_LIMIT {
+        let is_cloud = self.part_bytes == PART_BYTES;
+        if is_cloud && self.part_count == PART_LIMIT {
             let message = format!("an object of more than {PART_LIMIT} parts of 8 MiB");
             return Err(Error::new(ErrorCode::STORE_FAILED, ErrorKind::ResourceExhausted, message)
                 .at("object", &self.object.shown)
                 .mend("spread what is written over more objects"));
         }
+        let mut next = BytesMut::new();
         if self.in_flight.len() == PARTS_IN_FLIGHT
-            && let Some(oldest) = self.in_flight.pop_front()
+            && let Some((oldest, bytes)) = self.in_flight.pop_front()
         {
             oldest.wait()?;
+            // Its buffer takes the next part: allocators keep freed ones of this size for a while.
+            next = bytes.try_into_mut().unwrap_or_default();
+            next.clear();
         }
+        next.reserve(self.part_bytes);
+        let part = std::mem::replace(&mut self.part, next).freeze();
         let upload = match &mut self.upload {
             Some(upload) => upload,
             none => none.insert(start(&self.object)?),
         };
-        let sent = upload.put_part(PutPayload::from(std::mem::take(&mut self.part)));
+        let sent = upload.put_part(PutPayload::from(part.clone()));
         let object = self.object.clone();
         self.part_count += 1;
-        self.in_flight.push_back(Pending::start(async move {
+        let sent = Pending::start(async move {
             let _permit = object.client.permit().await;
             sent.await.map_err(|error| failed("write", &object.shown, &error))
-        }));
+        });
+        self.in_flight.push_back((sent, part));
         Ok(())
+    }
+}
+
+fn part_bytes(scheme: Scheme) -> usize {
+    match scheme {
+        Scheme::Local | Scheme::Memory => LOCAL_PART_BYTES,
+        _ => PART_BYTES,
     }
 }
 
@@ -154,7 +183,7 @@ fn start(object: &Object) -> Result<Box<dyn MultipartUpload>> {
 
 impl io::Write for ObjectWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes).map_err(io::Error::other)?;
+        self.append(bytes).map_err(io::Error::other)?;
         Ok(bytes.len())
     }
 

@@ -59,6 +59,13 @@ impl ZarrArray {
         }
     }
 
+    /// The same array, where shards may be replaced while it is read: no index of one is kept.
+    pub(crate) fn changing(&self) -> Self {
+        let (objects, name, path) = (&self.objects, &self.name, self.path.clone());
+        let array = Self::new(objects, name, path, self.header.clone());
+        Self { indices: IndexCache::off(), ..array }
+    }
+
     /// The key of the object of a unit.
     pub(crate) fn key(&self, unit: &[u64]) -> String {
         let key = self.header.keys.key(unit);

@@ -144,7 +144,11 @@ impl ShardIndex {
 
 /// Indices that were read lately, by the linear index of their shard.
 #[derive(Debug, Default)]
-pub(crate) struct IndexCache(Mutex<Kept>);
+pub(crate) struct IndexCache {
+    kept: Mutex<Kept>,
+    /// Whether none is kept.
+    is_off: bool,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -154,14 +158,22 @@ struct Kept {
 }
 
 impl IndexCache {
+    /// Keeps none.
+    pub(crate) fn off() -> Self {
+        Self { is_off: true, ..Self::default() }
+    }
+
     pub(crate) fn get(&self, shard: u64) -> Option<Arc<ShardIndex>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.indices.get(&shard).map(Arc::clone)
     }
 
     /// Keeps an index, and forgets the oldest ones when there are too many.
     pub(crate) fn put(&self, shard: u64, index: Arc<ShardIndex>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_off {
+            return;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.entry_count += index.0.len();
         match kept.indices.insert(shard, index) {
             Some(replaced) => kept.entry_count -= replaced.0.len(),

@@ -48,6 +48,17 @@ impl ZarrSource {
         Self::of(objects, &GroupPath::default())
     }
 
+    /// The array of a variable of which units are replaced while it is read, as an append does with
+    /// those that are not full: what is read of a shard is read at one moment.
+    ///
+    /// Cost: an index of a shard is read each time.
+    ///
+    /// # Errors
+    /// As for [`DatasetSource::array`].
+    pub fn changing_array(&self, variable: &str) -> Result<Arc<dyn ArraySource>> {
+        Ok(Arc::new(ZarrReader(Arc::new(self.zarr_array(variable)?.changing()))))
+    }
+
     fn of(objects: Objects, group: &GroupPath) -> Result<Self> {
         let hierarchy = read_hierarchy(&objects, group)?;
         Ok(Self::of_hierarchy(objects, group, hierarchy))

@@ -1,10 +1,12 @@
 //! Writes units of one array: chunks, or shards full of chunks.
 
+mod stream;
+
 use std::fmt;
 
 use array::{
-    ArrayBuffer, ArraySink, Chunk, ChunkGrid, EncodedFacts, Region, Scalar, SinkFacts, Writing,
-    WrittenUnit,
+    ArrayBuffer, ArraySink, Chunk, ChunkGrid, EncodedFacts, Region, Scalar, SinkFacts, UnitStream,
+    Writing, WrittenUnit,
 };
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::header::Header;
 use crate::shard::Sharding;
+use crate::write::stream::{ShardStream, stream_bytes};
 
 /// Writes an array; many threads may share it.
 pub(crate) struct ZarrWriter {
@@ -41,6 +44,7 @@ impl ZarrWriter {
             units: ChunkGrid::regular(&header.shape, header.unit_shape()),
             codecs: header.codec_names.clone(),
             fill: header.fill_or_zero(),
+            stream_bytes: stream_bytes(objects, &header),
         };
         let padding = header.chain.padding(&facts.fill);
         let encoded = header.encoded().ok();
@@ -118,20 +122,8 @@ impl ZarrWriter {
             let message = format!("{} chunks for a unit of {expected}", chunks.len());
             return Err(Error::internal(message));
         }
-        // Damage must not pass for data, and is told where it comes from by who reads it.
-        chunks.par_iter().flatten().try_for_each(|chunk| {
-            let decoded = self.header.chain.decode(chunk.clone());
-            decoded.map(drop).map_err(|why| {
-                let message = format!("an encoded chunk does not decode: {why}");
-                Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, message)
-            })
-        })?;
-        let fill = || ArrayBuffer::filled(shape, &self.facts.fill).freeze();
-        let fill = if chunks.contains(&None) {
-            Some(self.header.chain.encode(fill()?.payload())?)
-        } else {
-            None
-        };
+        chunks.par_iter().flatten().try_for_each(|chunk| self.check_encoded(chunk))?;
+        let fill = if chunks.contains(&None) { Some(self.encoded_fill()?) } else { None };
         let mut chunks = chunks.into_iter().map(|chunk| chunk.or_else(|| fill.clone()));
         let Some(sharding) = &self.header.sharding else {
             return Ok(chunks.flatten().collect());
@@ -142,6 +134,22 @@ impl ZarrWriter {
             if is_there { chunks.next().flatten() } else { None }
         });
         Ok(in_shard(sharding, places.collect()))
+    }
+
+    /// Refuses a chunk that does not decode: damage must not pass for data, and is told where it comes
+    /// from by who reads it.
+    fn check_encoded(&self, chunk: &Bytes) -> Result<()> {
+        let decoded = self.header.chain.decode(chunk.clone());
+        decoded.map(drop).map_err(|why| {
+            let message = format!("an encoded chunk does not decode: {why}");
+            Error::new(ErrorCode::CORRUPT, ErrorKind::Corrupt, message)
+        })
+    }
+
+    /// A chunk of fill values.
+    fn encoded_fill(&self) -> Result<Bytes> {
+        let fill = ArrayBuffer::filled(&self.header.chain.shape, &self.facts.fill).freeze()?;
+        self.header.chain.encode(fill.payload())
     }
 
     fn start(&self, index: &[u64], pieces: Vec<Bytes>) -> Box<dyn Writing> {
@@ -204,6 +212,11 @@ impl ArraySink for ZarrWriter {
         self.check_index(index)?;
         let pieces = self.with_encoded(index, chunks);
         Ok(self.start(index, pieces.map_err(|error| self.locate(error, index))?))
+    }
+
+    fn stream(&self, index: &[u64]) -> Result<Box<dyn UnitStream + '_>> {
+        self.check_index(index)?;
+        Ok(Box::new(ShardStream::new(self, index)?))
     }
 }
 

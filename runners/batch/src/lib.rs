@@ -29,7 +29,7 @@ mod survey;
 
 pub use launch::Launcher;
 pub use leader::{cancel, dispel, leave};
-pub use options::{BatchOptions, CostLimit, INDEX_VARIABLE};
+pub use options::{Account, BatchOptions, CostLimit, INDEX_VARIABLE};
 pub use runner::{BatchRunner, StepFilter};
 pub use store::{
     JobRecord, LeaderRecord, Requests, RequestsRecord, RunRecord, RunStore, StageProgress,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::launch::{Resources, Submission};
@@ -72,6 +73,8 @@ pub struct BatchOptions {
     pub max_wall: Option<Duration>,
     /// What the run may cost; one that has cost more is stopped.
     pub max_cost: Option<CostLimit>,
+    /// Whom the limit is for: this run alone, or all runs that share an account.
+    pub account: Account,
     /// A job of which no worker has said a word so long after it began is ended, and submitted again, in
     /// milliseconds.
     pub startup_ms: u64,
@@ -95,6 +98,19 @@ pub struct CostLimit {
     pub put_1k: f64,
     /// Of 1000 requests that read.
     pub get_1k: f64,
+}
+
+/// What the runs of one command have cost so far, each by its place; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Account(Arc<Mutex<BTreeMap<String, f64>>>);
+
+impl Account {
+    /// Notes what a run has cost so far, and says what all have.
+    pub(crate) fn note(&self, run: &str, cost: f64) -> f64 {
+        let mut costs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        costs.insert(run.to_owned(), cost);
+        costs.values().sum()
+    }
 }
 
 impl Default for BatchOptions {
@@ -124,6 +140,7 @@ impl Default for BatchOptions {
             runnable_fail_ms: 900_000,
             max_wall: None,
             max_cost: None,
+            account: Account::default(),
             startup_ms: 600_000,
             fail_fast_launch: false,
             needs_same_binary: false,

@@ -9,7 +9,6 @@ use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::metrics::Metrics;
 use prost::Message as _;
-use tonic::Streaming;
 
 use crate::capabilities::RunnerKind;
 use crate::proto::fn_api::Nothing;
@@ -21,7 +20,7 @@ use crate::proto::job::{
 };
 use crate::proto::known::{Kind, Struct};
 use crate::proto::pipeline::Pipeline;
-use crate::rpc::{Rpc, queue, said};
+use crate::rpc::{Answers, Rpc, queue, said};
 use crate::runner::start_runtime;
 use crate::submit::urns;
 use crate::{fault, metrics};
@@ -247,7 +246,7 @@ impl JobServer {
 
     async fn last_words(
         &self,
-        stream: &mut Streaming<JobMessagesResponse>,
+        stream: &mut Answers<JobMessagesResponse>,
         errors: &mut Vec<String>,
     ) {
         while let Ok(Some(message)) = self.rpc.next(MESSAGES, stream).await {

@@ -6,9 +6,14 @@ mod hostile;
 mod elsewhere;
 mod refused;
 
-mod job_service;
+mod server;
 
+mod rows;
+
+mod flink;
+mod prism;
 mod python;
+mod spark;
 
 use dataflow::prelude::CombineFn;
 

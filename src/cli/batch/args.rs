@@ -16,7 +16,7 @@ pub(crate) enum BatchCommand {
     Stop(StopArgs),
     /// Prints the log of a job
     Logs(LogsArgs),
-    /// Submits a job with any command, to test what is set up
+    /// Submits a job with any command: to test what is set up, or to drive a run from there
     Submit(SubmitArgs),
     /// Job definitions
     #[command(subcommand)]
@@ -240,6 +240,10 @@ pub(crate) struct SubmitArgs {
     /// Copies of the job, as an array
     #[arg(long, value_name = "N", default_value_t = std::num::NonZeroU32::MIN)]
     pub(crate) workers: std::num::NonZeroU32,
+
+    /// How often AWS Batch starts it, when its machine is taken away or it asks for that
+    #[arg(long, value_name = "N", default_value_t = std::num::NonZeroU32::MIN)]
+    pub(crate) attempts: std::num::NonZeroU32,
 
     /// After so long it is ended
     #[arg(long, value_name = "TIME", default_value = "10m")]

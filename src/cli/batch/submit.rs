@@ -1,7 +1,6 @@
 //! `levain batch submit`: one job with any command.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use levain::batch::INDEX_VARIABLE;
@@ -42,7 +41,7 @@ pub(super) fn submit(
             memory_mib: settings.memory_ladder[0].0,
             gpus: settings.gpus,
         },
-        attempts: NonZeroU32::MIN,
+        attempts: args.attempts,
         timeout_s: Some(timeout.0),
         tags: BTreeMap::from([("levain:test".to_owned(), "submit".to_owned())]),
     };

@@ -25,5 +25,5 @@ pub(crate) use explain::explain;
 pub(crate) use init::{InitArgs, init};
 pub(crate) use kind::Value;
 pub(crate) use layers::{Config, ConfigArgs, load};
-pub(crate) use schema::{ReadBy, path_text};
+pub(crate) use schema::path_text;
 pub(crate) use show::{ShowArgs, config_json, show};

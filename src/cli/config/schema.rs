@@ -46,8 +46,6 @@ pub(crate) enum ReadBy {
     Workers,
     /// Jobs on a runner of Apache Beam.
     Beam,
-    /// Nobody yet: whoever sets it is told so.
-    Nobody,
 }
 
 impl ReadBy {
@@ -57,7 +55,6 @@ impl ReadBy {
             Self::Direct => "bake, rechunk, plan, demo and verify, in this process",
             Self::Workers => "runs on workers (runners procs and batch)",
             Self::Beam => "runs on a runner of Apache Beam (runner beam)",
-            Self::Nobody => "nobody yet",
         }
     }
 }
@@ -95,7 +92,7 @@ const fn key(
     Key { name, kind, class: Class::Execution, default, read_by, meaning }
 }
 
-use ReadBy::{All, Beam, Direct, Nobody, Workers};
+use ReadBy::{All, Beam, Direct, Workers};
 
 /// All settings, table by table.
 pub(crate) const KEYS: &[Key] = &[
@@ -150,13 +147,6 @@ pub(crate) const KEYS: &[Key] = &[
         "how a store is checked after it was written: chunks (each was committed, which costs nothing), digests (each is read and is the one that was written), readback (each decodes as well); none is chunks",
     ),
     key(
-        "run.keep",
-        Kind::Choice(&["always", "on-failure", "never"]),
-        Some("on-failure"),
-        Nobody,
-        "not followed yet: whether what stages left for each other is kept after the run",
-    ),
-    key(
         "limits.mem",
         Kind::Size,
         None,
@@ -175,7 +165,7 @@ pub(crate) const KEYS: &[Key] = &[
         Kind::Number,
         None,
         All,
-        "the most that a run may cost, in the currency of the prices, by the time of its threads or workers, its memory and what workers ask of stores; it is then stopped with exit code 9 and can be resumed",
+        "the most that a command may cost, in the currency of the prices, by the time of its threads or workers, its memory and what workers ask of stores, over all its parts; it is then stopped with exit code 9 and can be resumed",
     ),
     key(
         "direct.threads",
@@ -497,7 +487,7 @@ mod tests {
             KEYS.iter().filter(|key| key.class == Class::Identity).map(|key| key.name).collect();
         // Whoever adds a setting decides here whether it changes results.
         assert_eq!(identity, [""; 0]);
-        assert_eq!(KEYS.len(), 57);
+        assert_eq!(KEYS.len(), 56);
         for key in KEYS {
             assert!(key.meaning.len() > 10, "{}", key.name);
             if let Some(default) = key.default {

@@ -114,6 +114,8 @@ fn steps(objects: &Objects, root: &Location, reach: &StoreOptions) -> Result<i64
     let parts = "s3:PutObject and s3:AbortMultipartUpload";
     let written = in_parts(objects);
     written.map_err(doing("an object cannot be written in parts", parts))?;
+    let uploads = objects.unfinished("");
+    uploads.map_err(doing("uploads cannot be listed", "s3:ListBucketMultipartUploads"))?;
     let deleted = objects.delete("parts");
     deleted.map_err(doing("an object cannot be deleted", "s3:DeleteObject"))?;
     let probed = probe(&RunStore::open(root, reach)?);

@@ -50,7 +50,11 @@ resource "aws_iam_role" "job" {
           Action   = ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
           Resource = "${aws_s3_bucket.runs.arn}/*"
         },
-        { Effect = "Allow", Action = "s3:ListBucket", Resource = aws_s3_bucket.runs.arn },
+        {
+          Effect   = "Allow"
+          Action   = ["s3:ListBucket", "s3:ListBucketMultipartUploads"]
+          Resource = aws_s3_bucket.runs.arn
+        },
       ]
     })
   }

@@ -145,6 +145,6 @@ impl Looking {
 }
 
 /// Whether a process of this machine has ended; of another machine nobody knows.
-fn is_gone(on: &str, process: u32) -> bool {
+pub(crate) fn is_gone(on: &str, process: u32) -> bool {
     on == host() && !std::path::Path::new(&format!("/proc/{process}")).exists()
 }

@@ -8,4 +8,4 @@ mod events;
 mod looking;
 mod shown;
 
-pub(crate) use looking::{WatchArgs, watch};
+pub(crate) use looking::{WatchArgs, is_gone, watch};

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::bakery::over_one_server;
 use crate::command::ran;
@@ -77,6 +77,15 @@ fn what_workers_have_printed_before_they_failed_is_told() {
         for state in ["workers 1 waiting", "workers none"] {
             assert!(said.contains(state), "{state}: {said}");
         }
+        // D32: the report lists which worker has ended why.
+        let kept = bakery.bucket.list("out.zarr.levain").expect("a list");
+        let report = kept.iter().find(|it| it.key.ends_with("/report.json")).expect("a report");
+        let report = bakery.bucket.get(&report.key).expect("listed");
+        let report: Value = serde_json::from_slice(&report).expect("JSON");
+        let warnings = report["warnings"].as_array().expect("warnings").iter();
+        let ends = warnings.filter(|it| it.as_str().is_some_and(|it| it.contains(" has ended: ")));
+        let ends: Vec<&Value> = ends.collect();
+        assert!(ends.len() >= 4, "{report:#}");
         let logs = bakery.of_run("logs", &[]);
         logs.check_done();
         assert!(

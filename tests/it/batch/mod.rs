@@ -13,3 +13,4 @@ mod promises;
 mod rebuilt;
 mod recipe;
 mod terminal;
+mod uploads;

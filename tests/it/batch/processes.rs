@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::command::{command, levain, say};
 use crate::determinism::objects;
-use crate::killing::{LAYOUT, file_count, noise};
+use crate::killing::{LAYOUT, file_count, files_below, noise};
 use crate::made::{Folder, Made, text};
 use crate::random_recipes::Draw;
 
@@ -97,8 +97,9 @@ impl Bench {
         assert!(left.is_empty(), "workers are left: {left:?}");
         for run in std::fs::read_dir(self.runs()).expect("a folder").flatten() {
             for kept_while_it_runs in ["d", "x", "k", "hb"] {
-                let left = file_count(&run.path().join("batch").join(kept_while_it_runs));
-                assert_eq!(left, 0, "something is left in `{kept_while_it_runs}`");
+                let folder = run.path().join("batch").join(kept_while_it_runs);
+                let left = files_below(&folder);
+                assert!(left.is_empty(), "this is left: {left:?}");
             }
         }
     }

@@ -151,6 +151,67 @@ fn no_end_of_a_driver_leaves_a_job() {
     });
 }
 
+/// D01: a driver may be a job itself, so that no machine of one's own need stay; one whose machine is taken away
+/// is started again, and goes on.
+#[test]
+fn a_driver_that_is_a_job_itself_needs_nobody_else() {
+    over_one_server("job", &[], |bakery| {
+        let (source, out) =
+            (format!("{}/a.nc", bakery.place), format!("{}/out.zarr", bakery.place));
+        let program = env!("CARGO_BIN_EXE_levain");
+        let settings = [
+            format!("LEVAIN_BATCH__ENDPOINT={}", bakery.emulator.url()),
+            "LEVAIN_BATCH__REGION=us-east-1".to_owned(),
+            format!("LEVAIN_BATCH__QUEUE={QUEUE}"),
+        ];
+        let job = ["batch", "submit", "--name", "driver", "--job-definition", "tests"];
+        let size = ["--vcpus", "1", "--memory", "1GiB", "--attempts", "3"];
+        let variables: Vec<&str> = settings.iter().flat_map(|it| ["--env", it.as_str()]).collect();
+        let bake = ["--", program, "bake", &source, &out, "--resume", "--progress", "none"];
+        let worker = format!("{program} worker");
+        let own = ["--runner", "batch", "--job-definition", "tests", "--worker-command", &worker];
+        let few = ["--workers", "2", "--vcpus", "1", "--memory", "1GiB", "--look-ms", "20"];
+        let taken = json!({ "kind": "spot_kill", "job": "driver", "attempt": 1, "after_s": 2 });
+        bakery.emulator.faults(&json!([taken]));
+        let submitted = bakery
+            .emulator
+            .json(&[&job[..], &size, &variables, &bake, &LAYOUT, &own, &few].concat());
+        let id = submitted["id"].as_str().expect("an id");
+        let job = loop {
+            let jobs = bakery.emulator.post("/v1/describejobs", &json!({ "jobs": [id] }));
+            let job = jobs["jobs"][0].clone();
+            if ["SUCCEEDED", "FAILED"].iter().any(|state| job["status"] == *state) {
+                break job;
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+        };
+        assert_eq!(job["status"], "SUCCEEDED", "{job:#}");
+        bakery.check();
+    });
+}
+
+/// D69: errors of submissions are collected, and each is shown once with its count.
+#[test]
+fn refused_submissions_are_shown_by_status() {
+    over_one_server("refused", &[], |bakery| {
+        let denied = json!({ "kind": "denied", "op": "SubmitJob", "times": 3 });
+        bakery.emulator.faults(&json!([denied]));
+        let failed = bakery.bake(&["--memory", "1GiB"]);
+        assert_eq!(failed.exit, Some(6), "{}", failed.stderr);
+        let status = bakery.of_run("status", &[]);
+        status.check_done();
+        let lines: Vec<&str> =
+            status.stdout.lines().filter(|it| it.starts_with("  refused")).collect();
+        assert!(lines.len() == 1 && lines[0].ends_with(" ×3"), "{}", status.stdout);
+        assert!(lines[0].contains("batch:SubmitJob"), "{}", status.stdout);
+        let document = bakery.of_run("status", &["--output", "json"]);
+        let document: Value = serde_json::from_str(&document.stdout).expect("JSON");
+        assert_eq!(document["refusals"][0]["count"], 3, "{document:#}");
+        bakery.bake(&["--memory", "1GiB"]).check_done();
+        bakery.check();
+    });
+}
+
 /// E39: whatever the reason, a queue that starts nothing ends the run with it, its job is stopped, and the
 /// run goes on when the queue does.
 #[test]

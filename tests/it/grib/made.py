@@ -181,6 +181,85 @@ def spans():
             write(f"span_{name}_{edition}", made)
 
 
+PLANES = {
+    "lambert": {"LaDInDegrees": 25.0, "LoVInDegrees": 265.0, "Latin1InDegrees": 25.0,
+                "Latin2InDegrees": 25.0, "DxInMetres": 40635.0, "DyInMetres": 40635.0},
+    "lambert_two": {"LaDInDegrees": 38.5, "LoVInDegrees": 262.5, "Latin1InDegrees": 33.0,
+                    "Latin2InDegrees": 45.0, "DxInMetres": 30000.0, "DyInMetres": 20000.0},
+    "lambert_south": {"LaDInDegrees": -35.0, "LoVInDegrees": 20.0, "Latin1InDegrees": -25.0,
+                      "Latin2InDegrees": -45.0, "DxInMetres": 30000.0, "DyInMetres": 20000.0,
+                      "latitudeOfFirstGridPointInDegrees": -40.0, "projectionCentreFlag": 128},
+    "polar_stereographic": {"LaDInDegrees": 60.0, "orientationOfTheGridInDegrees": 249.0,
+                            "DxInMetres": 60000.0, "DyInMetres": 50000.0},
+    "polar_stereographic_south": {"LaDInDegrees": -60.0, "orientationOfTheGridInDegrees": 10.0,
+                                  "DxInMetres": 60000.0, "DyInMetres": 50000.0,
+                                  "latitudeOfFirstGridPointInDegrees": -70.0,
+                                  "projectionCentreFlag": 128},
+    "mercator": {"LaDInDegrees": 20.0, "DiInMetres": 25000.0, "DjInMetres": 25000.0,
+                 "latitudeOfLastGridPointInDegrees": 18.0,
+                 "longitudeOfLastGridPointInDegrees": 230.0},
+    "lambert_azimuthal_equal_area": {"standardParallelInDegrees": 52.0,
+                                     "centralLongitudeInDegrees": 10.0, "DxInMetres": 50000.0,
+                                     "DyInMetres": 40000.0, "longitudeOfFirstGridPointInDegrees": 5.0,
+                                     "latitudeOfFirstGridPointInDegrees": 45.0},
+    "rotated_ll": {"latitudeOfSouthernPoleInDegrees": -40.0,
+                   "longitudeOfSouthernPoleInDegrees": 10.0, "angleOfRotationInDegrees": 0.0,
+                   "latitudeOfFirstGridPointInDegrees": -5.0,
+                   "latitudeOfLastGridPointInDegrees": 4.0,
+                   "longitudeOfFirstGridPointInDegrees": 353.0,
+                   "longitudeOfLastGridPointInDegrees": 4.0,
+                   "iDirectionIncrementInDegrees": 1.0, "jDirectionIncrementInDegrees": 1.0},
+}
+
+
+EARTHS = {
+    1: {"scaleFactorOfRadiusOfSphericalEarth": 1,
+        "scaledValueOfRadiusOfSphericalEarth": 63_712_295},
+    3: {"scaleFactorOfEarthMajorAxis": 2, "scaledValueOfEarthMajorAxis": 637_814,
+        "scaleFactorOfEarthMinorAxis": 2, "scaledValueOfEarthMinorAxis": 635_675},
+    7: {"scaleFactorOfEarthMajorAxis": 0, "scaledValueOfEarthMajorAxis": 6_378_388,
+        "scaleFactorOfEarthMinorAxis": 0, "scaledValueOfEarthMinorAxis": 6_356_912},
+}
+
+
+def earths(name, edition):
+    """Figures of the earth, as far as ecCodes works out places there."""
+    if not name.startswith("polar"):
+        return (0, 1) if edition == 1 else range(9)
+    # On spheres alone, and not right of edition 1 in the south: steps are measured at 60 degrees north.
+    if edition == 1:
+        return () if name.endswith("south") else (0,)
+    return (0, 1, 6, 8)
+
+
+def planes():
+    ni, nj = 12, 10
+    for name, settings in PLANES.items():
+        kind = name.removesuffix("_south").removesuffix("_two")
+        i, j = ("Ni", "Nj") if kind in ("rotated_ll", "mercator") else ("Nx", "Ny")
+        for edition in (2,) if kind == "lambert_azimuthal_equal_area" else (1, 2):
+            for earth in earths(name, edition):
+                made = eccodes.codes_grib_new_from_samples(f"regular_ll_pl_grib{edition}")
+                eccodes.codes_set(made, "gridType", kind)
+                own = {
+                    "latitudeOfFirstGridPointInDegrees": 16.0,
+                    "longitudeOfFirstGridPointInDegrees": 227.0,
+                    # On the others it takes the first point for the western end of a row that goes west.
+                    "iScansNegatively": earth % 2 if "equal_area" in kind else 0,
+                    "jScansPositively": 1,
+                    i: ni,
+                    j: nj,
+                }
+                own |= {"earthIsOblate": earth} if edition == 1 else {"shapeOfTheEarth": earth}
+                own |= EARTHS.get(earth, {}) if edition == 2 else {}
+                for key, value in (own | settings).items():
+                    # Edition 1 has it for Mercator's projection only.
+                    if edition == 2 or kind == "mercator" or key != "LaDInDegrees":
+                        eccodes.codes_set(made, key, value)
+                eccodes.codes_set_values(made, np.arange(float(ni * nj)))
+                write(f"plane_{name}_{edition}_{earth}", made)
+
+
 def gaussian():
     for edition in (1, 2):
         for kind in ("regular_gg_pl", "reduced_gg_pl_32"):
@@ -255,6 +334,6 @@ def steps():
     write("steps_1", *found)
 
 
-for make in (packings, second_order, differences_of_first_order, orders, spans, gaussian,
+for make in (packings, second_order, differences_of_first_order, orders, spans, planes, gaussian,
              parameters, levels, steps):
     make()

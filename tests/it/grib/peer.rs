@@ -103,7 +103,7 @@ struct Cells<'a> {
 
 impl<'a> Cells<'a> {
     fn of(file: &'a GribFile, variable: &'a Variable) -> Self {
-        let inner = ["latitude", "longitude", "x", "y", "values"];
+        let inner = ["latitude", "longitude", "y", "x", "values"];
         let is_inner = |name: &&String| inner.contains(&name.split('_').next().unwrap_or(""));
         let inner_rank = variable.dimensions.iter().filter(is_inner).count();
         let others = variable.attributes.text("coordinates").unwrap_or_default().split(' ');
@@ -229,7 +229,24 @@ impl<'a> Cells<'a> {
                 }
             }
         }
+        found.extend(self.places_that_differ(message).map(|what| format!("{shown}: {what}")));
         found
+    }
+
+    /// Where points of a grid on a plane are elsewhere, of those that the oracle tells.
+    fn places_that_differ(&self, message: &Value) -> Option<String> {
+        let stride = message["stride"].as_u64()? as usize;
+        ["latitude", "longitude"].into_iter().find_map(|base| {
+            let own: Vec<f64> = self.axis(base).iter().copied().step_by(stride).collect();
+            let theirs = message[format!("some_{base}s")].as_array().expect("as many places");
+            let theirs: Vec<f64> = theirs.iter().filter_map(Value::as_f64).collect();
+            // Some have longitudes below zero there; those of rotated grids are rounded.
+            let off = |(a, b): (&f64, &f64)| ((a - b + 180.0).rem_euclid(360.0) - 180.0).abs();
+            let worst = own.iter().zip(&theirs).map(off).fold(0.0, f64::max);
+            let is_other = own.len() != theirs.len() || own.is_empty() || worst > 3e-6;
+            let first = (own.first(), theirs.first(), own.len(), theirs.len());
+            is_other.then(|| format!("{base}s are {worst} off: {first:?}"))
+        })
     }
 
     fn axis(&self, base: &str) -> &[f64] {

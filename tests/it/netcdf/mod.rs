@@ -5,6 +5,7 @@ mod encoded;
 mod formats;
 mod made_files;
 mod peer;
+mod plugins;
 mod reading;
 mod regions;
 mod samples;

@@ -135,6 +135,46 @@ fn a_chunk_that_does_not_fit_the_memory_is_refused_with_the_least_that_would_do(
 }
 
 #[test]
+fn a_shard_that_memory_does_not_hold_is_written_as_a_stream() {
+    let folder = Folder::new();
+    let path = folder.text("a.zarr");
+    let shape = [2048_u64, 2048];
+    let array = variable("v", DType::Float64, &[("y", shape[0]), ("x", shape[1])]);
+    let own = VariableLayout {
+        chunk_shape: vec![64, 2048],
+        shard_shape: None,
+        codecs: "zstd:1".parse().expect("codecs"),
+    };
+    let layout = ZarrLayout::new(ZarrFormat::V3).with_variable("v", own);
+    let sink = ZarrSink::create(&at(&path), &dataset(vec![array]), &layout, &Default::default());
+    let sink = sink.expect("a layout that fits");
+    let numbers: Vec<f64> = (0..shape[0] * shape[1]).map(|n| n as f64 / 4.0).collect();
+    let whole = levain::array::Chunk::of(shape, &numbers).expect("numbers");
+    fill(&*sink.array("v").expect("there"), &whole);
+    sink.finish().expect("a store");
+    // Decoded and encoded anew along either dimension, and as the chunks are.
+    for (chunks, codec) in
+        [("y=128,x=256", "zstd:2"), ("y=-1,x=128", "zstd:2"), ("y=64,x=2048", "zstd:1")]
+    {
+        let rechunk = |target: &str, mem: &str| {
+            let layout = ["--chunks", chunks, "--shards", "y=-1,x=-1", "--codec", codec];
+            let ends = ["rechunk", &path, target, "--mem", mem];
+            levain(&[&ends[..], &layout].concat()).check_done();
+        };
+        let (little, much) = (folder.text("little.zarr"), folder.text("much.zarr"));
+        rechunk(&little, "150MiB");
+        rechunk(&much, "4GiB");
+        let shard = |store: &str| std::fs::read(folder.path(store).join("v/c/0/0"));
+        let of_little = shard("little.zarr").expect("one shard");
+        assert!(of_little == shard("much.zarr").expect("one shard"), "{chunks}: other bytes");
+        assert_eq!(Baked::open(&little).chunk("v"), whole, "{chunks}");
+        for store in [little, much] {
+            std::fs::remove_dir_all(store).expect("a folder");
+        }
+    }
+}
+
+#[test]
 fn a_source_that_changes_is_refused_by_name() {
     for (format, key) in [(ZarrFormat::V2, "v/3.0"), (ZarrFormat::V3, "v/c/3/0")] {
         let folder = Folder::new();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use array::{
-    AttributeValue, ChunkGrid, Dataset, EncodedFacts, GroupPath, Scalar, SourceFacts, Variable,
+    ArraySink, AttributeValue, ChunkGrid, Dataset, EncodedFacts, GroupPath, Scalar, SourceFacts,
+    Variable,
 };
 use chunks::{CopyPlan, Machine, PlannedCopy};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -443,11 +444,9 @@ impl Decided<'_> {
         };
         let is_as_stored = !is_recoded && hole.is_none() && filled.is_none();
         let chunks = ChunkGrid::regular(&target.shape, &sink.facts().chunk_shape);
-        let passes_through = is_as_stored
-            && facts.grid == chunks
-            && variable.encoding.conflict().is_none()
-            && variable.encoding.first().is_some()
-            && *variable.encoding.first() == sink.encoded().map(EncodedFacts::signature);
+        let encoding = variable.common_encoding().filter(|_| is_as_stored);
+        let passes_through =
+            facts.grid == chunks && takes_as_encoded(sink.as_ref(), encoding.as_deref());
         let copy = if passes_through {
             CopyPlan::pass_through(&facts, sink.facts(), self.machine)
         } else {
@@ -494,6 +493,12 @@ impl Decided<'_> {
         }
         Ok(Some(coordinate))
     }
+}
+
+/// Whether an array takes chunks that are encoded in this way, if that is known, as they are.
+pub(crate) fn takes_as_encoded(sink: &dyn ArraySink, encoding: Option<&str>) -> bool {
+    let own = sink.encoded().map(EncodedFacts::signature);
+    own.is_some_and(|own| encoding == Some(own.as_str()))
 }
 
 #[cold]

@@ -85,7 +85,7 @@ impl PTransform<Pipeline> for CopyArrays {
         let passed = of(Way::Encoded);
         if passed.any() {
             let units = tasks("Units", &passed);
-            let pass = PassChunks { copies: passed, keeps_going: self.keeps_going };
+            let pass = PassChunks::new(passed, self.keeps_going);
             written.push(&units.apply(ParDo::of(pass)));
         }
         let moved = of(Way::Groups);

@@ -25,7 +25,9 @@ mod copy;
 mod gather;
 mod moving;
 mod passing;
+mod passing_streams;
 mod segments;
+mod streams;
 mod write_behind;
 mod written;
 
@@ -55,7 +57,7 @@ pub use keyed::{
 };
 pub use plan::{
     Candidate, CodecRates, CopyPlan, CostModel, Costs, Machine, Method, Planned, Price, Problem,
-    StoreProfile, TaskMemory, Verdict, plan,
+    StoreProfile, Streaming, TaskMemory, Verdict, plan,
 };
 pub use ratio_spec::ChunkRatio;
 pub use reduce::{

@@ -101,16 +101,16 @@ fn segment_prefix(copy: u32, stage: usize) -> String {
 
 /// What a group reads: a region, in the order of these chunks.
 #[derive(Clone, Copy)]
-struct From<'a> {
-    source: &'a dyn ArraySource,
-    chunks: &'a ChunkGrid,
-    region: &'a Region,
+pub(crate) struct From<'a> {
+    pub(crate) source: &'a dyn ArraySource,
+    pub(crate) chunks: &'a ChunkGrid,
+    pub(crate) region: &'a Region,
 }
 
 /// One group of one stage of one copy.
-struct Group<'a> {
+pub(crate) struct Group<'a> {
     copies: &'a Copies,
-    copy: &'a PlannedCopy,
+    pub(crate) copy: &'a PlannedCopy,
     task: GroupTask,
     stage: usize,
     /// The groups of all stages.
@@ -130,9 +130,10 @@ impl Group<'_> {
             return Ok(());
         }
         let from = From { source, chunks, region };
-        match self.grids.get(self.stage + 1) {
-            None => self.write_units(from, ctx),
-            Some(groups) => self.put_aside(from, groups, ctx),
+        match (self.grids.get(self.stage + 1), &self.copy.plan.method) {
+            (Some(groups), _) => self.put_aside(from, groups, ctx),
+            (None, Method::Streamed { part, .. }) => self.write_stream(from, part, ctx),
+            (None, _) => self.write_units(from, ctx),
         }
     }
 
@@ -200,7 +201,7 @@ impl Group<'_> {
             .try_for_each(|(group, place)| ctx.output_to(&CELLS, ((self.task.0, group), place)))
     }
 
-    fn gather(
+    pub(crate) fn gather(
         &self,
         from: From<'_>,
         cells: Cells<'_>,
@@ -208,7 +209,10 @@ impl Group<'_> {
     ) -> Result<()> {
         let copy = self.copy;
         let order = match copy.plan.method {
-            Method::Sweep { dimension, window, .. } => Order { dimension, window_slabs: window },
+            Method::Sweep { dimension, window, .. }
+            | Method::Streamed { dimension, window, .. } => {
+                Order { dimension, window_slabs: window }
+            }
             _ => Order::TOGETHER,
         };
         let From { source, chunks, region } = from;

@@ -1,11 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use array::{
-    ArraySink, ArraySource, Axis, Chunk, ChunkGrid, DType, Fetched, Placement, Region, Scalar,
-    SinkFacts, SourceFacts, Writing, WrittenUnit,
+    ArrayBuffer, ArraySink, ArraySource, Axis, Chunk, ChunkGrid, DType, Fetched, Placement, Region,
+    Scalar, SinkFacts, SourceFacts, UnitStream, Writing, WrittenUnit,
 };
+use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::Pipeline;
 use dataflow::testing::ReferenceRunner;
@@ -87,9 +88,50 @@ impl ArraySink for MemorySink {
         assert!(known.is_none(), "unit {index:?} was written twice");
         Ok(Box::new(Done(Ok(WrittenUnit { encoded_bytes: 1, crc32c: 7 }), on_their_way)))
     }
+
+    fn stream(&self, index: &[u64]) -> Result<Box<dyn UnitStream + '_>> {
+        let shape = self.facts.units.region(index).shape();
+        let state = Mutex::new((BTreeSet::new(), ArrayBuffer::zeroed(self.facts.dtype, &shape)));
+        Ok(Box::new(MemoryStream { sink: self, index: index.to_vec(), state }))
+    }
+}
+
+/// A unit that is put together of the chunks of a stream.
+struct MemoryStream<'a> {
+    sink: &'a MemorySink,
+    index: Vec<u64>,
+    /// The chunks that came, and the unit.
+    state: Mutex<(BTreeSet<u64>, ArrayBuffer)>,
+}
+
+impl UnitStream for MemoryStream<'_> {
+    fn put(&self, place: u64, elements: &Chunk) -> Result<()> {
+        let mut state = self.state.lock().expect("no panic");
+        let (places, buffer) = &mut *state;
+        let chunks = ChunkGrid::regular(buffer.shape(), &self.sink.facts.chunk_shape);
+        let region = chunks.region(&chunks.index_of(place));
+        assert_eq!(elements.shape(), region.shape(), "chunk {place}");
+        assert!(places.insert(place), "chunk {place} is put twice");
+        buffer.write(&region.start(), elements, &Region::whole(elements.shape()))
+    }
+
+    fn put_encoded(&self, place: u64, _: Option<Bytes>) -> Result<()> {
+        Err(Error::internal(format!("chunk {place} is encoded already")))
+    }
+
+    fn finish(self: Box<Self>) -> Result<WrittenUnit> {
+        let (places, buffer) = self.state.into_inner().expect("no panic");
+        let chunks = ChunkGrid::regular(buffer.shape(), &self.sink.facts.chunk_shape);
+        assert_eq!(places.len() as u64, chunks.chunk_count(), "chunks are missing");
+        self.sink.write(&self.index, &buffer.freeze()?)?.wait()
+    }
 }
 
 fn facts(source: &ChunkGrid, units: &[u64]) -> (SourceFacts, SinkFacts) {
+    facts_of_chunks(source, units, units)
+}
+
+fn facts_of_chunks(source: &ChunkGrid, units: &[u64], chunks: &[u64]) -> (SourceFacts, SinkFacts) {
     let shape = source.shape();
     let source = SourceFacts {
         dtype: DType::Int32,
@@ -104,9 +146,10 @@ fn facts(source: &ChunkGrid, units: &[u64]) -> (SourceFacts, SinkFacts) {
         dtype: DType::Int32,
         units: ChunkGrid::regular(&shape, units),
         shape,
-        chunk_shape: units.to_vec(),
+        chunk_shape: chunks.to_vec(),
         codecs: vec![],
         fill: Scalar::zero(DType::Int32),
+        stream_bytes: Some(64),
     };
     (source, sink)
 }
@@ -118,17 +161,17 @@ fn copy(
     method: &Method,
     refuses: Option<Vec<u64>>,
 ) -> Result<u64> {
-    copy_until(source, units, method, refuses, &[])
+    copy_until(source, (units, units), method, refuses, &[])
 }
 
 fn copy_until(
     source: &ChunkGrid,
-    units: &[u64],
+    (units, chunks): (&[u64], &[u64]),
     method: &Method,
     refuses: Option<Vec<u64>>,
     done: &[Vec<u64>],
 ) -> Result<u64> {
-    let (source_facts, sink_facts) = facts(source, units);
+    let (source_facts, sink_facts) = facts_of_chunks(source, units, chunks);
     let machine = Machine::local(u64::MAX, 2);
     let plan = CopyPlan::choose(&source_facts, &sink_facts, machine).expect("fits");
     let count = source.shape().iter().product::<u64>() as i32;
@@ -237,7 +280,7 @@ fn check_rest(chunks: &[u64], units: &[u64], rest: &[Vec<u64>], want_reads: u64)
     let all = (0..all.chunk_count()).map(|unit| all.index_of(unit));
     let done: Vec<Vec<u64>> = all.filter(|unit| !rest.contains(unit)).collect();
     for method in methods(&[10, 7], chunks, units) {
-        let reads = copy_until(&grid, units, &method, None, &done).expect("copies");
+        let reads = copy_until(&grid, (units, units), &method, None, &done).expect("copies");
         // Groups of the last stage are gathered whole.
         let is_packed = matches!(method, Method::Packed { .. });
         assert!(reads == want_reads || is_packed && reads > want_reads, "{method:?}: {reads}");
@@ -250,6 +293,57 @@ fn units_that_are_there_are_neither_written_nor_read_for() {
     check_rest(&[4, 3], &[3, 4], &[vec![0, 0]], 2);
     check_rest(&[4, 3], &[3, 4], &[], 0);
     check_rest(&[10, 1], &[1, 7], &[vec![4, 0]], 7);
+}
+
+/// As streams: by units that are crossed along each dimension that may be, and by chunks.
+fn streams(units: &[u64], chunks: &[u64]) -> Vec<Method> {
+    let mut methods = Vec::new();
+    for dimension in 0..units.len() {
+        for window in [1, 2, u64::MAX] {
+            let part = [&chunks[..dimension], &units[dimension..]].concat();
+            methods.push(Method::Streamed { part, dimension, window });
+        }
+    }
+    let part = chunks.to_vec();
+    methods.push(Method::Streamed { part, dimension: 0, window: 1 });
+    methods
+}
+
+#[test]
+fn a_stream_reads_a_source_chunk_once_for_each_part() {
+    let grid = ChunkGrid::regular(&[8, 6], &[3, 6]);
+    let (units, chunks): (&[u64], &[u64]) = (&[4, 6], &[2, 3]);
+    let reads = streams(units, chunks)
+        .into_iter()
+        .map(|method| copy_until(&grid, (units, chunks), &method, None, &[]).expect("copies"));
+    // Rows of chunks begin at 0, 2, 4 and 6, source chunks at 0, 3 and 6.
+    assert_eq!(reads.collect::<Vec<_>>(), [4, 4, 4, 5, 5, 5, 10]);
+}
+
+#[test]
+fn streams_that_are_there_are_left_out_and_those_that_fail_are_told() {
+    let grid = ChunkGrid::regular(&[8, 6], &[2, 6]);
+    let (units, chunks): (&[u64], &[u64]) = (&[4, 6], &[2, 3]);
+    for method in streams(units, chunks) {
+        copy_until(&grid, (units, chunks), &method, None, &[vec![1, 0]]).expect("copies");
+        let refuses = Some(vec![1, 0]);
+        let error = copy_until(&grid, (units, chunks), &method, refuses, &[]).expect_err("full");
+        assert_eq!((error.code(), error.place("variable")), (ErrorCode::STORE_FULL, Some("v")));
+    }
+}
+
+#[test]
+fn a_unit_that_is_larger_than_memory_is_written_as_a_stream() {
+    let grid = ChunkGrid::regular(&[4000, 1000], &[10, 1000]);
+    let (source, sink) = facts_of_chunks(&grid, &[4000, 1000], &[100, 100]);
+    let machine = Machine::local(4 << 20, 2);
+    let plan = CopyPlan::choose(&source, &sink, machine).expect("a quarter of the unit does");
+    assert_eq!(plan.method.name(), "streamed");
+    assert!(plan.costs.peak_bytes <= 4 << 20);
+    assert_eq!(plan.costs.source_bytes, plan.costs.target_bytes);
+    let whole = SinkFacts { stream_bytes: None, ..sink };
+    let error = CopyPlan::choose(&source, &whole, machine).expect_err("16 MB in 4 MiB");
+    assert!(error.message().contains("written whole"), "{error}");
 }
 
 #[test]
@@ -269,6 +363,19 @@ proptest! {
         let (shape, chunks, units) = (pick(|a| a.0), pick(|a| a.1), pick(|a| a.2));
         for method in methods(&shape, &chunks, &units) {
             copy(&ChunkGrid::regular(&shape, &chunks), &units, &method, None)?;
+        }
+    }
+
+    #[test]
+    fn any_array_is_written_as_streams(
+        axes in proptest::collection::vec((0u64..9, 1u64..6, 1u64..4, 1u64..4), 1..4)
+    ) {
+        let pick = |part: fn(&(u64, u64, u64, u64)) -> u64| axes.iter().map(part).collect();
+        let (shape, grid): (Vec<u64>, Vec<u64>) = (pick(|a| a.0), pick(|a| a.1));
+        let (chunks, units): (Vec<u64>, Vec<u64>) = (pick(|a| a.2), pick(|a| a.2 * a.3));
+        let grid = ChunkGrid::regular(&shape, &grid);
+        for method in streams(&units, &chunks) {
+            copy_until(&grid, (&units, &chunks), &method, None, &[])?;
         }
     }
 

@@ -38,6 +38,11 @@ impl WriteBehind {
         Ok(())
     }
 
+    /// Units that are on their way.
+    pub(crate) fn pending_count(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Waits for all.
     ///
     /// # Errors
@@ -54,14 +59,14 @@ impl WriteBehind {
     /// # Errors
     /// Whatever fails downstream.
     pub(crate) fn put_out(&mut self, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        self.written.drain(..).try_for_each(|unit| {
-            ctx.count("units_written", 1);
-            ctx.count("bytes_written", unit.encoded_bytes);
-            ctx.output(unit)
-        })
+        self.written.drain(..).try_for_each(|unit| unit.put_out(ctx))
     }
 
-    fn wait_for_oldest(&mut self) -> Result<()> {
+    /// Waits for the unit that is longest on its way.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn wait_for_oldest(&mut self) -> Result<()> {
         let Some((unit, writing)) = self.pending.pop_front() else { return Ok(()) };
         let written = writing.wait().map_err(|error| {
             error.at("variable", &unit.array).at("chunk", format_args!("{:?}", unit.index))

@@ -27,5 +27,6 @@ pub use pipeline::TestPipeline;
 pub use random::SplitMix64;
 pub use reference::ReferenceRunner;
 pub use surroundings::{
-    batch_program, beam_python, python, s3_endpoint, s3_servers, shared_file, skip,
+    batch_program, beam_python, beam_rows, beam_server, python, s3_endpoint, s3_servers,
+    shared_file, skip,
 };

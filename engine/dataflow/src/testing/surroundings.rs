@@ -39,6 +39,25 @@ pub fn beam_python() -> Option<PathBuf> {
     variable("LEVAIN_TEST_BEAM_PYTHON", skipped).map(PathBuf::from)
 }
 
+/// Where the job server of a runner of Beam lies, as `LEVAIN_TEST_BEAM_FLINK`, `_SPARK` (folders of
+/// jars) or `_PRISM` (a program) name it, or `None` after saying which tests skip.
+pub fn beam_server(runner: &str) -> Option<PathBuf> {
+    let (name, skipped) = match runner {
+        "flink" => ("LEVAIN_TEST_BEAM_FLINK", "tests on Flink: set LEVAIN_TEST_BEAM_FLINK to jars"),
+        "spark" => ("LEVAIN_TEST_BEAM_SPARK", "tests on Spark: set LEVAIN_TEST_BEAM_SPARK to jars"),
+        _ => ("LEVAIN_TEST_BEAM_PRISM", "tests on Prism: set LEVAIN_TEST_BEAM_PRISM to a program"),
+    };
+    variable(name, skipped).map(PathBuf::from)
+}
+
+/// The rows of the conformance suite that `LEVAIN_TEST_BEAM_ROWS` names, with commas between; all
+/// where it names none.
+#[expect(clippy::disallowed_methods, reason = "tests are told by the environment what to run")]
+pub fn beam_rows() -> Option<Vec<String>> {
+    let rows = std::env::var("LEVAIN_TEST_BEAM_ROWS").ok()?;
+    Some(rows.split(',').map(|id| id.trim().to_owned()).collect())
+}
+
 /// The address of the S3 emulator that `LEVAIN_TEST_S3_ENDPOINT` names, or `None` after saying
 /// that tests skip. It has an empty bucket `levain-test`.
 pub fn s3_endpoint() -> Option<String> {

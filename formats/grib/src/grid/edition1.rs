@@ -3,8 +3,10 @@
 use array::Scalar;
 use array::error::Result;
 
+use super::earth::Earth;
 use super::layout::{Grid, Points, Scan, Shape, Span, gaussian_latitudes, latitudes, longitudes};
 use super::points::ReducedRows;
+use super::projected::{Conic, Mercator, Place, Projection, Rotation};
 use crate::fault::{corrupt, unsupported};
 use crate::octets::Octets;
 
@@ -20,7 +22,7 @@ pub(crate) fn parse(section: &Octets<'_>) -> Result<Grid> {
     match section.octet(6)? {
         0 => on_parallels("regular_ll", section, scan()?),
         4 => on_parallels("regular_gg", section, scan()?),
-        10 => rotated(section, scan()?),
+        10 => rotated(on_parallels("rotated_ll", section, scan()?)?, section),
         1 => mercator(section, scan()?),
         3 => conic("lambert", section, scan()?),
         5 => conic("polar_stereographic", section, scan()?),
@@ -55,6 +57,9 @@ fn on_parallels(kind: &'static str, section: &Octets<'_>, scan: Scan) -> Result<
     };
     let Some(ni) = section.present(7, 2)? else {
         let lengths = row_lengths(section, nj)?;
+        if kind.starts_with("rotated") {
+            return Err(unsupported("a rotated grid whose rows have different lengths"));
+        }
         let kind = if is_gaussian { "reduced_gg" } else { "reduced_ll" };
         let ends = (degrees(section, 14)?, degrees(section, 21)?);
         return reduced(kind, own_latitudes()?, lengths, ends, scan);
@@ -105,14 +110,12 @@ pub(super) fn reduced(
     Ok(Grid { points: Points::Reduced(rows), ..grid })
 }
 
-fn rotated(section: &Octets<'_>, scan: Scan) -> Result<Grid> {
-    let grid = Grid::new("rotated_ll", rows(section)?, scan)?;
+fn rotated(grid: Grid, section: &Octets<'_>) -> Result<Grid> {
+    let rotation = Rotation { south_pole: place(section, 33)?, angle: section.ibm(39)? };
     Ok(corner(grid, section)?
         .with_number("GRIB_latitudeOfLastGridPointInDegrees", degrees(section, 18)?)
         .with_number("GRIB_longitudeOfLastGridPointInDegrees", degrees(section, 21)?)
-        .with_number("GRIB_latitudeOfSouthernPoleInDegrees", degrees(section, 33)?)
-        .with_number("GRIB_longitudeOfSouthernPoleInDegrees", degrees(section, 36)?)
-        .with_number("GRIB_angleOfRotationInDegrees", section.ibm(39)?))
+        .rotated(rotation))
 }
 
 /// Adds the first point.
@@ -124,29 +127,50 @@ fn corner(grid: Grid, section: &Octets<'_>) -> Result<Grid> {
         .with("GRIB_jScansPositively", Scalar::of(i64::from(section.octet(28)? >> 6 & 1))))
 }
 
+fn place(section: &Octets<'_>, octet: usize) -> Result<Place> {
+    Ok(Place { latitude: degrees(section, octet)?, longitude: degrees(section, octet + 3)? })
+}
+
+fn steps(section: &Octets<'_>, octet: usize) -> Result<(f64, f64)> {
+    Ok((section.unsigned(octet, 3)? as f64, section.unsigned(octet + 3, 3)? as f64))
+}
+
 fn mercator(section: &Octets<'_>, scan: Scan) -> Result<Grid> {
     let grid = corner(Grid::new("mercator", rows(section)?, scan)?, section)?;
+    let (true_at, steps) = (degrees(section, 24)?, steps(section, 29)?);
+    let of = |earth| Mercator::new(earth, true_at).map(Projection::Mercator);
+    let projection = Earth::of_edition_1(section)?.and_then(of);
     Ok(grid
         .with_number("GRIB_latitudeOfLastGridPointInDegrees", degrees(section, 18)?)
         .with_number("GRIB_longitudeOfLastGridPointInDegrees", degrees(section, 21)?)
-        .with_number("GRIB_LaDInDegrees", degrees(section, 24)?)
-        .with_number("GRIB_DiInMetres", section.unsigned(29, 3)? as f64)
-        .with_number("GRIB_DjInMetres", section.unsigned(32, 3)? as f64))
+        .with_number("GRIB_LaDInDegrees", true_at)
+        .with_number("GRIB_DiInMetres", steps.0)
+        .with_number("GRIB_DjInMetres", steps.1)
+        .on_plane(projection, place(section, 11)?, steps))
 }
 
 fn conic(kind: &'static str, section: &Octets<'_>, scan: Scan) -> Result<Grid> {
+    let (central, centre_flags) = (degrees(section, 18)?, section.octet(27)?);
+    let (first, steps) = (place(section, 11)?, steps(section, 21)?);
+    let earth = Earth::of_edition_1(section)?;
     let grid = corner(Grid::new(kind, rows(section)?, scan)?, section)?
-        .with_number("GRIB_LoVInDegrees", degrees(section, 18)?)
-        .with_number("GRIB_DxInMetres", section.unsigned(21, 3)? as f64)
-        .with_number("GRIB_DyInMetres", section.unsigned(24, 3)? as f64)
-        .with("GRIB_projectionCentreFlag", Scalar::of(i64::from(section.octet(27)?)));
+        .with_number("GRIB_LoVInDegrees", central)
+        .with_number("GRIB_DxInMetres", steps.0)
+        .with_number("GRIB_DyInMetres", steps.1)
+        .with("GRIB_projectionCentreFlag", Scalar::of(i64::from(centre_flags)));
     if kind != "lambert" {
         // Edition 1 measures steps at 60 degrees.
-        return Ok(grid.with_number("GRIB_LaDInDegrees", 60.0));
+        let (true_at, is_south) = (60.0, centre_flags & 0x80 != 0);
+        let of = |earth| Conic::polar(earth, central, true_at, is_south).map(Projection::Conic);
+        let grid = grid.with_number("GRIB_LaDInDegrees", true_at);
+        return Ok(grid.on_plane(earth.and_then(of), first, steps));
     }
+    let parallels = [degrees(section, 29)?, degrees(section, 32)?];
+    let of = |earth| Conic::lambert(earth, central, parallels).map(Projection::Conic);
     Ok(grid
-        .with_number("GRIB_Latin1InDegrees", degrees(section, 29)?)
-        .with_number("GRIB_Latin2InDegrees", degrees(section, 32)?)
+        .with_number("GRIB_Latin1InDegrees", parallels[0])
+        .with_number("GRIB_Latin2InDegrees", parallels[1])
         .with_number("GRIB_latitudeOfSouthernPoleInDegrees", degrees(section, 35)?)
-        .with_number("GRIB_longitudeOfSouthernPoleInDegrees", degrees(section, 38)?))
+        .with_number("GRIB_longitudeOfSouthernPoleInDegrees", degrees(section, 38)?)
+        .on_plane(earth.and_then(of), first, steps))
 }

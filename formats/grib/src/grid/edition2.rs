@@ -3,8 +3,10 @@
 use array::Scalar;
 use array::error::Result;
 
+use super::earth::Earth;
 use super::edition1::reduced;
 use super::layout::{Grid, Points, Scan, Shape, Span, gaussian_latitudes, latitudes, longitudes};
+use super::projected::{Conic, EqualArea, Mercator, Place, Projection, Rotation};
 use crate::fault::{corrupt, unsupported};
 use crate::octets::Octets;
 
@@ -25,8 +27,8 @@ pub(crate) fn parse(section: &Octets<'_>) -> Result<Grid> {
     let grid = match template {
         0 => on_parallels("regular_ll", section)?,
         40 => on_parallels("regular_gg", section)?,
-        1 => rotated("rotated_ll", section)?,
-        41 => rotated("rotated_gg", section)?,
+        1 => rotated(on_parallels("rotated_ll", section)?, section)?,
+        41 => rotated(on_parallels("rotated_gg", section)?, section)?,
         10 => mercator(section)?,
         20 => conic("polar_stereographic", section)?,
         30 => conic("lambert", section)?,
@@ -70,7 +72,7 @@ fn parts_of_degree(section: &Octets<'_>) -> Result<f64> {
 
 fn on_parallels(kind: &'static str, section: &Octets<'_>) -> Result<Grid> {
     let scan = Scan::parse(section.octet(72)?)?;
-    let is_gaussian = kind == "regular_gg";
+    let is_gaussian = kind.ends_with("_gg");
     let parts = parts_of_degree(section)?;
     let degrees = |octet| section.signed(octet, 4).map(|number| number as f64 / parts);
     let nj = section.unsigned(35, 4)?;
@@ -86,6 +88,9 @@ fn on_parallels(kind: &'static str, section: &Octets<'_>) -> Result<Grid> {
     };
     let Some(ni) = section.present(31, 4)? else {
         let lengths = row_lengths(section, nj)?;
+        if kind.starts_with("rotated") {
+            return Err(unsupported("a rotated grid whose rows have different lengths"));
+        }
         let kind = if is_gaussian { "reduced_gg" } else { "reduced_ll" };
         return reduced(kind, own_latitudes()?, lengths, (degrees(51)?, degrees(60)?), scan);
     };
@@ -126,51 +131,74 @@ fn metres(section: &Octets<'_>, octet: usize) -> Result<f64> {
     Ok(section.unsigned(octet, 4)? as f64 / MILLIMETRE)
 }
 
-fn rotated(kind: &'static str, section: &Octets<'_>) -> Result<Grid> {
-    let grid = Grid::new(kind, rows(section)?, Scan::parse(section.octet(72)?)?)?;
+/// Turns a grid on parallels and meridians of a rotated globe into places on ours.
+fn rotated(grid: Grid, section: &Octets<'_>) -> Result<Grid> {
+    let rotation = Rotation { south_pole: place(section, 73)?, angle: section.ieee(81)? };
     Ok(corner(grid, section, 47)?
         .with_number("GRIB_latitudeOfLastGridPointInDegrees", degrees(section, 56)?)
         .with_number("GRIB_longitudeOfLastGridPointInDegrees", degrees(section, 60)?)
-        .with_number("GRIB_latitudeOfSouthernPoleInDegrees", degrees(section, 73)?)
-        .with_number("GRIB_longitudeOfSouthernPoleInDegrees", degrees(section, 77)?)
-        .with_number("GRIB_angleOfRotationInDegrees", section.ieee(81)?))
+        .rotated(rotation))
+}
+
+fn place(section: &Octets<'_>, octet: usize) -> Result<Place> {
+    Ok(Place { latitude: degrees(section, octet)?, longitude: degrees(section, octet + 4)? })
+}
+
+fn steps(section: &Octets<'_>, octet: usize) -> Result<(f64, f64)> {
+    Ok((metres(section, octet)?, metres(section, octet + 4)?))
 }
 
 fn mercator(section: &Octets<'_>) -> Result<Grid> {
     let grid = Grid::new("mercator", rows(section)?, Scan::parse(section.octet(60)?)?)?;
-    Ok(corner(grid, section, 39)?
-        .with_number("GRIB_LaDInDegrees", degrees(section, 48)?)
+    let true_at = degrees(section, 48)?;
+    let grid = corner(grid, section, 39)?
+        .with_number("GRIB_LaDInDegrees", true_at)
         .with_number("GRIB_latitudeOfLastGridPointInDegrees", degrees(section, 52)?)
         .with_number("GRIB_longitudeOfLastGridPointInDegrees", degrees(section, 56)?)
         .with_number("GRIB_orientationOfTheGridInDegrees", degrees(section, 61)?)
         .with_number("GRIB_DiInMetres", metres(section, 65)?)
-        .with_number("GRIB_DjInMetres", metres(section, 69)?))
+        .with_number("GRIB_DjInMetres", metres(section, 69)?);
+    let of = |earth| Mercator::new(earth, true_at).map(Projection::Mercator);
+    let projection = Earth::of_edition_2(section)?.and_then(of);
+    Ok(grid.on_plane(projection, place(section, 39)?, steps(section, 65)?))
 }
 
 fn conic(kind: &'static str, section: &Octets<'_>) -> Result<Grid> {
     let grid = Grid::new(kind, rows(section)?, Scan::parse(section.octet(65)?)?)?;
+    let (true_at, central) = (degrees(section, 48)?, degrees(section, 52)?);
+    let (first, steps) = (place(section, 39)?, steps(section, 56)?);
+    let (centre_flags, earth) = (section.octet(64)?, Earth::of_edition_2(section)?);
     let grid = corner(grid, section, 39)?
-        .with_number("GRIB_LaDInDegrees", degrees(section, 48)?)
-        .with_number("GRIB_LoVInDegrees", degrees(section, 52)?)
-        .with_number("GRIB_DxInMetres", metres(section, 56)?)
-        .with_number("GRIB_DyInMetres", metres(section, 60)?)
-        .with("GRIB_projectionCentreFlag", Scalar::of(i64::from(section.octet(64)?)));
+        .with_number("GRIB_LaDInDegrees", true_at)
+        .with_number("GRIB_LoVInDegrees", central)
+        .with_number("GRIB_DxInMetres", steps.0)
+        .with_number("GRIB_DyInMetres", steps.1)
+        .with("GRIB_projectionCentreFlag", Scalar::of(i64::from(centre_flags)));
     if kind != "lambert" {
-        return Ok(grid);
+        let is_south = centre_flags & 0x80 != 0;
+        let of = |earth| Conic::polar(earth, central, true_at, is_south).map(Projection::Conic);
+        return Ok(grid.on_plane(earth.and_then(of), first, steps));
     }
+    let parallels = [degrees(section, 66)?, degrees(section, 70)?];
+    let of = |earth| Conic::lambert(earth, central, parallels).map(Projection::Conic);
     Ok(grid
-        .with_number("GRIB_Latin1InDegrees", degrees(section, 66)?)
-        .with_number("GRIB_Latin2InDegrees", degrees(section, 70)?)
+        .with_number("GRIB_Latin1InDegrees", parallels[0])
+        .with_number("GRIB_Latin2InDegrees", parallels[1])
         .with_number("GRIB_latitudeOfSouthernPoleInDegrees", degrees(section, 74)?)
-        .with_number("GRIB_longitudeOfSouthernPoleInDegrees", degrees(section, 78)?))
+        .with_number("GRIB_longitudeOfSouthernPoleInDegrees", degrees(section, 78)?)
+        .on_plane(earth.and_then(of), first, steps))
 }
 
 fn equal_area(section: &Octets<'_>) -> Result<Grid> {
     let scan = Scan::parse(section.octet(64)?)?;
     let grid = Grid::new("lambert_azimuthal_equal_area", rows(section)?, scan)?;
+    let (centre, steps) = (place(section, 47)?, steps(section, 56)?);
+    let of = |earth| Projection::EqualArea(EqualArea::new(earth, centre));
+    let projection = Earth::of_edition_2(section)?.map(of);
     Ok(corner(grid, section, 39)?
-        .with_number("GRIB_standardParallelInDegrees", degrees(section, 47)?)
-        .with_number("GRIB_centralLongitudeInDegrees", degrees(section, 51)?)
-        .with_number("GRIB_DxInMetres", metres(section, 56)?)
-        .with_number("GRIB_DyInMetres", metres(section, 60)?))
+        .with_number("GRIB_standardParallelInDegrees", centre.latitude)
+        .with_number("GRIB_centralLongitudeInDegrees", centre.longitude)
+        .with_number("GRIB_DxInMetres", steps.0)
+        .with_number("GRIB_DyInMetres", steps.1)
+        .on_plane(projection, place(section, 39)?, steps))
 }

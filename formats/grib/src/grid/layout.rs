@@ -5,6 +5,7 @@ use array::{AttributeValue, Attributes, Scalar};
 
 use super::gaussian;
 use super::points::ReducedRows;
+use super::projected::{Place, Projected, Projection, Rotation};
 use crate::fault::{corrupt, unsupported};
 
 /// A grid of more points than these is taken for damage: a field of one value costs no bytes, so
@@ -104,8 +105,10 @@ pub(crate) enum Points {
     },
     /// On parallels, fewer of them near the poles.
     Reduced(ReducedRows),
-    /// Where the projection puts them, which is not worked out.
-    Projected,
+    /// Where a projection puts them.
+    Projected(Projected),
+    /// They are not worked out.
+    Unknown,
 }
 
 /// First and last of an axis, in degrees.
@@ -137,13 +140,48 @@ impl Grid {
             attributes.set("GRIB_Nx", Scalar::of(ni as i64));
             attributes.set("GRIB_Ny", Scalar::of(nj as i64));
         }
-        Ok(Self { kind, shape, scan, points: Points::Projected, attributes })
+        Ok(Self { kind, shape, scan, points: Points::Unknown, attributes })
     }
 
     /// Adds a parameter of the projection.
     pub(crate) fn with(mut self, name: &str, value: impl Into<AttributeValue>) -> Self {
         self.attributes.set(name, value);
         self
+    }
+
+    /// Adds where the points are on a plane, from the first one on by steps in metres.
+    pub(crate) fn on_plane(
+        self,
+        projection: Option<Projection>,
+        first: Place,
+        steps: (f64, f64),
+    ) -> Self {
+        let (shape, scan) = (self.shape, self.scan);
+        let of = |projection| Projected::from_first(projection, first, steps, shape, scan);
+        self.projected(projection.and_then(of))
+    }
+
+    /// Adds where the points are, unless that cannot be worked out.
+    fn projected(self, points: Option<Projected>) -> Self {
+        match points {
+            Some(points) => Self { points: Points::Projected(points), ..self },
+            None => self.with("GRIB_note", "the points of this grid are not worked out"),
+        }
+    }
+
+    /// Takes parallels and meridians for those of a globe whose poles were moved.
+    pub(crate) fn rotated(self, rotation: Rotation) -> Self {
+        let grid = self
+            .with_number("GRIB_latitudeOfSouthernPoleInDegrees", rotation.south_pole.latitude)
+            .with_number("GRIB_longitudeOfSouthernPoleInDegrees", rotation.south_pole.longitude)
+            .with_number("GRIB_angleOfRotationInDegrees", rotation.angle);
+        let points = match &grid.points {
+            Points::Axes { latitudes, longitudes } => {
+                Some(Projected::rotated(rotation, longitudes.clone(), latitudes.clone()))
+            }
+            _ => None,
+        };
+        Self { points: Points::Unknown, ..grid }.projected(points)
     }
 
     /// Adds a number of the projection.

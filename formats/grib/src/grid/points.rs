@@ -1,5 +1,7 @@
 //! The points of grids that have fewer of them near the poles.
 
+use super::projected::Place;
+
 /// Rows on parallels, each with its own number of points around the globe.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ReducedRows {
@@ -17,18 +19,13 @@ impl ReducedRows {
         self.lengths.iter().sum()
     }
 
-    /// The latitudes of all points, in the order of the file.
-    pub(crate) fn point_latitudes(&self) -> Vec<f64> {
-        let rows = self.latitudes.iter().zip(&self.lengths);
-        rows.flat_map(|(&latitude, &length)| (0..length).map(move |_| latitude)).collect()
-    }
-
-    /// The longitudes of all points, in the order of the file.
-    pub(crate) fn point_longitudes(&self) -> Vec<f64> {
+    /// All points, in the order of the file.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
         let first = self.first_longitude;
-        let row = |&length: &u64| {
-            (0..length).map(move |index| first + index as f64 * 360.0 / length as f64)
+        let row = move |(&latitude, &length): (&f64, &u64)| {
+            let longitude = move |index| first + index as f64 * 360.0 / length as f64;
+            (0..length).map(move |index| Place { latitude, longitude: longitude(index) })
         };
-        self.lengths.iter().flat_map(row).collect()
+        self.latitudes.iter().zip(&self.lengths).flat_map(row)
     }
 }

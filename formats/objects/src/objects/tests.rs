@@ -384,3 +384,106 @@ fn an_object_of_many_parts_is_visible_when_it_is_finished() {
         assert_eq!(keys, ["long"]);
     });
 }
+
+/// Requests of every kind, each by its name.
+type Request = (&'static str, fn(&Objects) -> Result<()>);
+const REQUESTS: [Request; 14] = [
+    ("facts", |it| it.facts("k").map(drop)),
+    ("get", |it| it.get("k").map(drop)),
+    ("edge", |it| it.edge("k", Edge::Last(1)).wait().map(drop)),
+    ("fetch", |it| it.fetch("k", std::iter::once(0..1).collect()).wait().map(drop)),
+    ("stream", |it| {
+        let object = it.object("k")?;
+        Pending::start(async move { object.stream(0).await.map(drop) }).wait()
+    }),
+    ("put", |it| it.put("k", Bytes::from_static(b"x")).wait()),
+    ("put in parts", |it| it.put_pieces("k", vec![Bytes::from(vec![0; 33 << 20]); 2]).wait()),
+    ("writer", |it| {
+        let mut writer = it.writer("k")?.in_parts()?;
+        writer.write_all(b"x").map_err(Error::from)?;
+        writer.finish()
+    }),
+    ("create", |it| it.create("k", Bytes::from_static(b"x")).map(drop)),
+    ("list", |it| it.list("").map(drop)),
+    ("list folder", |it| it.list_folder("").map(drop)),
+    ("delete", |it| it.delete("k")),
+    ("delete all", |it| it.delete_all("").map(drop)),
+    ("sweep", |it| it.sweep("")),
+];
+
+/// What S3 says to a request that it takes.
+fn taken(seen: &crate::loopback::Seen) -> crate::loopback::Answer {
+    use crate::loopback::Answer;
+    let text = |body: &str| Answer { body: body.as_bytes().to_vec(), ..Answer::status(200) };
+    let has = |what: &str| seen.target.contains(what);
+    let listed = "<Contents><Key>k</Key><Size>1</Size>\
+                  <LastModified>2026-11-27T17:00:00.000Z</LastModified></Contents>";
+    let answer = match seen.method.as_str() {
+        "GET" if has("list-type=2") => {
+            text(&format!("<ListBucketResult>{listed}</ListBucketResult>"))
+        }
+        "GET" if has("uploads") => text(
+            "<ListMultipartUploadsResult><Upload><Key>k</Key><UploadId>u</UploadId></Upload>\
+             </ListMultipartUploadsResult>",
+        ),
+        "GET" if seen.header("range").is_some() => {
+            Answer { body: b"x".to_vec(), ..Answer::status(206) }
+                .with("Content-Range", "bytes 0-0/1")
+        }
+        "GET" => text("x"),
+        "POST" if has("uploads") => text(
+            "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+        ),
+        "POST" if has("delete") => {
+            text("<DeleteResult><Deleted><Key>k</Key></Deleted></DeleteResult>")
+        }
+        "POST" => {
+            text("<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>")
+        }
+        "DELETE" => Answer::status(204),
+        _ => Answer::status(200),
+    };
+    answer.with("ETag", "\"e\"").with("Last-Modified", "Fri, 27 Nov 2026 17:00:00 GMT")
+}
+
+/// E47: whatever is asked of S3 waits for new keys when its own have ended, a question whose answer has no
+/// words too, and is then done.
+#[test]
+fn every_request_waits_for_new_keys() {
+    use crate::loopback::{Answer, Loopback};
+    for (name, request) in REQUESTS {
+        let home = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(home.path().join(".aws")).expect("a folder");
+        let write = |id: &str| {
+            let keys = format!("[default]\naws_access_key_id={id}\naws_secret_access_key=s\n");
+            std::fs::write(home.path().join(".aws/credentials"), keys).expect("written");
+        };
+        write("OLD");
+        let server = Loopback::start(|_, seen| {
+            if seen.header("authorization").is_some_and(|it| it.contains("=NEW/")) {
+                return taken(seen);
+            }
+            let ended = b"<Error><Code>ExpiredToken</Code></Error>".to_vec();
+            Answer { body: ended, ..Answer::status(400) }
+        });
+        let home_text = home.path().to_str().expect("UTF-8");
+        let ask_every = std::time::Duration::from_millis(5);
+        let provider = Arc::new(crate::credentials::Provider::in_home(home_text, ask_every));
+        let options =
+            StoreOptions::default().with_endpoint(server.url("")).with_credential_grace_ms(600_000);
+        let root = Location::parse("s3://b").expect("a location");
+        let client = Client::new(&root, &options, &provider).expect("a store");
+        let client = Arc::new(client);
+        let prefix = String::new();
+        let objects = Objects { client, root, prefix, options, not_after_ms: None };
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| request(&objects));
+            while provider.pause().is_none() && !asked.is_finished() {
+                std::thread::yield_now();
+            }
+            assert!(!asked.is_finished(), "{name} did not wait: {:?}", asked.join());
+            write("NEW");
+            asked.join().expect("no panic").unwrap_or_else(|error| panic!("{name}: {error}"));
+        });
+    }
+}

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use object_store::aws::{AwsAuthorizer, AwsCredential};
 use object_store::client::{HttpError, HttpRequest, HttpResponse, HttpResponseBody};
+use reqwest::Method;
+use reqwest::header::{HeaderValue, RANGE};
 
 use crate::credentials::Provider;
 
@@ -52,15 +54,33 @@ impl Renewal {
         let body = body.bytes().await?;
         let text = String::from_utf8_lossy(&body);
         let has_ended = ENDED.iter().any(|code| text.contains(code));
-        // The answer to HEAD has no words.
-        let may_have_ended =
-            request.method() == reqwest::Method::HEAD && status == 400 && refused.count == 0;
-        let again = if has_ended || may_have_ended {
+        // An answer without words to keys that are not used any more says that they have ended.
+        let is_of_others = request.method() == Method::HEAD && !self.is_current(&signed).await;
+        let again = if has_ended || is_of_others {
             self.signed_anew(request, &signed, refused, has_ended).await
         } else {
             None
         };
         Ok(again.ok_or_else(|| HttpResponse::from_parts(head, HttpResponseBody::from(body))))
+    }
+
+    /// What asks in place of a HEAD that was refused, whose answer has no words, why it was: a read of the
+    /// first byte with the same credentials; nothing if those are not used any more.
+    pub(super) async fn question(&self, request: &HttpRequest, status: u16) -> Option<HttpRequest> {
+        let signed = Signed::of(request)?;
+        if request.method() != Method::HEAD || !matches!(status, 400 | 403) {
+            return None;
+        }
+        let (current, _) = self.provider.current().await.ok()?;
+        let mut question = request.clone();
+        *question.method_mut() = Method::GET;
+        question.headers_mut().insert(RANGE, HeaderValue::from_static("bytes=0-0"));
+        signed.anew(&question, &current).filter(|_| signed.is_by(&current))
+    }
+
+    async fn is_current(&self, signed: &Signed<'_>) -> bool {
+        let current = self.provider.current().await;
+        current.is_ok_and(|(current, _)| signed.is_by(&current))
     }
 
     async fn signed_anew(
@@ -73,7 +93,7 @@ impl Renewal {
         refused.count += 1;
         let since = *refused.since.get_or_insert_with(Instant::now);
         let (current, _) = self.provider.current().await.ok()?;
-        if current.key_id != signed.key_id || current.token.as_deref() != signed.token {
+        if !signed.is_by(&current) {
             return signed.anew(request, &current).filter(|_| refused.count < MOST_SIGNATURES);
         }
         let grace = if may_wait { self.grace } else { Duration::ZERO };
@@ -109,6 +129,11 @@ impl<'a> Signed<'a> {
         let (key_id, _date) = (parts.next()?, parts.next()?);
         let (region, service) = (parts.next()?, parts.next()?);
         Some(Self { key_id, region, service, token: text("x-amz-security-token") })
+    }
+
+    /// Whether these were the credentials.
+    fn is_by(&self, credential: &AwsCredential) -> bool {
+        credential.key_id == self.key_id && credential.token.as_deref() == self.token
     }
 
     fn anew(&self, request: &HttpRequest, credential: &AwsCredential) -> Option<HttpRequest> {

@@ -111,12 +111,26 @@ impl Service {
         let Some(renewal) = &self.renewal else { return self.patiently(request).await };
         let mut refused = Refused::default();
         loop {
-            let answer = self.patiently(request.clone()).await?;
+            let answer = self.in_words(&request, renewal).await?;
             match renewal.again(&request, answer, &mut refused).await? {
                 Ok(again) => request = again,
                 Err(answer) => return Ok(answer),
             }
         }
+    }
+
+    /// Sends a request whose refusal has words: that of a HEAD has none, so a read is asked why.
+    async fn in_words(
+        &self,
+        request: &HttpRequest,
+        renewal: &Renewal,
+    ) -> Result<HttpResponse, HttpError> {
+        let answer = self.patiently(request.clone()).await?;
+        let Some(question) = renewal.question(request, answer.status().as_u16()).await else {
+            return Ok(answer);
+        };
+        let told = self.patiently(question).await?;
+        Ok(if matches!(told.status().as_u16(), 400 | 403) { told } else { answer })
     }
 
     /// Sends a request with what its host may know; once more, if that was out of date.

@@ -84,6 +84,7 @@ fn driver(scope: &PolicyScope) -> Vec<Value> {
         plain.map_or_else(|| own.clone(), |name| of_batch(&format!("job-definition/{name}")));
     let definitions = vec![definition.clone(), format!("{definition}:*")];
     let submitted = [queues, definitions].concat();
+    let bucket = format!("arn:aws:s3:::{}", scope.bucket);
     let mut statements = vec![
         json!({
             "Sid": "Submit",
@@ -103,6 +104,13 @@ fn driver(scope: &PolicyScope) -> Vec<Value> {
             "Effect": "Allow",
             "Action": "batch:TagResource",
             "Resource": [of_batch("job/*"), of_batch("job-definition/levain-*")],
+        }),
+        // Conditions on prefixes are not known to it.
+        json!({
+            "Sid": "Uploads",
+            "Effect": "Allow",
+            "Action": "s3:ListBucketMultipartUploads",
+            "Resource": bucket,
         }),
         json!({ "Sid": "Look", "Effect": "Allow", "Action": LOOKS, "Resource": "*" }),
         json!({

@@ -9,14 +9,15 @@ use crate::store::{ResultRecord, RunStore, WorkerBeat, keys, silence};
 /// Asks the workers of a run that has no end to go home, and waits until none is left.
 ///
 /// Whoever writes anew what such a run writes calls this first: a worker that nobody drives goes on
-/// for a while; what the run has kept for them is removed. Cost: two reads where there is no such run.
+/// for a while; what the run has kept for them is removed. Cost: two reads and a list where there is no such
+/// run.
 ///
 /// # Errors
 /// E507 for a run that somebody drives, and for workers that stay; a store that fails.
 pub fn dispel(store: &RunStore, patience: Duration) -> Result<()> {
     if !store.is_open()? {
-        // A driver may have died between its end and this.
-        return if store.has_begun()? { store.tidy() } else { Ok(()) };
+        // A driver may have died before the run has begun, or after its end.
+        return if super::lease::last_epoch(store)? > 0 { store.tidy() } else { Ok(()) };
     }
     let run = store.run_record()?;
     // Whoever can take the lease knows that nobody drives the run.
@@ -48,4 +49,26 @@ pub(crate) fn living(store: &RunStore, silence: Duration) -> Result<Option<Strin
         beats.into_iter().filter(|it| it.key.contains("/w-") && is_fresh(it.last_modified_ms));
     let beats = store.read_all::<WorkerBeat>(fresh.map(|it| it.key))?;
     Ok(beats.into_iter().find(|(_, beat)| !beat.has_ended).map(|(key, _)| key))
+}
+
+#[cfg(test)]
+mod tests {
+    use objects::{Location, StoreOptions};
+
+    use super::*;
+    use crate::leader::Lease;
+
+    #[test]
+    fn a_driver_that_died_before_the_run_began_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Location::parse(&folder.path().to_string_lossy()).expect("a place");
+        let store = RunStore::open(&root, &StoreOptions::default()).expect("a store");
+        let lease = Lease::take(&store, "here", Duration::from_secs(60)).expect("nobody drives it");
+        let beat = folder.path().join(lease.heartbeat_key());
+        let cut_short = beat.with_file_name("leader-000001#1");
+        std::fs::write(&cut_short, "a part").expect("a file");
+        assert!(beat.exists());
+        dispel(&store, Duration::ZERO).expect("nobody is at work");
+        assert!(!beat.exists() && !cut_short.exists(), "the remains of the driver are there");
+    }
 }

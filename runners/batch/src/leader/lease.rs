@@ -96,7 +96,7 @@ impl RunStore {
 }
 
 /// The epoch of the last driver; 0 if there was none.
-fn last_epoch(store: &RunStore) -> Result<u32> {
+pub(super) fn last_epoch(store: &RunStore) -> Result<u32> {
     let leases = store.list(keys::LEASES)?;
     let epochs = leases.iter().filter_map(|it| Some(keys::task_of(&it.key)?.0));
     Ok(epochs.max().unwrap_or(0))

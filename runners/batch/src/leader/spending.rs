@@ -23,7 +23,8 @@ impl<'a> Spending<'a> {
     /// Ends a run that has cost more than it may, to be resumed.
     ///
     /// Counted are the time of all workers of the run, from their start to their last heartbeat, whichever
-    /// driver has started them, and requests. Cost: a list, and a read for each worker.
+    /// driver has started them, and requests; and what the other runs of its account have cost. Cost: a
+    /// list, and a read for each worker.
     ///
     /// # Errors
     /// E506; a store that fails.
@@ -35,7 +36,8 @@ impl<'a> Spending<'a> {
         for (key, beat) in store.read_all::<WorkerBeat>(facts.iter().map(|it| it.key.clone()))? {
             beats.extend(last(&key).map(|at_ms| (beat, at_ms)));
         }
-        let cost = self.cost(&beats, store.requests());
+        let own = self.cost(&beats, store.requests());
+        let cost = self.options.account.note(&store.root().to_string(), own);
         if cost <= self.limit.most {
             return Ok(());
         }

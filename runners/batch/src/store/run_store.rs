@@ -168,14 +168,31 @@ impl RunStore {
         self.objects.delete(key)
     }
 
-    /// Removes what is kept for as long as a run goes on.
+    /// Removes what is kept for as long as a run goes on, once it has ended: what anybody still writes there
+    /// does not matter.
     pub(crate) fn tidy(&self) -> Result<()> {
-        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.delete_all(folder))
+        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.delete_all(folder))?;
+        self.sweep()
     }
 
-    /// Removes what writes that were cut short have left there; nobody else may write meanwhile.
+    /// Removes what writes that were cut short have left there, which no list shows; no write that matters may be
+    /// under way.
     pub(crate) fn sweep(&self) -> Result<()> {
-        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.objects.sweep(folder))
+        KEPT_WHILE_IT_GOES_ON.iter().try_for_each(|folder| self.sweep_folder(folder))
+    }
+
+    fn sweep_folder(&self, folder: &str) -> Result<()> {
+        self.tally.list();
+        self.objects.sweep(folder)
+    }
+
+    /// The keys of what [`RunStore::sweep`] would remove.
+    pub(crate) fn unfinished(&self) -> Result<Vec<String>> {
+        let found = KEPT_WHILE_IT_GOES_ON.iter().map(|folder| {
+            self.tally.list();
+            self.objects.unfinished(folder)
+        });
+        Ok(found.collect::<Result<Vec<_>>>()?.concat())
     }
 
     /// Deletes all objects below a folder, until a list shows none.
@@ -231,8 +248,8 @@ impl RunStore {
 
     /// Whether there is such an object.
     ///
-    /// Asked by its first byte, which costs as much: an answer to HEAD does not say why it is none, and keys
-    /// that have ended must be told from all else.
+    /// Asked by its first byte, which costs as much: an answer to HEAD does not say why it is none, and to
+    /// tell keys that have ended from all else would take a second request.
     pub(crate) fn has(&self, key: &str) -> Result<bool> {
         Ok(self.first(key, 1)?.is_some())
     }

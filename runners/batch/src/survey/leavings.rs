@@ -16,6 +16,15 @@ pub struct Leavings {
     pub keys: Vec<String>,
     /// Their bytes.
     pub bytes: u64,
+    /// The keys of writes that were cut short: uploads in parts that nobody ends, files beside their place.
+    pub unfinished: Vec<String>,
+}
+
+impl Leavings {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.unfinished.is_empty()
+    }
 }
 
 impl RunStore {
@@ -35,7 +44,8 @@ impl RunStore {
         if let Some(worker) = living(self, silence)? {
             return Err(at_work(self, &worker));
         }
-        let mut leavings = Leavings::default();
+        let unfinished = self.unfinished()?;
+        let mut leavings = Leavings { unfinished, ..Leavings::default() };
         let kept = if is_open { self.records_that_count()? } else { BTreeSet::new() };
         let folders: &[&str] = match is_open {
             // Payloads go around the shuffle, and nobody knows which of them are still to be read.

@@ -18,7 +18,9 @@ use crate::launch::{
     Diagnosis, JobId, JobState, JobStatus, Launcher, LogLine, StateCounts, Submission, Submitted,
     WorkerEnd, WorkerId,
 };
-use crate::{BatchOptions, BatchRunner, CostLimit, RunStore, WorkEnd, WorkerSettings, work};
+use crate::{
+    Account, BatchOptions, BatchRunner, CostLimit, RunStore, WorkEnd, WorkerSettings, work,
+};
 
 /// Adds numbers.
 #[derive(Debug, Clone)]
@@ -251,6 +253,25 @@ fn a_run_that_costs_more_than_it_may_is_stopped() {
     let error = got.expect_err("it costs too much");
     assert_eq!((error.code(), error.code().exit_code()), (ErrorCode::RUN_LIMIT, 9));
     assert!(!folder.path().join("run/result.json").exists(), "it can be gone on with");
+}
+
+/// The parts of a bake are runs of one account.
+#[test]
+fn runs_of_one_account_are_counted_together() {
+    // Only requests cost, and next to nothing.
+    let limit = CostLimit { most: 50.0, vcpu_hour: 0.0, gib_hour: 0.0, put_1k: 1e-6, get_1k: 0.0 };
+    let run_of = |account: &Account| {
+        let account = account.clone();
+        let (_, got) = run(&Arc::new(Odd::default()), move |options| {
+            (options.max_cost, options.account) = (Some(limit), account);
+        });
+        got
+    };
+    let account = Account::default();
+    run_of(&account).expect("it costs little");
+    assert!(account.note("another", 100.0) > 100.0, "what it has cost is noted");
+    let error = run_of(&account).expect_err("another run has spent what both may");
+    assert_eq!(error.code(), ErrorCode::RUN_LIMIT, "{error}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::plan::StageGraph;
 use dataflow::shuffle::EdgeId;
 
-use super::data::{DataPlane, SourceMessages};
+use super::data::{DataPlane, Inlet, SourceMessages, lock};
 use super::descriptor::BundlePlan;
 use super::sink::WireSink;
 use super::source::{SideRecords, SourceRecords};
@@ -16,6 +16,9 @@ use super::state::{StatePages, StatePlane};
 use super::store::{Store, StoreSink};
 use crate::metrics;
 use crate::proto::fn_api::{IterableSideInput, ProcessBundleResponse, StateKey};
+
+/// What comes for a bundle, endpoint by endpoint.
+type Inlets = Vec<Arc<Mutex<Inlet>>>;
 
 /// What a bundle runs with.
 pub(super) struct BundleRun<'a> {
@@ -37,6 +40,12 @@ impl BundleRun<'_> {
     pub(super) fn run(&self) -> Result<(ProcessBundleResponse, OnDurable)> {
         let setting = self.setting.clone().with_own_views();
         let bundle = BundleProcessor::picked(self.graph, &setting, &self.plan.picked);
+        let (sources, inlets) = self.sources()?;
+        if !self.plan.sides.is_empty() {
+            // Some runners know the state of a bundle only a while after they have asked for it, but
+            // always before they send anything.
+            inlets.iter().try_for_each(|inlet| lock(inlet).wait())?;
+        }
         for side in &self.plan.sides {
             let key = IterableSideInput {
                 transform_id: side.transform_id.clone(),
@@ -49,8 +58,7 @@ impl BundleRun<'_> {
             let pages = StatePages::new(state, self.instruction_id, key);
             bundle.load_side(side.view, &mut SideRecords::new(side, pages))?;
         }
-        let (sources, sinks) = (self.sources()?, self.sinks(&setting)?);
-        let (report, on_durable) = bundle.run(sources, sinks)?;
+        let (report, on_durable) = bundle.run(sources, self.sinks(&setting)?)?;
         let nodes = &self.graph.graph().nodes;
         let transforms = self.plan.transforms.iter();
         let transforms = transforms
@@ -59,11 +67,13 @@ impl BundleRun<'_> {
         let response = ProcessBundleResponse {
             monitoring_infos: metrics::to_infos(&report.metrics, &transforms),
             requires_finalization: !on_durable.is_empty(),
+            ..ProcessBundleResponse::default()
         };
         Ok((response, on_durable))
     }
 
-    fn sources(&self) -> Result<Vec<Source<'_>>> {
+    /// The sources, and what comes for them from each endpoint.
+    fn sources(&self) -> Result<(Vec<Source<'_>>, Inlets)> {
         let mut inlets = BTreeMap::new();
         let mut sources: Vec<Source<'_>> = Vec::new();
         for port in &self.plan.sources {
@@ -84,7 +94,7 @@ impl BundleRun<'_> {
             };
             sources.push((port.wire, Box::new(SourceRecords::new(port, messages))));
         }
-        Ok(sources)
+        Ok((sources, inlets.into_values().collect()))
     }
 
     fn sinks(&self, setting: &Setting) -> Result<Vec<Sink>> {

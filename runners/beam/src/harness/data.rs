@@ -125,7 +125,8 @@ impl DataPlane {
         let queue = queues.open.entry(instruction_id.to_owned()).or_default();
         let receiver = queue.receiver.take();
         let receiver = receiver.ok_or_else(|| closed("an instruction came twice"))?;
-        Ok(Inlet { receiver, inbound: Arc::clone(&self.inbound), waiting: BTreeMap::new() })
+        let inbound = Arc::clone(&self.inbound);
+        Ok(Inlet { receiver, inbound, first: None, waiting: BTreeMap::new() })
     }
 
     /// Lets all bundles know that nothing comes any more.
@@ -197,6 +198,8 @@ impl Inbound {
 pub(super) struct Inlet {
     receiver: mpsc::UnboundedReceiver<Chunk>,
     inbound: Arc<Inbound>,
+    /// What came before it was asked for.
+    first: Option<Chunk>,
     /// What came for sources that are read later.
     waiting: BTreeMap<String, VecDeque<(Bytes, bool)>>,
 }
@@ -208,9 +211,9 @@ impl Inlet {
             return Ok(message);
         }
         loop {
-            let Some(chunk) = self.receiver.blocking_recv() else {
-                let why = self.inbound.lock().closed.clone();
-                return Err(why.unwrap_or_else(closed_stream));
+            let chunk = match self.first.take() {
+                Some(chunk) => chunk,
+                None => self.receive()?,
             };
             let message = (chunk.data, chunk.is_last);
             // Runners name the source, or what reads it: where there is one source, it is meant.
@@ -219,6 +222,22 @@ impl Inlet {
             }
             self.waiting.entry(chunk.transform_id).or_default().push_back(message);
         }
+    }
+
+    /// Waits until the runner has sent anything, be it that nothing comes.
+    ///
+    /// # Errors
+    /// A stream that has ended.
+    pub(super) fn wait(&mut self) -> Result<()> {
+        if self.first.is_none() && self.waiting.is_empty() {
+            self.first = Some(self.receive()?);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<Chunk> {
+        let chunk = self.receiver.blocking_recv();
+        chunk.ok_or_else(|| self.inbound.lock().closed.clone().unwrap_or_else(closed_stream))
     }
 }
 
@@ -235,11 +254,16 @@ impl Messages for SourceMessages {
         if self.is_over {
             return Ok(None);
         }
-        let mut inlet = self.inlet.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut inlet = lock(&self.inlet);
         let (data, is_last) = inlet.next(&self.transform_id, self.is_only)?;
         self.is_over = is_last;
         Ok(Some(data).filter(|data| !data.is_empty() || !is_last))
     }
+}
+
+/// What comes for a bundle, whoever else reads it.
+pub(super) fn lock(inlet: &Mutex<Inlet>) -> MutexGuard<'_, Inlet> {
+    inlet.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn closed_stream() -> Error {

@@ -18,7 +18,7 @@ use crate::proto::fn_api::{ProcessBundleDescriptor, RemoteGrpcPort};
 use crate::proto::pipeline::{
     CombinePayload, FunctionSpec, PTransform, ParDoPayload, WindowIntoPayload,
 };
-use crate::submit::{Handler, Role, side_name, urns};
+use crate::submit::{Handler, Role, is_read_by_window, side_name, urns};
 
 /// A descriptor, understood.
 #[derive(Debug)]
@@ -169,7 +169,7 @@ impl Reading<'_> {
             let pcollection = transform.inputs.get(&name).ok_or_else(missing)?;
             let pcollection = self.descriptor.pcollections.get(pcollection).ok_or_else(missing)?;
             let collection = graph.collection(graph.view(side.view).collection);
-            let is_by_window = !collection.windowing.is_global();
+            let is_by_window = is_read_by_window(collection);
             let pair = || WireCoder::Kv(Box::new(WireCoder::Bytes), Box::new(WireCoder::Bytes));
             self.sides.push(SideRead {
                 view: side.view,

@@ -23,6 +23,8 @@ mod data;
 mod log;
 mod state;
 
+mod short_ids;
+
 mod bundle;
 mod worker;
 

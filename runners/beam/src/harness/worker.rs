@@ -16,13 +16,14 @@ use super::bundle::BundleRun;
 use super::data::DataPlane;
 use super::descriptor::BundlePlan;
 use super::log::Log;
+use super::short_ids::ShortIds;
 use super::state::StatePlane;
 use super::store::Store;
 use crate::fault;
 use crate::proto::fn_api::{
     CONTROL, GET_DESCRIPTOR, GetProcessBundleDescriptorRequest, InstructionRequest,
-    InstructionResponse, Nothing, ProcessBundleDescriptor, ProcessBundleProgressResponse,
-    ProcessBundleRequest, Request, Response,
+    InstructionResponse, MonitoringInfosMetadataResponse, Nothing, ProcessBundleDescriptor,
+    ProcessBundleProgressResponse, ProcessBundleRequest, Request, Response,
 };
 use crate::rpc::{Rpc, queue};
 
@@ -122,6 +123,7 @@ struct Shared {
     data: BTreeMap<String, Arc<DataPlane>>,
     state: BTreeMap<String, Arc<StatePlane>>,
     durable: BTreeMap<String, OnDurable>,
+    short_ids: ShortIds,
     /// Whether nobody waits for anything any more.
     is_closed: bool,
 }
@@ -161,8 +163,10 @@ impl Session<'_> {
             Some(Request::ProcessBundleSplit(_)) => {
                 self.answer(instruction_id, Ok(Response::ProcessBundleSplit(Nothing {})));
             }
-            Some(Request::MonitoringInfos(_)) => {
-                self.answer(instruction_id, Ok(Response::MonitoringInfos(Nothing {})));
+            Some(Request::MonitoringInfos(request)) => {
+                let monitoring_info = self.lock().short_ids.named(&request.monitoring_info_id);
+                let named = MonitoringInfosMetadataResponse { monitoring_info };
+                self.answer(instruction_id, Ok(Response::MonitoringInfos(named)));
             }
             Some(Request::HarnessMonitoringInfos(_)) => {
                 self.answer(instruction_id, Ok(Response::HarnessMonitoringInfos(Nothing {})));
@@ -222,7 +226,9 @@ impl Session<'_> {
         let Worker { graph, setting, store, .. } = *self.worker;
         let plan = plan.as_ref();
         let run = BundleRun { graph, setting, store, instruction_id, plan, planes, state };
-        let (response, on_durable) = run.run()?;
+        let (mut response, on_durable) = run.run()?;
+        // Runners read one form or the other, as other workers of Beam send both.
+        response.monitoring_data = self.lock().short_ids.values(&response.monitoring_infos);
         Ok((Response::ProcessBundle(response), on_durable))
     }
 

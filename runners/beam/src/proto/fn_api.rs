@@ -48,7 +48,7 @@ pub(crate) enum Request {
     #[prost(message, tag = "1004")]
     FinalizeBundle(FinalizeBundleRequest),
     #[prost(message, tag = "1005")]
-    MonitoringInfos(Nothing),
+    MonitoringInfos(MonitoringInfosMetadataRequest),
     #[prost(message, tag = "1006")]
     HarnessMonitoringInfos(Nothing),
     #[prost(message, tag = "1007")]
@@ -80,7 +80,7 @@ pub(crate) enum Response {
     #[prost(message, tag = "1004")]
     FinalizeBundle(Nothing),
     #[prost(message, tag = "1005")]
-    MonitoringInfos(Nothing),
+    MonitoringInfos(MonitoringInfosMetadataResponse),
     #[prost(message, tag = "1006")]
     HarnessMonitoringInfos(Nothing),
     #[prost(message, tag = "1007")]
@@ -138,6 +138,22 @@ pub(crate) struct ProcessBundleResponse {
     pub(crate) monitoring_infos: Vec<MonitoringInfo>,
     #[prost(bool, tag = "4")]
     pub(crate) requires_finalization: bool,
+    #[prost(btree_map = "string, bytes", tag = "5")]
+    pub(crate) monitoring_data: BTreeMap<String, Vec<u8>>,
+}
+
+/// Which metrics have these short ids?
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct MonitoringInfosMetadataRequest {
+    #[prost(string, repeated, tag = "1")]
+    pub(crate) monitoring_info_id: Vec<String>,
+}
+
+/// The metrics of short ids, without their values.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct MonitoringInfosMetadataResponse {
+    #[prost(btree_map = "string, message", tag = "1")]
+    pub(crate) monitoring_info: BTreeMap<String, MonitoringInfo>,
 }
 
 /// How far is it?

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use http::uri::PathAndQuery;
 use prost::Message;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
@@ -18,6 +18,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How an error begins that a service has answered with.
 const REFUSED: &str = "a service of Beam does not do what it is asked: ";
+
+/// What a service answers to a stream of messages.
+#[derive(Debug)]
+pub(crate) struct Answers<A> {
+    stream: Streaming<A>,
+    /// Is dropped with the stream, and ends the messages.
+    _is_read: oneshot::Sender<()>,
+}
 
 /// A connection to the services at one address, as one worker or as a client.
 #[derive(Debug, Clone)]
@@ -72,7 +80,8 @@ impl Rpc {
 
     /// Sends a stream of messages and is answered by another.
     ///
-    /// Some servers say nothing at all before their first message: this returns only then.
+    /// Some servers say nothing at all before their first message: this returns only then. When
+    /// the answers are dropped, `messages` end too: servers that stop wait for both sides.
     ///
     /// # Errors
     /// What the service says, or a connection that is gone.
@@ -80,23 +89,26 @@ impl Rpc {
         &self,
         path: &'static str,
         messages: impl Stream<Item = Q> + Send + 'static,
-    ) -> Result<Streaming<A>>
+    ) -> Result<Answers<A>>
     where
         Q: Message + 'static,
         A: Message + Default + 'static,
     {
         let mut grpc = self.ready(path).await?;
+        let (is_read, dropped) = oneshot::channel();
+        let messages = messages.take_until(dropped);
         let (request, path) = (self.request(messages), PathAndQuery::from_static(path));
         let answer = grpc.streaming(request, path.clone(), ProstCodec::<Q, A>::default()).await;
-        answer.map(tonic::Response::into_inner).map_err(|status| self.refused(path.path(), &status))
+        let answer = answer.map_err(|status| self.refused(path.path(), &status))?;
+        Ok(Answers { stream: answer.into_inner(), _is_read: is_read })
     }
 
     /// The next message of a stream; `None` where it has ended.
     ///
     /// # Errors
     /// What the service says, or a connection that is gone.
-    pub(crate) async fn next<A>(&self, path: &str, stream: &mut Streaming<A>) -> Result<Option<A>> {
-        stream.message().await.map_err(|status| self.refused(path, &status))
+    pub(crate) async fn next<A>(&self, path: &str, answers: &mut Answers<A>) -> Result<Option<A>> {
+        answers.stream.message().await.map_err(|status| self.refused(path, &status))
     }
 
     /// The address, as it was given.

@@ -76,9 +76,7 @@ impl Vocabulary {
         let is_merged = is_merging && !windowing.merges;
         let strategy = WindowingStrategy {
             assigns_to_one_window: !is_custom && !matches!(kind, WindowFnKind::Sliding { .. }),
-            // Some runners merge windows of functions that they know whatever is said of these: once
-            // merged, windows are of a function that they do not know.
-            window_fn: Some(if is_merged { own_window_fn(&kind) } else { window_fn(&kind) }),
+            window_fn: Some(if is_merged { settled() } else { window_fn(&kind) }),
             merge_status: if windowing.merges { NEEDS_MERGE } else { NON_MERGING },
             window_coder_id: self.wire_coder(&window_coder),
             trigger: Some(Trigger { default: Some(DefaultTrigger {}) }),
@@ -98,7 +96,7 @@ impl Vocabulary {
     }
 }
 
-/// A function that others know, or one of ours that only says what it is called.
+/// A function that others know, or what stands for one that they do not.
 fn window_fn(kind: &WindowFnKind) -> FunctionSpec {
     let millis = |duration: &std::time::Duration| {
         Some(duration_of_millis(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
@@ -119,13 +117,20 @@ fn window_fn(kind: &WindowFnKind) -> FunctionSpec {
             let payload = SessionWindowsPayload { gap_size: millis(gap) };
             (urns::SESSION_WINDOWS, payload.encode_to_vec())
         }
-        other => return own_window_fn(other),
+        _ => return settled(),
     };
     FunctionSpec { urn: urn.to_owned(), payload }
 }
 
-/// A function that only says what it is called.
-fn own_window_fn(kind: &WindowFnKind) -> FunctionSpec {
-    let payload = format!("{kind:?}").into_bytes();
-    FunctionSpec { urn: "levain:window_fn:v1".to_owned(), payload }
+/// What stands for windows that nobody assigns or merges any more, or that only the harness assigns.
+///
+/// Some runners refuse functions that they do not know, and some merge windows of sessions again
+/// whatever is said of these. To group by windows as they are, a runner needs a function that does not
+/// merge, and none of it but its coder: any fixed windows will do.
+fn settled() -> FunctionSpec {
+    let payload = FixedWindowsPayload {
+        size: Some(duration_of_millis(1)),
+        offset: Some(timestamp_of_millis(0)),
+    };
+    FunctionSpec { urn: urns::FIXED_WINDOWS.to_owned(), payload: payload.encode_to_vec() }
 }

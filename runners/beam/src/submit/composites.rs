@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::proto::pipeline::PTransform;
+use crate::proto::pipeline::{FunctionSpec, PTransform};
 
 /// A primitive, and the id under which it stands in the message.
 pub(super) type Leaf = (String, PTransform);
@@ -10,15 +10,18 @@ pub(super) type Leaf = (String, PTransform);
 /// Puts primitives into composites by the slashes of their names, outermost first; the ids of those
 /// that stand in none.
 ///
+/// `known` has what runners may do in their own way instead of what a composite holds, by its name.
+///
 /// Primitives keep their order, so that inputs stand before what reads them. Where others stand between
 /// primitives of one composite, it becomes several.
 pub(super) fn compose(
     leaves: &[Leaf],
+    known: &BTreeMap<String, FunctionSpec>,
     transforms: &mut BTreeMap<String, PTransform>,
 ) -> Vec<String> {
-    let outer = Readers::of(leaves);
+    let readers = Readers::of(leaves);
     let mut composing =
-        Composing { transforms, readers: outer, taken: BTreeSet::new(), next_id: 0 };
+        Composing { transforms, readers, known, taken: BTreeSet::new(), next_id: 0 };
     composing.taken.extend(leaves.iter().map(|(_, leaf)| leaf.unique_name.clone()));
     composing.level(leaves, 0)
 }
@@ -47,6 +50,7 @@ impl Readers {
 struct Composing<'a> {
     transforms: &'a mut BTreeMap<String, PTransform>,
     readers: Readers,
+    known: &'a BTreeMap<String, FunctionSpec>,
     taken: BTreeSet<String>,
     next_id: usize,
 }
@@ -95,8 +99,15 @@ impl Composing<'_> {
         let unique_name = self.new_name(name);
         let id = format!("composite_{}", self.next_id);
         self.next_id += 1;
-        let composite =
-            PTransform { unique_name, subtransforms, inputs, outputs, ..PTransform::default() };
+        let spec = self.known.get(name).cloned();
+        let composite = PTransform {
+            unique_name,
+            spec,
+            subtransforms,
+            inputs,
+            outputs,
+            ..PTransform::default()
+        };
         self.transforms.insert(id.clone(), composite);
         id
     }

@@ -23,7 +23,7 @@ mod translate;
 mod validate;
 
 pub(crate) use handler::{Handler, Role};
-pub(crate) use translate::{side_name, translate};
+pub(crate) use translate::{is_read_by_window, side_name, translate};
 pub(crate) use validate::validate;
 
 #[cfg(test)]

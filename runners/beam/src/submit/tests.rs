@@ -65,7 +65,7 @@ fn spec_of(transform: &PTransform) -> &FunctionSpec {
 }
 
 #[test]
-fn primitives_are_those_that_runners_know() {
+fn transforms_are_those_that_runners_know() {
     let pipeline = sent(&recipe(1));
     let components = pipeline.components.as_ref().expect("components");
     let specs = components.transforms.values().filter_map(|it| it.spec.as_ref());
@@ -79,6 +79,7 @@ fn primitives_are_those_that_runners_know() {
         urns::PRECOMBINE,
         urns::MERGE_ACCUMULATORS,
         urns::EXTRACT_OUTPUTS,
+        urns::RESHUFFLE,
     ];
     assert_eq!(found, known.into_iter().collect());
     for id in pipeline.root_transform_ids {

@@ -8,7 +8,8 @@ use dataflow::capability::Capability;
 use dataflow::coder::CoderKind;
 use dataflow::error::{Error, Result};
 use dataflow::graph::{
-    CollectionId, Elementwise, GroupPart, Grouping, Node, NodeId, Operation, Shape, Side,
+    Collection, CollectionId, Elementwise, GroupPart, Grouping, Node, NodeId, Operation, Shape,
+    Side,
 };
 use dataflow::plan::StageGraph;
 use dataflow::window::{Window, Windowing};
@@ -39,12 +40,13 @@ const OUT: &str = "out";
 pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<Pipeline> {
     let windowed = graph.graph().nodes.iter().flat_map(|node| &node.sides);
     let windowed = windowed.map(|side| graph.graph().view(side.view).collection);
-    let is_windowed = |id: &CollectionId| !graph.graph().collection(*id).windowing.is_global();
+    let is_windowed = |id: &CollectionId| is_read_by_window(graph.graph().collection(*id));
     let mut translation = Translation {
         graph,
         vocabulary: Vocabulary::default(),
         pcollections: BTreeMap::new(),
         leaves: Vec::new(),
+        known: BTreeMap::new(),
         requirements: BTreeSet::new(),
         windowed: windowed.filter(is_windowed).collect(),
     };
@@ -55,13 +57,22 @@ pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<
     Ok(translation.finish(environment))
 }
 
+/// Whether side inputs of a collection are pairs of a window and bytes.
+///
+/// Those in windows are; and those of nullable elements, since runners in Java cannot hand out nulls.
+pub(crate) fn is_read_by_window(collection: &Collection) -> bool {
+    !collection.windowing.is_global() || matches!(collection.coder, CoderKind::Nullable(_))
+}
+
 struct Translation<'a> {
     graph: &'a StageGraph,
     vocabulary: Vocabulary,
     pcollections: BTreeMap<String, PCollection>,
     leaves: Vec<Leaf>,
+    /// Composites that runners know, by name.
+    known: BTreeMap<String, FunctionSpec>,
     requirements: BTreeSet<String>,
-    /// Collections in windows that are read as side inputs.
+    /// Collections that are read as side inputs, as pairs of a window and bytes.
     windowed: BTreeSet<CollectionId>,
 }
 
@@ -97,6 +108,10 @@ impl Translation<'_> {
             Operation::Reshuffle => {
                 let (from, to) = (node.inputs[0], node.outputs[0]);
                 let parts = (Part::Spread(from), Part::Gather(to));
+                // What is grouped stands at the end of time, and is late to some runners when it is
+                // put back: those move elements as they are.
+                let spec = FunctionSpec { urn: urns::RESHUFFLE.to_owned(), payload: Vec::new() };
+                self.known.insert(name.clone(), spec);
                 self.through_bytes(&name, input(0), outputs[0].clone(), parts)?;
             }
             Operation::Group(group) => self.group(id, node, group.as_ref(), &outputs[0])?,
@@ -236,7 +251,8 @@ impl Translation<'_> {
             payload: payload(part, accumulator.clone()),
         };
         if !is_lifted {
-            let grouped = spec(urns::COMBINE_GROUPED_VALUES, GroupPart::Combine);
+            // As a ParDo: runners in Java know combines of groups only within what they lift.
+            let grouped = self.handler(Part::Group(id, GroupPart::Combine));
             let groups =
                 self.part_collection(id, group, GroupPart::Combine, true, &before.grouped())?;
             self.group_by_key(format!("{name}/Group"), input, groups.clone());
@@ -361,7 +377,7 @@ impl Translation<'_> {
 
     fn finish(self, environment: Environment) -> Pipeline {
         let mut transforms = BTreeMap::new();
-        let root_transform_ids = compose(&self.leaves, &mut transforms);
+        let root_transform_ids = compose(&self.leaves, &self.known, &mut transforms);
         let components = Components {
             transforms,
             pcollections: self.pcollections,

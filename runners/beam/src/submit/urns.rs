@@ -6,6 +6,7 @@ pub(crate) const IMPULSE: &str = "beam:transform:impulse:v1";
 pub(crate) const PAR_DO: &str = "beam:transform:pardo:v1";
 pub(crate) const FLATTEN: &str = "beam:transform:flatten:v1";
 pub(crate) const GROUP_BY_KEY: &str = "beam:transform:group_by_key:v1";
+pub(crate) const RESHUFFLE: &str = "beam:transform:reshuffle:v1";
 pub(crate) const WINDOW_INTO: &str = "beam:transform:window_into:v1";
 pub(crate) const COMBINE_PER_KEY: &str = "beam:transform:combine_per_key:v1";
 pub(crate) const PRECOMBINE: &str = "beam:transform:combine_per_key_precombine:v1";

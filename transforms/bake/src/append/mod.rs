@@ -21,6 +21,7 @@ mod variables;
 
 mod plan;
 mod window;
+mod window_chunks;
 
 pub use plan::{Append, OpenAppend};
 pub use region::StoreRegion;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use array::{ArraySource, DatasetSource as _, Region, Scalar, SourceFacts, Variable};
+use array::{ArraySource, ChunkGrid, Region, Scalar, SourceFacts, Variable};
 use cf::Instants;
 use chunks::{CopyPlan, Machine, PlannedCopy};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
@@ -21,7 +21,7 @@ use crate::files::OpenFiles;
 use crate::open::open_prepared;
 use crate::options::BakeOptions;
 use crate::order::Piece;
-use crate::plan::{BakePlan, SourceFile, VariablePlan};
+use crate::plan::{BakePlan, SourceFile, VariablePlan, takes_as_encoded};
 use crate::recode::Recode;
 use crate::schema::{AxisPoint, Schema};
 use crate::source::{JoinedSource, Sources};
@@ -89,6 +89,38 @@ impl Append {
     }
 }
 
+/// The store that is written into, and what the files have for it.
+struct Compared {
+    source: ZarrSource,
+    axis: StoreAxis,
+    checked: Checked,
+    appended: Vec<Appended>,
+}
+
+impl Compared {
+    /// Compares the files with the store along a dimension; `is_in_place` says whether elements of
+    /// it are written anew.
+    ///
+    /// # Errors
+    /// No store there; files that contradict each other or the store.
+    fn new(
+        schema: &Schema,
+        (dimension, is_in_place): (&str, bool),
+        destination: &Location,
+        options: &BakeOptions,
+        store: &StoreOptions,
+    ) -> Result<Self> {
+        let source = ZarrSource::open(destination, store)?;
+        let axis = StoreAxis::read(&source, dimension)?;
+        let checked = check(schema, Some(dimension), options)?;
+        let (store, checked_files) = (&source, &checked);
+        let comparison =
+            Comparison { store, dimension, schema, checked: checked_files, options, is_in_place };
+        let appended = comparison.variables()?;
+        Ok(Self { source, axis, checked, appended })
+    }
+}
+
 /// What is written by an append, and where.
 #[derive(Debug)]
 pub struct OpenAppend {
@@ -115,18 +147,8 @@ impl BakePlan {
         store: &StoreOptions,
         machine: Machine,
     ) -> Result<Self> {
-        let source = ZarrSource::open(destination, store)?;
-        let axis = StoreAxis::read(&source, dimension)?;
-        let checked = check(schema, Some(dimension), &options)?;
-        let comparison = Comparison {
-            store: &source,
-            dimension,
-            schema,
-            checked: &checked,
-            options: &options,
-            is_in_place: false,
-        };
-        let appended = comparison.variables()?;
+        let compared = Compared::new(schema, (dimension, false), destination, &options, store)?;
+        let Compared { source, axis, checked, appended } = compared;
         let new = axis.compare(schema, &checked.pieces, &options)?;
         let new_length = axis.length + new.points.len() as u64;
         let target = ZarrAppend::open(&source, dimension, new_length)?;
@@ -158,18 +180,8 @@ impl BakePlan {
     ) -> Result<Self> {
         let dimension = region.dimension();
         let dimension = dimension.ok_or_else(|| Error::internal("a region without a dimension"))?;
-        let source = ZarrSource::open(destination, store)?;
-        let axis = StoreAxis::read(&source, dimension)?;
-        let checked = check(schema, Some(dimension), &options)?;
-        let comparison = Comparison {
-            store: &source,
-            dimension,
-            schema,
-            checked: &checked,
-            options: &options,
-            is_in_place: true,
-        };
-        let mut appended = comparison.variables()?;
+        let compared = Compared::new(schema, (dimension, true), destination, &options, store)?;
+        let Compared { source, axis, checked, mut appended } = compared;
         // It is the same there: by it the places were found.
         appended.retain(|variable| variable.name != dimension);
         let (new, start) = axis.locate(schema, &checked.pieces, &options, region)?;
@@ -254,7 +266,8 @@ impl BakePlan {
                 Sources { files: files.clone(), lengths: Arc::clone(&lengths), dim_count: 1 };
             let new: Arc<dyn ArraySource> =
                 Arc::new(JoinedSource::new(files, variable, &part, tiling));
-            let old = source.array(&variable.name)?;
+            // A bundle that is run again reads units that it has replaced itself.
+            let old = source.changing_array(&variable.name)?;
             let window = append.window(whole)?;
             unit_offsets.insert(variable.name.clone(), window.unit_offset());
             let sink = WindowSink::new(&window, target.array(&variable.name)?);
@@ -323,7 +336,8 @@ fn variable_plan(
     pieces: &[Piece],
     machine: Machine,
 ) -> Result<VariablePlan> {
-    let Appended { name, assembly, files, hole, source_chunk_shape, encoded_ratio } = variable;
+    let Appended { name, assembly, files, hole, source_chunk_shape, .. } = variable;
+    let Appended { codecs, encoding, encoded_ratio, .. } = variable;
     let whole = target.dataset().expect_variable(&name)?;
     let part = append.new_part(whole);
     let is_recoded = assembly.recode().is_some() || source_chunk_shape.is_none();
@@ -332,16 +346,25 @@ fn variable_plan(
         dtype: whole.dtype,
         grid: tiling.grid(&part, source_chunk_shape.as_deref(), assembly.is_whole()),
         is_random_access: false,
-        codecs: Vec::new(),
+        codecs,
         encoded_ratio,
         // As it is read and unpacked, eight bytes each at the most, and as it is written.
         recode_bytes: if is_recoded { 16 + whole.dtype.estimated_bytes() } else { 0 },
         fill: Scalar::zero(whole.dtype),
     };
-    let window = append.window(whole)?;
-    let sink = window.sink_facts(target.array(&name)?.facts());
-    let copy = CopyPlan::choose(&window.source_facts(&facts), &sink, machine)
-        .map_err(|error| error.at("variable", &name))?;
+    let (window, array) = (append.window(whole)?, target.array(&name)?);
+    let sink = window.sink_facts(array.facts());
+    let of_chunks = |shape: &[u64]| ChunkGrid::regular(shape, &sink.chunk_shape);
+    let passes_through = facts.grid == of_chunks(&part.shape)
+        && window.is_of_chunks(&sink.chunk_shape)
+        && takes_as_encoded(array.as_ref(), encoding.as_deref());
+    let copy = if passes_through {
+        let facts = SourceFacts { grid: of_chunks(&window.shape), ..facts };
+        CopyPlan::pass_through(&facts, &sink, machine)
+    } else {
+        CopyPlan::choose(&window.source_facts(&facts), &sink, machine)
+    };
+    let copy = copy.map_err(|error| error.at("variable", &name))?;
     Ok(VariablePlan {
         name,
         assembly,

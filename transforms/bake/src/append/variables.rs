@@ -33,6 +33,10 @@ pub(crate) struct Appended {
     pub(crate) hole: Option<Scalar>,
     /// Chunks of the files, where their dimensions are in the order of the store.
     pub(crate) source_chunk_shape: Option<Vec<u64>>,
+    /// Codecs of the files, in the order of encoding.
+    pub(crate) codecs: Vec<String>,
+    /// How all files encode their chunks, where these can go into the store as they are.
+    pub(crate) encoding: Option<String>,
     pub(crate) encoded_ratio: f64,
 }
 
@@ -113,6 +117,8 @@ impl Comparison<'_> {
             return Err(self.no_hole(stored));
         }
         let chunk_shape = variable.chunk_shape.1.clone();
+        let is_as_stored = recode.is_none() && hole.is_none() && !is_turned;
+        let encoding = variable.common_encoding().filter(|_| is_as_stored);
         Ok(Some(Appended {
             name: stored.name.clone(),
             assembly: match is_repeated {
@@ -122,6 +128,8 @@ impl Comparison<'_> {
             files: variable.files.clone(),
             hole,
             source_chunk_shape: chunk_shape.filter(|_| !is_turned),
+            codecs: variable.codecs.1.clone(),
+            encoding,
             encoded_ratio: variable.encoded_ratio,
         }))
     }
@@ -150,6 +158,8 @@ impl Comparison<'_> {
             files: FileSet::default(),
             hole: Some(hole.ok_or_else(|| self.no_hole(stored))?),
             source_chunk_shape: None,
+            codecs: Vec::new(),
+            encoding: None,
             encoded_ratio: 1.0,
         }))
     }

@@ -9,10 +9,13 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use array::{
-    ArraySink, ArraySource, Axis, Chunk, ChunkGrid, Fetched, Placement, Region, SinkFacts,
-    SourceFacts, Writing,
+    ArraySink, ArraySource, Axis, Chunk, ChunkGrid, EncodedChunks, EncodedFacts, Fetched,
+    Placement, Region, SinkFacts, SourceFacts, UnitStream, Writing,
 };
+use bytes::Bytes;
 use dataflow::error::{Error, Result};
+
+use super::window_chunks::WindowChunks;
 
 /// Where a window lies in its array.
 #[derive(Debug, Clone)]
@@ -76,6 +79,19 @@ impl Window {
         self.shape[self.axis] - self.old_length - self.new_length
     }
 
+    /// The new elements along the axis, counted from the start of the window.
+    pub(crate) fn new_elements(&self) -> Range<u64> {
+        self.old_length..self.old_length + self.new_length
+    }
+
+    /// Whether no chunk of this shape holds both old elements and new ones.
+    pub(crate) fn is_of_chunks(&self, chunk_shape: &[u64]) -> bool {
+        let length = chunk_shape.get(self.axis).copied().unwrap_or(1).max(1);
+        let new = self.new_elements();
+        let ends = new.end.is_multiple_of(length) || self.rest_length() == 0;
+        new.start.is_multiple_of(length) && ends
+    }
+
     /// What is added to the index of a unit of the window to get that in the array.
     pub(crate) fn unit_offset(&self) -> Vec<u64> {
         let mut offset = vec![0; self.shape.len()];
@@ -114,7 +130,7 @@ impl Window {
     /// region of the array or of the new elements, and where it begins in the region.
     fn part(&self, region: &Region, stretch: Stretch) -> Option<(Region, Vec<u64>)> {
         let wanted = region.range(self.axis);
-        let new = self.old_length..self.old_length + self.new_length;
+        let new = self.new_elements();
         let own = match stretch {
             Stretch::Before => 0..new.start,
             Stretch::New => new.clone(),
@@ -189,6 +205,11 @@ impl ArraySource for WindowSource {
         }
         Ok(Box::new(FetchedParts(parts)))
     }
+
+    fn encoded(&self) -> Result<Arc<dyn EncodedChunks>> {
+        let (old, new) = (self.old.encoded()?, self.new.encoded()?);
+        Ok(Arc::new(WindowChunks::new(&self.window, old, new)?))
+    }
 }
 
 /// Parts of regions out of one source: of each, which region, and where it begins in it.
@@ -230,6 +251,14 @@ impl WindowSink {
         let facts = window.sink_facts(whole.facts());
         Self { offset: window.unit_offset(), whole, facts }
     }
+
+    /// The index in the array of a unit of the window.
+    fn in_whole(&self, index: &[u64]) -> Result<Vec<u64>> {
+        if index.len() != self.offset.len() {
+            return Err(Error::internal(format!("a window has no unit {index:?}")));
+        }
+        Ok(index.iter().zip(&self.offset).map(|(a, b)| a + b).collect())
+    }
 }
 
 impl ArraySink for WindowSink {
@@ -238,11 +267,19 @@ impl ArraySink for WindowSink {
     }
 
     fn write(&self, index: &[u64], elements: &Chunk) -> Result<Box<dyn Writing>> {
-        if index.len() != self.offset.len() {
-            return Err(Error::internal(format!("a window has no unit {index:?}")));
-        }
-        let index: Vec<u64> = index.iter().zip(&self.offset).map(|(a, b)| a + b).collect();
-        self.whole.write(&index, elements)
+        self.whole.write(&self.in_whole(index)?, elements)
+    }
+
+    fn encoded(&self) -> Option<&EncodedFacts> {
+        self.whole.encoded()
+    }
+
+    fn write_encoded(&self, index: &[u64], chunks: Vec<Option<Bytes>>) -> Result<Box<dyn Writing>> {
+        self.whole.write_encoded(&self.in_whole(index)?, chunks)
+    }
+
+    fn stream(&self, index: &[u64]) -> Result<Box<dyn UnitStream + '_>> {
+        self.whole.stream(&self.in_whole(index)?)
     }
 }
 
@@ -273,6 +310,17 @@ mod tests {
         // The last unit of the array is short.
         let window = Window::of_range(&[22], &[4], 0, &(20..21));
         assert_eq!((window.shape[0], window.rest_length(), window.unit_range()), (2, 1, 5..6));
+    }
+
+    #[test]
+    fn new_elements_may_begin_and_end_within_chunks() {
+        let is_of_chunks = |range: Range<u64>, chunk| {
+            Window::of_range(&[22], &[12], 0, &range).is_of_chunks(&[chunk])
+        };
+        assert!(is_of_chunks(6..15, 3) && is_of_chunks(6..9, 1));
+        assert!(!is_of_chunks(6..16, 3) && !is_of_chunks(7..15, 3));
+        // The last chunk of the array is short.
+        assert!(is_of_chunks(6..22, 3));
     }
 
     #[test]

@@ -62,6 +62,11 @@ pub(crate) struct VariableSchema {
 }
 
 impl VariableSchema {
+    /// How all files encode their chunks, where they do so in one way.
+    pub(crate) fn common_encoding(&self) -> Option<String> {
+        self.encoding.first().clone().filter(|_| self.encoding.conflict().is_none())
+    }
+
     pub(super) fn of(
         place: FilePlace,
         order: u32,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::cost::{CostModel, Costs, Price};
 use super::method::Method;
 use super::problem::{Grids, Problem};
-use super::{direct, packed, passthrough, sweep};
+use super::{direct, packed, passthrough, streamed, sweep};
 use crate::byte_size::ByteSize;
 
 /// The best way of each method, and which of them is taken.
@@ -101,7 +101,7 @@ pub fn plan(problem: &Problem, model: &CostModel) -> Result<Planned> {
             Verdict::Costlier { by: usd(costs) / least_usd.max(f64::MIN_POSITIVE) }
         };
         let price = model.price(costs);
-        let reason = reason(costs, verdict, problem);
+        let reason = reason(method, costs, verdict, problem);
         Candidate { method: method.clone(), costs: *costs, price, verdict, reason }
     });
     Ok(Planned { chosen, candidates: candidates.collect() })
@@ -115,6 +115,9 @@ fn best_of_methods(grids: &Grids<'_>, model: &CostModel) -> Vec<(Method, Costs)>
     found.extend(with_threads_that_fit(grids, |grids| vec![sweep::best(grids, model)]));
     found.extend(with_threads_that_fit(grids, |grids| vec![direct::best(grids, model)]));
     found.extend(with_threads_that_fit(grids, |grids| packed::best(grids, model)));
+    found.extend(with_threads_that_fit(grids, |grids| {
+        streamed::best(grids, model).into_iter().collect()
+    }));
     found
 }
 
@@ -135,7 +138,7 @@ fn with_threads_that_fit(
 }
 
 /// What the way does, and why it is taken or not.
-fn reason(costs: &Costs, verdict: Verdict, problem: &Problem) -> String {
+fn reason(method: &Method, costs: &Costs, verdict: Verdict, problem: &Problem) -> String {
     let does = match costs {
         Costs { is_recoded: false, .. } => "copies encoded chunks as they are".to_owned(),
         Costs { stages: 1, .. } if costs.source_bytes <= costs.target_bytes => {
@@ -151,6 +154,10 @@ fn reason(costs: &Costs, verdict: Verdict, problem: &Problem) -> String {
             costs.segment_puts,
             ByteSize(costs.min_cell_bytes)
         ),
+    };
+    let does = match method {
+        Method::Streamed { .. } => format!("{does}, writes chunk after chunk"),
+        _ => does,
     };
     let all = problem.thread_count;
     let does = match costs {
@@ -183,6 +190,11 @@ fn too_small(budget: u64, least: u64, grids: &Grids<'_>) -> Error {
         ByteSize(unit),
         ByteSize(budget)
     );
+    let message = match grids.problem.streaming {
+        // Which is why so much is needed.
+        None if unit > budget => format!("{message}; each of those units is written whole"),
+        _ => message,
+    };
     let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, ErrorKind::ResourceExhausted, message);
     // What is allowed is more than what is left: a quarter more covers what others take, and what the
     // process takes differs from run to run.

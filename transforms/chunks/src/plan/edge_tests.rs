@@ -81,6 +81,7 @@ fn regions_of_a_source_that_is_not_encoded_are_read_once() {
         units: ChunkGrid::regular(&shape, &units),
         codecs: Vec::new(),
         fill: Scalar::zero(DType::Float32),
+        stream_bytes: None,
     };
     let direct_bytes = |is_random_access| {
         let source = SourceFacts {
@@ -204,6 +205,7 @@ fn threads_hold_what_the_facts_of_both_ends_say() {
         units: ChunkGrid::regular(&[100, 100], &[50, 50]),
         codecs: Vec::new(),
         fill: Scalar::zero(DType::Float32),
+        stream_bytes: None,
     };
     let memory = TaskMemory::new(1 << 20, &source, &sink, 1000);
     // Half of a chunk three times, a chunk twice, two bytes an element more.

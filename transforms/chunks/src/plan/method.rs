@@ -31,6 +31,16 @@ pub enum Method {
         /// Extents of a group.
         group: Vec<u64>,
     },
+    /// Each target unit is written as a stream, chunk after chunk: its parts are gathered one after the
+    /// other.
+    Streamed {
+        /// Extents of a part: of a chunk before `dimension`, of a unit from there on; or of a chunk.
+        part: Vec<u64>,
+        /// The dimension along which a part is crossed.
+        dimension: usize,
+        /// Source chunks along `dimension` that are taken together.
+        window: u64,
+    },
     /// Groups of source chunks are cut into cells, which are written in one segment a group; groups of
     /// whole target units read their cells.
     Packed {
@@ -50,6 +60,7 @@ impl Method {
             Self::Passthrough => "passthrough",
             Self::Sweep { .. } => "sweep",
             Self::Direct { .. } => "direct",
+            Self::Streamed { .. } => "streamed",
             Self::Packed { middle, .. } if middle.is_empty() => "packed",
             Self::Packed { .. } => "packed, in more stages",
         }
@@ -65,7 +76,7 @@ impl Method {
         let shape = target.shape();
         let of = |extents: &Vec<u64>| ChunkGrid::regular(&shape, extents);
         match self {
-            Self::Passthrough => vec![target.clone()],
+            Self::Passthrough | Self::Streamed { .. } => vec![target.clone()],
             Self::Sweep { block: group, .. } | Self::Direct { group } => vec![of(group)],
             Self::Packed { map_group, middle, reduce_group } => {
                 [map_group].into_iter().chain(middle).chain([reduce_group]).map(of).collect()
@@ -77,22 +88,28 @@ impl Method {
     pub fn describe<Name: AsRef<str>>(&self, dimensions: &[Name]) -> String {
         match self {
             Self::Sweep { dimension, block, window } => {
-                let name = dimensions.get(*dimension).map_or_else(
-                    || format!("dimension {dimension}"),
-                    |name| name.as_ref().to_owned(),
-                );
+                let name = named(*dimension, dimensions);
                 format!("sweep along {name}, blocks {}, windows of {window}", Extents(block))
+            }
+            Self::Streamed { part, dimension, window } => {
+                let (name, part) = (named(*dimension, dimensions), Extents(part));
+                format!("shards as streams, by parts of {part} along {name}, windows of {window}")
             }
             method => method.to_string(),
         }
     }
 }
 
+fn named<Name: AsRef<str>>(dimension: usize, names: &[Name]) -> String {
+    let name = names.get(dimension).map(|name| name.as_ref().to_owned());
+    name.unwrap_or_else(|| format!("dimension {dimension}"))
+}
+
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Passthrough => f.write_str("passthrough of encoded chunks"),
-            Self::Sweep { .. } => f.write_str(&self.describe::<&str>(&[])),
+            Self::Sweep { .. } | Self::Streamed { .. } => f.write_str(&self.describe::<&str>(&[])),
             Self::Direct { group } => write!(f, "direct, groups {}", Extents(group)),
             Self::Packed { map_group, middle, reduce_group } => {
                 write!(f, "packed, groups {}", Extents(map_group))?;
@@ -140,6 +157,11 @@ mod tests {
             &Method::Sweep { dimension: 1, block: vec![30, 99], window: 4 },
             "sweep along dimension 1, blocks (30, 99), windows of 4",
             r#"{"sweep":{"dimension":1,"block":[30,99],"window":4}}"#,
+        );
+        check(
+            &Method::Streamed { part: vec![1, 99], dimension: 1, window: 4 },
+            "shards as streams, by parts of (1, 99) along dimension 1, windows of 4",
+            r#"{"streamed":{"part":[1,99],"dimension":1,"window":4}}"#,
         );
         check(
             &Method::Direct { group: vec![30] },

@@ -68,6 +68,7 @@ mod tests {
             memory: TaskMemory { reduce_share: 1.0, ..TaskMemory::prototype(elements * 4, 0) },
             thread_count: 1,
             worker_count: 1,
+            streaming: None,
         };
         let grids = Grids::new(&problem).expect("one shape");
         let got = middle_grid(&grids, &map, &reduce);

@@ -27,6 +27,7 @@ mod middle;
 mod packed;
 mod pairs;
 mod passthrough;
+mod streamed;
 mod sweep;
 
 mod choose;
@@ -38,7 +39,7 @@ pub use copy_plan::{CopyPlan, Machine};
 pub use cost::{CostModel, Costs, Price};
 pub use method::Method;
 pub(crate) use problem::read_grid;
-pub use problem::{Problem, TaskMemory};
+pub use problem::{Problem, Streaming, TaskMemory};
 pub use rates::{CodecRates, StoreProfile};
 
 #[cfg(test)]

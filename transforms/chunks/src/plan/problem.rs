@@ -23,6 +23,17 @@ pub struct Problem {
     pub thread_count: u64,
     /// Machines that take tasks at once: those that find none are paid for too.
     pub worker_count: u64,
+    /// How target units are written as streams, where they can be.
+    pub streaming: Option<Streaming>,
+}
+
+/// How target units are written chunk after chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Streaming {
+    /// Shape of a chunk of a unit.
+    pub chunk_shape: Vec<u64>,
+    /// Bytes that a stream takes, besides the chunks that are put into it.
+    pub stream_bytes: u64,
 }
 
 /// What a task may hold, and what its threads hold besides the elements that it works on.
@@ -131,6 +142,10 @@ impl Problem {
             memory: TaskMemory::new(budget_bytes, source, sink, batch_bytes),
             thread_count,
             worker_count: 1,
+            streaming: sink.stream_bytes.map(|stream_bytes| Streaming {
+                chunk_shape: sink.chunk_shape.clone(),
+                stream_bytes,
+            }),
         }
     }
 

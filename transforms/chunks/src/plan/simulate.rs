@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use array::{ChunkGrid, Region};
+use array::{Axis, ChunkGrid, Region};
 
 use super::choose::Candidate;
 use super::cost::Costs;
 use super::method::Method;
-use super::problem::{Grids, Problem};
+use super::problem::{Grids, Problem, Streaming};
 
 /// Elements of a region, in C order. The value of an element is its place in the array.
 #[derive(Debug, Clone)]
@@ -97,6 +97,9 @@ pub(super) fn simulate(problem: &Problem, candidate: &Candidate) -> Simulated {
         Method::Passthrough => run.pass_through(&tasks[0]),
         Method::Sweep { dimension, window, .. } => run.sweep(*dimension, &tasks[0], *window),
         Method::Direct { .. } => run.direct(&tasks[0]),
+        Method::Streamed { part, dimension, window } => {
+            run.streamed(&tasks[0], part, *dimension, *window);
+        }
         Method::Packed { .. } => run.packed(&tasks),
     }
     run.check_target();
@@ -258,6 +261,89 @@ impl Run<'_> {
             }
             let held: u64 = open.values().map(|it| it.region.element_count()).sum();
             self.holds(self.bytes(held), beside);
+        }
+    }
+
+    fn streamed(&mut self, units: &ChunkGrid, part: &[u64], dimension: usize, window: u64) {
+        self.costs.stages = 1;
+        let streaming = self.problem.streaming.clone().expect("units that can be streamed");
+        let parts = ChunkGrid::regular(&self.grids.shape, part);
+        for unit in regions(units) {
+            self.costs.task_count += 1;
+            let chunks = ChunkGrid::regular(&unit.shape(), &streaming.chunk_shape);
+            let (mut whole, mut written) = (Block::empty(unit.clone()), 0);
+            for index in parts.chunks_meeting(&unit) {
+                let part = parts.region(&index);
+                assert_eq!(part.intersection(&unit).as_ref(), Some(&part), "part of two units");
+                self.cross_part(&part, (dimension, window), &streaming, |chunk, range, is_last| {
+                    whole.take(chunk);
+                    // Rows that are complete follow those that are written already.
+                    let mut complete = part.relative_to(&unit.start());
+                    let start = complete.start()[dimension];
+                    let length = range.end - unit.start()[dimension] - start;
+                    let row = streaming.chunk_shape[dimension];
+                    let rows = if is_last { length } else { length / row * row };
+                    let ranges = complete.ranges().enumerate();
+                    complete = Region::new(ranges.map(|(place, all)| {
+                        if place == dimension { all.start..all.start + rows } else { all }
+                    }));
+                    let places = chunks.chunks_meeting(&complete);
+                    let places: Vec<u64> = places.map(|it| chunks.linear_index(&it)).collect();
+                    let new: Vec<u64> = places.into_iter().filter(|it| *it >= written).collect();
+                    let ends = written + new.len() as u64;
+                    assert_eq!(new, (written..ends).collect::<Vec<_>>(), "in C order");
+                    written = ends;
+                });
+            }
+            assert_eq!(written, chunks.chunk_count(), "chunks that are never complete");
+            self.write_units(&whole);
+        }
+    }
+
+    /// Reads a part in windows; `takes` is given what they have of it, where the window ends, and
+    /// whether it is the last.
+    fn cross_part(
+        &mut self,
+        part: &Region,
+        (dimension, window): (usize, u64),
+        streaming: &Streaming,
+        mut takes: impl FnMut(&Block, &Range<u64>, bool),
+    ) {
+        let (axis, whole) = (&self.problem.source.axes()[dimension], part.range(dimension));
+        let row = streaming.chunk_shape[dimension];
+        let rows = Axis::regular(axis.length(), row);
+        let slabs: Vec<u64> = axis.chunks_meeting(&whole).collect();
+        let chunk_count: u64 = part
+            .shape()
+            .iter()
+            .zip(&streaming.chunk_shape)
+            .map(|(extent, chunk)| extent.div_ceil(*chunk))
+            .product();
+        let each = 2 * self.bytes(streaming.chunk_shape.iter().product());
+        let writing = self.beside(each, chunk_count as usize) + streaming.stream_bytes;
+        for slabs in slabs.chunks(window as usize) {
+            let (first, last) = (slabs[0], slabs[slabs.len() - 1]);
+            let range =
+                axis.chunk(first).start.max(whole.start)..axis.chunk(last).end.min(whole.end);
+            let open = rows.chunks_meeting(&range);
+            let open = rows.chunk(open.start).start..rows.chunk(open.end - 1).end.min(whole.end);
+            let narrowed = |range: &Range<u64>| {
+                let ranges = part.ranges().enumerate();
+                Region::new(ranges.map(
+                    |(place, all)| {
+                        if place == dimension { range.clone() } else { all }
+                    },
+                ))
+            };
+            let window = narrowed(&range);
+            let indices: Vec<_> = self.problem.source.chunks_meeting(&window).collect();
+            let bytes = self.bytes(narrowed(&open).element_count());
+            self.holds(bytes, self.reading(indices.len()) + writing);
+            let mut block = Block::empty(window.clone());
+            for index in indices {
+                block.take(&self.read_chunk(&index, &window));
+            }
+            takes(&block, &range, range.end == whole.end);
         }
     }
 

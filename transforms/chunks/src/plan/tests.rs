@@ -8,10 +8,10 @@ use serde_json::Value;
 use super::choose::{Planned, Verdict, plan};
 use super::cost::{CostModel, Costs};
 use super::method::Method;
-use super::problem::{Grids, Problem, TaskMemory};
+use super::problem::{Grids, Problem, Streaming, TaskMemory};
 use super::rates::StoreProfile;
 use super::simulate::{Simulated, simulate};
-use super::{direct, packed, sweep};
+use super::{direct, packed, streamed, sweep};
 
 /// A problem as the prototype has it: one thread, one machine, its memory model.
 pub(super) fn problem(
@@ -30,6 +30,7 @@ pub(super) fn problem(
         memory: TaskMemory::prototype(budget, chunk),
         thread_count: 1,
         worker_count: 1,
+        streaming: None,
     }
 }
 
@@ -198,7 +199,27 @@ impl Dice {
             ..TaskMemory::prototype(budget, chunk)
         };
         let worker_count = if self.one_in(4) { self.roll(2..=9) } else { 1 };
-        Problem { item_bytes, source, target, can_pass_through, memory, thread_count, worker_count }
+        let streaming = self.one_in(2).then(|| self.streaming(&target));
+        Problem {
+            item_bytes,
+            source,
+            target,
+            can_pass_through,
+            memory,
+            thread_count,
+            worker_count,
+            streaming,
+        }
+    }
+
+    /// Units of chunks that divide them.
+    fn streaming(&mut self, target: &ChunkGrid) -> Streaming {
+        let chunk_shape = target.axes().iter().map(|axis| {
+            let Axis::Regular { chunk_length, .. } = axis else { panic!("units of one length") };
+            let most = self.roll(1..=*chunk_length);
+            (1..=most).rev().find(|it| chunk_length.is_multiple_of(*it)).unwrap_or(1)
+        });
+        Streaming { chunk_shape: chunk_shape.collect(), stream_bytes: self.roll(0..=20) }
     }
 }
 
@@ -210,6 +231,10 @@ fn group_bytes(problem: &Problem, method: &Method) -> Option<u64> {
             Some(sweep::open_bytes(&grids, *dimension, block, *window))
         }
         Method::Direct { group } => Some(grids.bytes(group)),
+        Method::Streamed { part, dimension, window } => {
+            let streaming = problem.streaming.as_ref()?;
+            Some(streamed::open_bytes(&grids, streaming, part, *dimension, *window))
+        }
         _ => None,
     }
 }

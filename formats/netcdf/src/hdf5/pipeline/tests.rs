@@ -137,8 +137,8 @@ fn no_room_is_made_for_what_cannot_be() {
 #[test]
 fn a_filter_that_is_not_offered_is_refused_by_name() {
     for (id, want) in [
-        (32_001, "filter blosc (32001) of variable `x` is not supported"),
-        (32_008, "filter bitshuffle (32008) of variable `x` is not supported"),
+        (32_013, "filter zfp (32013) of variable `x` is not supported"),
+        (32_026, "filter blosc2 (32026) of variable `x` is not supported"),
         (31_999, "filter 31999 of variable `x` is not supported"),
     ] {
         let error = pipeline(&[SHUFFLE, id], 4).check("x").expect_err("it is not supported");

@@ -68,7 +68,10 @@ impl<'a> Engine<'a> {
         while let Some(id) = open.pop() {
             let transform = engine.components.transforms[&id].clone();
             open.extend(transform.subtransforms.iter().rev().cloned());
-            if let Some(spec) = &transform.spec {
+            // What a composite says is known to others: what it holds is run here.
+            if let Some(spec) = &transform.spec
+                && transform.subtransforms.is_empty()
+            {
                 engine.leaf(&transform, spec)?;
             }
         }

@@ -1,0 +1,32 @@
+//! Pipelines on Spark, with a cluster inside the job server.
+
+use dataflow::testing::beam_server;
+
+use super::rows::{Exceptions, check_rows, check_words};
+use super::server::JobServer;
+use crate::BeamRunner;
+
+#[test]
+fn words_are_counted() {
+    let Some(place) = beam_server("spark") else { return };
+    check_words(&JobServer::spark(&place));
+}
+
+const EXCEPTIONS: Exceptions<'_> = Exceptions {
+    not_held: &[
+        ("WI9", "windows of the recipe's own that merge are refused, with E104"),
+        ("FL5", "a flatten both within and between stages is refused as made twice"),
+        ("WI6", "a group stands in its window, also where its elements do not"),
+        ("ST6", "keys that hold an iterable are refused"),
+        ("ME5", "what the runner itself flattens or moves is not counted"),
+        ("LC5", "the runner has no bundle finalization"),
+    ],
+    not_run: &[],
+};
+
+#[test]
+fn rows_of_the_conformance_suite_hold() {
+    let Some(place) = beam_server("spark") else { return };
+    let server = JobServer::spark(&place);
+    check_rows(&BeamRunner::at(server.endpoint()), EXCEPTIONS);
+}
