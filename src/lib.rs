@@ -22,6 +22,7 @@ pub use array;
 pub use bake;
 pub use basic;
 pub use batch;
+pub use beam;
 pub use cf;
 pub use chunks;
 pub use dataflow;

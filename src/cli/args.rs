@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cli::batch::{BatchCommand, ImageCommand};
+use crate::cli::beam::PoolArgs;
 use crate::cli::cancel::CancelArgs;
 use crate::cli::config::{ConfigArgs, InitArgs, ShowArgs};
 use crate::cli::doctor::DoctorArgs;
@@ -80,6 +81,8 @@ pub(crate) enum Command {
     /// Works on a run that a driver has begun; started by launchers
     #[command(hide = true)]
     Worker,
+    /// Starts workers on this machine for runners of Apache Beam, as they ask for them
+    BeamPool(PoolArgs),
     /// Looks at jobs of AWS Batch, ends them, reads their logs, keeps their definitions
     #[command(subcommand)]
     Batch(BatchCommand),

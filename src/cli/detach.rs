@@ -50,7 +50,8 @@ pub(crate) fn begun(run: &RunArgs, signals: &Watched) -> OnBegin {
     let (note, signals) = (note_of_begin(), signals.clone());
     let has_workers = run.workers.runner != RunnerName::Direct;
     let is_shown = has_workers && !matches!(run.progress, Progress::None);
-    let is_asking = has_workers
+    // A runner of Beam takes its driver for gone with the terminal.
+    let is_asking = matches!(run.workers.runner, RunnerName::Procs | RunnerName::Batch)
         && note.is_none()
         && std::io::stdin().is_terminal()
         && std::io::stderr().is_terminal();

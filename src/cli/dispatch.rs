@@ -14,12 +14,18 @@ use crate::cli::runners;
 use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 use crate::cli::{
-    bake, batch, cancel, completions, config, demo, detach, doctor, exit, explain, gc, infra,
+    bake, batch, beam, cancel, completions, config, demo, detach, doctor, exit, explain, gc, infra,
     inspect, logging, logs, records, resume, signals, tasks, verify, watch, worker,
 };
 
 /// Runs the command `levain` with the arguments of this process; its exit code.
 pub fn command() -> ExitCode {
+    let words: Vec<String> =
+        std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
+    if let Some(flags) = beam::worker_words(&words) {
+        logging::start(0, false);
+        return beam::worker(flags, Out::text(), &signals::watch());
+    }
     let cli = Cli::parse();
     logging::start(cli.global.verbose, cli.command.is_suite());
     let out = Out::new(cli.global.output);
@@ -43,6 +49,7 @@ pub fn command() -> ExitCode {
         Command::Bake(args) => bake::bake(args, &settled, &out, &signals),
         Command::Rechunk(args) => bake::rechunk(args, &settled, &out, &signals),
         Command::Plan(args) => bake::plan(args, &settled, &out, &signals),
+        Command::BeamPool(args) => beam::pool(args, &signals),
         Command::Batch(command) => batch::batch(command, &settled, out, &signals),
         Command::Infra(command) => infra::infra(command, &settled, out).map(|()| Finished::Whole),
         Command::Doctor(args) => {

@@ -4,6 +4,7 @@ mod again;
 mod args;
 mod bake;
 mod batch;
+mod beam;
 mod cancel;
 mod codes;
 mod completions;

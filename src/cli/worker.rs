@@ -45,7 +45,8 @@ pub(crate) fn ended(end: Result<WorkEnd>, out: Out) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn exit_code(error: &Error) -> u8 {
+/// What a worker ends with that has come to this error.
+pub(crate) fn exit_code(error: &Error) -> u8 {
     match error.code() {
         ErrorCode::FINGERPRINT => OTHER_BINARY_EXIT,
         ErrorCode::MEMORY_TOO_SMALL => MEMORY_EXIT,
@@ -83,9 +84,7 @@ impl Post {
     /// # Errors
     /// Variables that are missing or wrong, a store that fails.
     pub(crate) fn of_environment(signals: &Watched) -> Result<Self> {
-        if told(STAY_VARIABLE).is_some() {
-            stay_with_input(signals.token());
-        }
+        stay_if_told(signals.token());
         let root = Location::parse(&needed("LEVAIN_RUN_URI")?)?;
         let run = RunStore::open(&root, &patient_worker(StoreOptions::default()))?.run_record()?;
         let threads = number("LEVAIN_THREADS")?.and_then(|it| NonZeroUsize::new(it as usize));
@@ -104,8 +103,12 @@ impl Post {
     }
 }
 
-/// Stops the worker when the process is gone that has started it, and holds its input.
-fn stay_with_input(stop: CancelToken) {
+/// Stops the worker when the process is gone that has started it, and holds its input, where it was told
+/// to.
+pub(crate) fn stay_if_told(stop: CancelToken) {
+    if told(STAY_VARIABLE).is_none() {
+        return;
+    }
     std::thread::spawn(move || {
         // An input that cannot be read is as good as one that has ended.
         drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
@@ -114,7 +117,7 @@ fn stay_with_input(stop: CancelToken) {
 }
 
 /// The bake that the driver was asked for.
-fn bake_of(job: &WriteJob, signals: &Watched) -> Result<Bake> {
+pub(crate) fn bake_of(job: &WriteJob, signals: &Watched) -> Result<Bake> {
     let arguments = std::iter::once("levain").chain(job.arguments.iter().map(String::as_str));
     let mut cli = Cli::try_parse_from(arguments).map_err(|why| other_binary(&why.to_string()))?;
     // The settings are those of the driver: a worker may run where there are others.

@@ -16,6 +16,7 @@ use levain::objects::{Location, StoreOptions};
 
 use crate::cli::args::RunArgs;
 use crate::cli::batch::{PlaceArgs, SizeArgs};
+use crate::cli::beam::{BeamArgs, beam_of};
 use crate::cli::settled::Settled;
 use crate::cli::signals::Watched;
 
@@ -35,6 +36,8 @@ pub(crate) enum RunnerName {
     Procs,
     /// Workers of AWS Batch, which meet in the store beside the destination
     Batch,
+    /// A runner of Apache Beam, as Flink, Spark or Dataflow, by its job server
+    Beam,
 }
 
 impl RunnerName {
@@ -44,6 +47,7 @@ impl RunnerName {
             Self::Direct => "direct",
             Self::Procs => "procs",
             Self::Batch => "batch",
+            Self::Beam => "beam",
         }
     }
 }
@@ -52,7 +56,8 @@ impl RunnerName {
 #[group(skip)]
 #[command(next_help_heading = "Workers")]
 pub(crate) struct WorkerArgs {
-    /// Where it runs: threads of this process, processes of this machine, or AWS Batch
+    /// Where it runs: threads of this process, processes of this machine, AWS Batch, or a runner of Apache
+    /// Beam
     #[arg(long, value_enum, default_value_t = RunnerName::Direct, env = "LEVAIN_RUNNER")]
     pub(crate) runner: RunnerName,
 
@@ -84,6 +89,9 @@ pub(crate) struct WorkerArgs {
 
     #[command(flatten)]
     pub(crate) size: SizeArgs,
+
+    #[command(flatten)]
+    pub(crate) beam: BeamArgs,
 }
 
 /// A driver of workers elsewhere waits for new credentials when its own have ended: the workers, which
@@ -93,7 +101,7 @@ pub(crate) fn patient(store: StoreOptions, run: &RunArgs) -> StoreOptions {
         RunnerName::Procs | RunnerName::Batch => {
             store.with_credential_grace_ms(CREDENTIAL_GRACE_MS)
         }
-        RunnerName::Direct => store,
+        RunnerName::Direct | RunnerName::Beam => store,
     }
 }
 
@@ -128,6 +136,9 @@ pub(crate) fn with_workers(
     destination: &str,
     signals: &Watched,
 ) -> Result<Bake> {
+    if run.workers.runner == RunnerName::Beam {
+        return Ok(bake.with_beam(beam_of(run, settled, settled.worker_arguments())?));
+    }
     let place = Location::parse(destination)?;
     let briefing = || Briefing {
         arguments: settled.worker_arguments(),
@@ -155,7 +166,7 @@ pub(crate) fn staff(
     signals: &Watched,
 ) -> Result<Option<Staff>> {
     match run.workers.runner {
-        RunnerName::Direct => Ok(None),
+        RunnerName::Direct | RunnerName::Beam => Ok(None),
         RunnerName::Procs => processes(run, settled, briefing()).map(Some),
         RunnerName::Batch => jobs(run, settled, briefing(), signals).map(Some),
     }
@@ -288,7 +299,8 @@ pub(crate) fn host() -> String {
     name.trim().to_owned()
 }
 
-fn program_path() -> Result<String> {
+/// Where this program lies.
+pub(crate) fn program_path() -> Result<String> {
     let path = std::env::current_exe().map_err(Error::from)?;
     path.into_os_string().into_string().map_err(|path| {
         let message = format!("the path of this program is no text: {}", path.display());

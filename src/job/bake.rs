@@ -22,6 +22,7 @@ use objects::{Location, ObjectFile, StoreOptions, expand};
 use zarr::{ZarrFormat, ZarrGroup, ZarrSource};
 
 use crate::job::about::RunAbout;
+use crate::job::beam::Beam;
 use crate::job::destination::Destination;
 use crate::job::memory::{MemoryLimit, check_enough, plan_within};
 use crate::job::place::Place;
@@ -58,6 +59,8 @@ pub struct Bake {
     pub(super) cancel: CancelToken,
     /// Who writes, if it is not this process.
     pub(super) workers: Option<Workers>,
+    /// The runner of Beam on which is written, if it is one.
+    pub(super) beam: Option<Beam>,
     /// Which of the bakes of one command it is.
     pub(super) place: usize,
     pub(super) run_store: Option<Location>,
@@ -96,6 +99,7 @@ impl Bake {
             store: StoreOptions::default(),
             cancel: CancelToken::default(),
             workers: None,
+            beam: None,
             place: 0,
             run_store: None,
             scratch_folder: None,
@@ -189,6 +193,11 @@ impl Bake {
     pub fn with_region(mut self, region: StoreRegion) -> Self {
         self.region = Some(region);
         self
+    }
+
+    /// How stores are reached.
+    pub fn store_options(&self) -> &StoreOptions {
+        &self.store
     }
 
     /// Whether a store that is there is written to.

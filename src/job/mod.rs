@@ -7,6 +7,8 @@ mod about;
 mod allocator;
 mod append;
 mod bake;
+mod beam;
+mod beam_store;
 mod beginning;
 mod cancel;
 mod committed;
@@ -38,6 +40,7 @@ mod workers;
 mod write;
 
 pub use self::bake::Bake;
+pub use self::beam::{Beam, BeamJob};
 pub use about::{Again, OnBegin, RunAbout};
 pub use history::{Run, RunSummary, find_run, list_runs};
 pub use memory::MemoryLimit;

@@ -61,7 +61,7 @@ impl<'a> Telling<'a> {
             v: REPORT_VERSION,
             run: RunFacts {
                 destination: of.name.clone(),
-                ..run_facts(self.run, &of.about, of.workers.as_ref(), (started_ms, ended_ms))
+                ..run_facts(self.run, &of.about, of.runner_name(), (started_ms, ended_ms))
             },
             plan: PlanFacts { fingerprint: recorded.fingerprint, ..PlanFacts::default() },
             stages: recorded.stages,

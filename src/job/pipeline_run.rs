@@ -7,6 +7,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use ::beam::BeamRunner;
 use batch::{BatchOptions, BatchRunner, WorkEnd, WorkerSettings, dispel, work};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
@@ -21,13 +22,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::job::about::RunAbout;
+use crate::job::beam::{Beam, end_job};
 use crate::job::history::Run;
 use crate::job::memory::{MemoryLimit, check_enough};
 use crate::job::pipeline_report::Telling;
 use crate::job::process::this_binary;
 use crate::job::reporting::{Ended, RunPlace};
 use crate::job::run_store::{End, RunStore};
-use crate::job::workers::{DISPEL_PATIENCE, Part, Workers, meeting_place};
+use crate::job::workers::{DISPEL_PATIENCE, Part, Workers, meeting_place, name_of};
 use crate::report::{Recorded, Recorder, RunState};
 
 /// The version of the form of a plan.
@@ -53,6 +55,7 @@ pub struct PipelineRun {
     retries: Retries,
     cancel: CancelToken,
     pub(super) workers: Option<Workers>,
+    beam: Option<Beam>,
 }
 
 /// What a recipe was asked for: enough to build its pipeline again, in workers and when a run is gone on
@@ -181,6 +184,7 @@ impl PipelineRun {
             retries: Retries::default(),
             cancel: CancelToken::default(),
             workers: None,
+            beam: None,
         })
     }
 
@@ -254,6 +258,18 @@ impl PipelineRun {
         self
     }
 
+    /// Runs on a runner of Beam, whose workers build the same pipeline from what the recipe was asked for.
+    #[must_use]
+    pub fn with_beam(mut self, beam: Beam) -> Self {
+        self.beam = Some(beam);
+        self
+    }
+
+    /// The name under which users choose who runs it.
+    pub(super) fn runner_name(&self) -> &'static str {
+        name_of(self.workers.as_ref(), self.beam.as_ref())
+    }
+
     /// The folder of all runs of this name.
     pub fn folder_of(place: &Location, name: &str) -> Location {
         place.join(&format!("{name}.levain"))
@@ -264,7 +280,19 @@ impl PipelineRun {
     /// # Errors
     /// A mistake of the recipe, or a step that needs more than runners offer.
     pub fn plan(&self) -> Result<StageGraph> {
-        self.pipeline.compile_for(&self.direct_runner())
+        let graph = self.pipeline.compile_for(&self.direct_runner())?;
+        self.beam.as_ref().map_or(Ok(()), |beam| beam.check(&graph))?;
+        Ok(graph)
+    }
+
+    /// What a worker of a runner of Beam runs of this pipeline.
+    ///
+    /// # Errors
+    /// A mistake of the recipe, or too little memory.
+    pub fn graph_for_beam(&self) -> Result<(StageGraph, RunOptions)> {
+        let graph = self.pipeline.compile_for(&BeamRunner::at(""))?;
+        let options = self.run_options(&graph)?;
+        Ok((graph, options))
     }
 
     /// Runs the pipeline, as a new run.
@@ -306,6 +334,9 @@ impl PipelineRun {
             return own.run_in(&run, Some(note), observer);
         }
         dispel(&store, DISPEL_PATIENCE)?;
+        if past.summary.state.is_none() {
+            end_job(folder, &self.store)?;
+        }
         let report = self.run(observer)?;
         let note = format!("of the run {} nothing was kept to go on with", past.summary.id);
         Ok(PipelineReport { resumed: Some(note), ..report })
@@ -340,9 +371,13 @@ impl PipelineRun {
     }
 
     fn runner(&self, run: &RunStore) -> Result<Box<dyn Runner>> {
-        let Some(workers) = &self.workers else { return Ok(Box::new(self.direct_runner())) };
         let job = serde_json::to_value(&self.asked)
             .map_err(|why| Error::internal(format!("a job has no JSON: {why}")))?;
+        if let Some(beam) = &self.beam {
+            let place = (run.location(), &Part::Write);
+            return Ok(Box::new(beam.runner(place, &self.store, job, &self.cancel)?));
+        }
+        let Some(workers) = &self.workers else { return Ok(Box::new(self.direct_runner())) };
         let runner =
             workers.runner_of((run.location(), &Part::Write), &self.store, self.threads, job)?;
         let runner = runner.with_compile_options(compile_options(self.on_error));

@@ -108,7 +108,7 @@ impl<'a> Telling<'a> {
             v: REPORT_VERSION,
             run: RunFacts {
                 destination: self.bake.destination.to_string(),
-                ..run_facts(self.run, about, self.bake.workers.as_ref(), (started_ms, ended_ms))
+                ..run_facts(self.run, about, self.bake.runner_name(), (started_ms, ended_ms))
             },
             plan: plan_facts(self.plan, recorded.fingerprint),
             stages: recorded.stages,
@@ -207,13 +207,13 @@ impl<'a> Telling<'a> {
 pub(super) fn run_facts(
     run: &RunStore,
     about: &RunAbout,
-    workers: Option<&Workers>,
+    runner: &str,
     (started_ms, ended_ms): (u64, u64),
 ) -> RunFacts {
     RunFacts {
         id: run.location().file_name().to_owned(),
         kind: about.kind.clone(),
-        runner: workers.map_or("direct", Workers::name).to_owned(),
+        runner: runner.to_owned(),
         destination: String::new(),
         folder: run.location().to_string(),
         started_ms,

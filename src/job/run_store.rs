@@ -108,6 +108,11 @@ impl PastRun {
         self.result.as_ref().is_some_and(|result| result.state == "SUCCEEDED")
     }
 
+    /// Whether somebody has said how it ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.result.is_some()
+    }
+
     /// Whether it may have left units that belong to no store.
     pub(crate) fn has_remains(&self) -> bool {
         self.result.as_ref().is_none_or(|result| result.has_remains)

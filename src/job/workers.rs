@@ -10,11 +10,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::bake::BakePlan;
+use ::beam::BeamRunner;
 use batch::aws::RUN_TAG;
 use batch::launch::Launcher;
 use batch::{BatchOptions, BatchRunner, StepFilter, WorkEnd, WorkerSettings, dispel, work};
 use chunks::{DoneUnits, Machine};
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
+use dataflow::options::RunOptions;
+use dataflow::plan::StageGraph;
 use dataflow::prelude::Pipeline;
 use dataflow::runner::Runner;
 use direct::DirectRunner;
@@ -23,12 +26,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::job::bake::Bake;
+use crate::job::beam::{Beam, end_job};
 use crate::job::destination::Destination;
 use crate::job::process::this_binary;
 use crate::job::resume::Resumption;
 use crate::job::run_store::{PastRun, RunStore};
 use crate::job::validate::validating;
-use crate::job::write::ScannedBake;
+use crate::job::write::{ScannedBake, WRITE_PARTITIONS};
 
 /// The folder within a run in which driver and workers meet.
 pub(super) const MEETING_PLACE: &str = "batch";
@@ -76,6 +80,15 @@ pub(super) enum Part {
 }
 
 impl Part {
+    /// What the place of this part is called, beside those of others.
+    pub(super) fn folder(&self) -> String {
+        match self {
+            Self::Write => "write".to_owned(),
+            Self::Validate => "validate".to_owned(),
+            Self::Level { level, .. } => format!("level-{level}"),
+        }
+    }
+
     /// The place within a run where driver and workers of this part meet.
     fn meeting_place(&self, run: &Location) -> Location {
         match self {
@@ -86,7 +99,7 @@ impl Part {
     }
 
     /// What is added to the name of its jobs.
-    fn suffix(&self) -> String {
+    pub(super) fn suffix(&self) -> String {
         match self {
             Self::Write => String::new(),
             Self::Validate => "-validate".to_owned(),
@@ -188,16 +201,7 @@ impl Workers {
             let places = sources.iter().chain([&bake.destination]);
             check_reachable(places)?;
         }
-        let sources = sources.iter().map(ToString::to_string).collect();
-        let job = WriteJob {
-            arguments: self.arguments.clone(),
-            place: bake.place,
-            part: part.clone(),
-            sources,
-            run: run.location().to_string(),
-        };
-        let job = serde_json::to_value(job)
-            .map_err(|why| Error::internal(format!("a job has no JSON: {why}")))?;
+        let job = WriteJob::new(bake, (&self.arguments, sources), run, part)?;
         let runner = self.runner_of((run.location(), part), &bake.store, bake.threads, job)?;
         Ok(runner.with_cancel(bake.cancel.clone()).with_leave(bake.about.leave.clone()))
     }
@@ -238,6 +242,24 @@ pub(super) fn meeting_place(run: &Location) -> Location {
 }
 
 impl WriteJob {
+    /// What the workers of a part of a bake are told, as JSON.
+    fn new(
+        bake: &Bake,
+        (arguments, sources): (&[String], &[Location]),
+        run: &RunStore,
+        part: &Part,
+    ) -> Result<Value> {
+        let job = Self {
+            arguments: arguments.to_vec(),
+            place: bake.place,
+            part: part.clone(),
+            sources: sources.iter().map(ToString::to_string).collect(),
+            run: run.location().to_string(),
+        };
+        serde_json::to_value(job)
+            .map_err(|why| Error::internal(format!("a job has no JSON: {why}")))
+    }
+
     /// The job that a run store keeps.
     ///
     /// # Errors
@@ -256,20 +278,7 @@ impl WriteJob {
     /// A plan that is another one here, a store that fails.
     pub fn work(&self, bake: &Bake, root: &Location, settings: &WorkerSettings) -> Result<WorkEnd> {
         let bake = &bake.clone().with_store(patient_worker(bake.store.clone()));
-        let run = RunStore::at(&Location::parse(&self.run)?, &bake.store)?;
-        let plan: BakePlan = run.plan()?;
-        let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;
-        let scanned = ScannedBake::new(bake.clone(), sources, plan);
-        let pipeline = match &self.part {
-            Part::Write => scanned.pipeline(scanned.open(&run)?, run.done()?, &run).0.1,
-            Part::Validate => {
-                let unfinished = scanned.open(&run)?.target.unfinished()?;
-                validating(scanned.look_at(unfinished).chunks()?).0
-            }
-            Part::Level { level, machine, commits } => {
-                bake.level_pipeline(*level, *machine, &Location::parse(commits)?)?.pipeline
-            }
-        };
+        let pipeline = self.pipeline(bake)?;
         let meeting_place = batch::RunStore::open(root, &bake.store)?;
         // Any batch runner compiles in the same way, whoever starts its workers.
         let compiler = BatchRunner::new(root, &StoreOptions::default(), BatchOptions::default());
@@ -283,6 +292,34 @@ impl WriteJob {
         };
         work(&meeting_place, &graph, &settings)
     }
+
+    /// What a worker of a runner of Beam runs, for which `bake` was built from the arguments of this job.
+    ///
+    /// # Errors
+    /// A plan that cannot be read here, a store that fails.
+    pub fn graph(&self, bake: &Bake) -> Result<(StageGraph, RunOptions)> {
+        let graph = self.pipeline(bake)?.compile_for(&BeamRunner::at(""))?;
+        let options = bake.run_options(&graph)?.with_partition_count(WRITE_PARTITIONS);
+        Ok((graph, options))
+    }
+
+    /// The pipeline of the part, built again.
+    fn pipeline(&self, bake: &Bake) -> Result<Pipeline> {
+        let run = RunStore::at(&Location::parse(&self.run)?, &bake.store)?;
+        let plan: BakePlan = run.plan()?;
+        let sources = self.sources.iter().map(|it| Location::parse(it)).collect::<Result<_>>()?;
+        let scanned = ScannedBake::new(bake.clone(), sources, plan);
+        Ok(match &self.part {
+            Part::Write => scanned.pipeline(scanned.open(&run)?, run.done()?, &run).0.1,
+            Part::Validate => {
+                let unfinished = scanned.open(&run)?.target.unfinished()?;
+                validating(scanned.look_at(unfinished).chunks()?).0
+            }
+            Part::Level { level, machine, commits } => {
+                bake.level_pipeline(*level, *machine, &Location::parse(commits)?)?.pipeline
+            }
+        })
+    }
 }
 
 impl Bake {
@@ -292,6 +329,23 @@ impl Bake {
         self.about.binary = workers.binary().map(str::to_owned);
         self.workers = Some(workers);
         self
+    }
+
+    /// Writes on a runner of Beam; memory and threads are those of each worker process.
+    #[must_use]
+    pub fn with_beam(mut self, beam: Beam) -> Self {
+        self.beam = Some(beam);
+        self
+    }
+
+    /// Whether other processes than this one may write.
+    pub(super) fn has_other_writers(&self) -> bool {
+        self.workers.is_some() || self.beam.is_some()
+    }
+
+    /// The name under which users choose who writes.
+    pub(super) fn runner_name(&self) -> &'static str {
+        name_of(self.workers.as_ref(), self.beam.as_ref())
     }
 
     /// Says which of the bakes of one command this is.
@@ -321,6 +375,9 @@ impl Bake {
 
     /// Sees to it that no worker of an earlier run is at work on the destination.
     pub(super) fn end_workers(&self, past: &PastRun) -> Result<()> {
+        if !past.has_ended() {
+            end_job(past.location(), &self.store)?;
+        }
         let place = meeting_place(past.location());
         let (folders, _) = Objects::open(&place, &self.store)?.list_folder("")?;
         let parts = folders.iter().map(|name| name.trim_end_matches('/'));
@@ -334,7 +391,7 @@ impl Bake {
     /// Removes what workers have left of writes that were cut short: of those that were killed, others
     /// have written the same units, and nobody else looks after their remains.
     pub(super) fn sweep_after_workers(&self, destination: &Destination) -> Result<()> {
-        if self.workers.is_some() { destination.sweep() } else { Ok(()) }
+        if self.has_other_writers() { destination.sweep() } else { Ok(()) }
     }
 
     /// What does a part of a write that is recorded in `run`.
@@ -345,6 +402,12 @@ impl Bake {
         part: &Part,
         pipeline: &Pipeline,
     ) -> Result<Box<dyn Runner>> {
+        if let Some(beam) = &self.beam {
+            beam.check_reachable(sources.iter().chain([&self.destination]))?;
+            let job = WriteJob::new(self, (beam.arguments(), sources), run, part)?;
+            let place = (run.location(), part);
+            return Ok(Box::new(beam.runner(place, &self.store, job, &self.cancel)?));
+        }
         match &self.workers {
             Some(workers) if *part == Part::Write || workers.have_part_in(pipeline)? => {
                 Ok(Box::new(workers.runner(self, sources, run, part)?))
@@ -352,6 +415,11 @@ impl Bake {
             _ => Ok(Box::new(self.runner())),
         }
     }
+}
+
+/// The name under which users choose who runs a job.
+pub(super) fn name_of(workers: Option<&Workers>, beam: Option<&Beam>) -> &'static str {
+    if beam.is_some() { "beam" } else { workers.map_or("direct", Workers::name) }
 }
 
 /// Refuses files of this machine, which workers elsewhere do not see.

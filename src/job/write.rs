@@ -136,7 +136,9 @@ impl ScannedBake {
         }
         let run = RunStore::new(&self.bake.runs()?, &self.bake.store)?;
         let ((_, pipeline), _) = self.pipeline(self.open(&run)?, DoneUnits::default(), &run);
-        Ok(pipeline.compile_for(&self.bake.runner())?.explain())
+        let graph = pipeline.compile_for(&self.bake.runner())?;
+        self.bake.beam.as_ref().map_or(Ok(()), |beam| beam.check(&graph))?;
+        Ok(graph.explain())
     }
 
     /// Writes the store, or appends to it.
@@ -285,7 +287,7 @@ impl ScannedBake {
             return Ok(Begun { run, opened, done, is_taken_up: true });
         }
         last.map_or(Ok(()), |last| bake.end_workers(&last))?;
-        if bake.workers.is_some() {
+        if bake.has_other_writers() {
             afresh.run.put_done(&afresh.done)?;
         }
         Ok(afresh)

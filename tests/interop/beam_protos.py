@@ -12,6 +12,7 @@ from apache_beam.portability.api import (
     beam_artifact_api_pb2,
     beam_fn_api_pb2,
     beam_job_api_pb2,
+    beam_provision_api_pb2,
     beam_runner_api_pb2,
     endpoints_pb2,
     metrics_pb2,
@@ -22,7 +23,7 @@ from google.protobuf import descriptor, duration_pb2, struct_pb2, timestamp_pb2
 FILES = {
     "known.rs": [duration_pb2, timestamp_pb2, struct_pb2],
     "pipeline.rs": [beam_runner_api_pb2, endpoints_pb2, metrics_pb2, standard_window_fns_pb2],
-    "fn_api.rs": [beam_fn_api_pb2],
+    "fn_api.rs": [beam_fn_api_pb2, beam_provision_api_pb2],
     "job.rs": [beam_job_api_pb2, beam_artifact_api_pb2],
 }
 # What a struct of ours is called by Beam, where that is not the same.
@@ -35,7 +36,7 @@ NAMES = {
     "IterableSideInput": ["StateKey.IterableSideInput"],
     "LogEntries": ["LogEntry.List"],
     "RunnerKey": ["StateKey.Runner"],
-    "JobId": ["RunJobResponse", "CancelJobRequest", "JobMessagesRequest", "GetJobMetricsRequest"],
+    "JobId": ["RunJobResponse", "GetJobStateRequest", "CancelJobRequest", "JobMessagesRequest", "GetJobMetricsRequest"],
     "JobState": ["JobStateEvent", "CancelJobResponse"],
     # Of these nothing is said or read.
     "Nothing": [],

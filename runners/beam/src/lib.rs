@@ -21,14 +21,29 @@ mod metrics;
 
 mod rpc;
 
+mod capabilities;
+mod environment;
+
+mod shared;
+
 mod harness;
 
 mod job;
 mod pool;
 
+mod loopback;
 mod runner;
 
+mod boot;
+mod children;
+
+pub use boot::{BeamWorker, WorkerFlags};
+pub use capabilities::RunnerKind;
+pub use children::{WorkerCommand, WorkerPool};
+pub use environment::WorkerEnvironment;
+pub use job::end_job;
 pub use runner::BeamRunner;
+pub use shared::{SharedStore, dismiss};
 
 #[cfg(test)]
 mod tests;

@@ -1,39 +1,59 @@
-//! The runner: submits a pipeline, and is its workers.
+//! The runner: submits a pipeline, and is its workers or says where they are.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::unbounded;
 use dataflow::bundle::{Results, Setting};
 use dataflow::cancel::CancelToken;
-use dataflow::error::{Error, Result};
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::memory::MemoryBudget;
+use dataflow::metrics::Metrics;
 use dataflow::options::RunOptions;
 use dataflow::plan::{CompileOptions, Stage, StageGraph};
 use dataflow::runner::{Capabilities, JobEvent, JobObserver, JobReport, Runner, StageFacts};
 use dataflow::shuffle::ShuffleCounts;
-use prost::Message as _;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 
-use crate::harness::{Endpoints, Store, Worker};
-use crate::job::{JobServer, Submission};
+use crate::capabilities::RunnerKind;
+use crate::environment::WorkerEnvironment;
+use crate::harness::Store;
+use crate::job::{JobServer, OnSubmit, Submission};
+use crate::loopback::Work;
 use crate::pool::Pool;
-use crate::proto::pipeline::{ApiServiceDescriptor, Environment, ExternalPayload};
-use crate::submit::{translate, urns, validate};
+use crate::shared::{Handover, SharedStore, dismiss};
+use crate::submit::{translate, validate};
 
 /// Threads that move messages; bundles have their own.
 const IO_THREADS: usize = 2;
 
+/// How long workers may take to end when a job has failed.
+const DISMISS_PATIENCE: Duration = Duration::from_secs(30);
+
 /// Runs pipelines on a runner of Beam that a job server speaks for.
 ///
-/// The workers are threads of this process (*loopback*): the runner must be able to reach it.
+/// Unless another environment is named, the workers are threads of this process (*loopback*): the
+/// runner must be able to reach it.
 #[derive(Debug, Clone)]
 pub struct BeamRunner {
     endpoint: String,
     job_name: String,
     pipeline_options: BTreeMap<String, String>,
+    kind: Option<RunnerKind>,
+    environment: WorkerEnvironment,
+    briefing: Option<Briefing>,
+    on_submit: OnSubmit,
     cancel: CancelToken,
+}
+
+/// What workers of other processes need.
+#[derive(Debug, Clone)]
+struct Briefing {
+    /// From what they build the pipeline.
+    job: String,
+    store: Arc<dyn SharedStore>,
 }
 
 impl BeamRunner {
@@ -43,6 +63,10 @@ impl BeamRunner {
             endpoint: endpoint.into(),
             job_name: "levain".to_owned(),
             pipeline_options: BTreeMap::new(),
+            kind: None,
+            environment: WorkerEnvironment::Loopback,
+            briefing: None,
+            on_submit: OnSubmit::default(),
             cancel: CancelToken::default(),
         }
     }
@@ -65,6 +89,40 @@ impl BeamRunner {
         self
     }
 
+    /// Says which runner it is; where that is not said, its job server is asked.
+    #[must_use]
+    pub fn with_kind(mut self, kind: RunnerKind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Lets workers of other processes run the bundles. They are told `job`, from which they build the
+    /// same pipeline, and share `store` with this process.
+    ///
+    /// `job` travels as an option of the pipeline, which pages and logs of runners show: it must hold no
+    /// secret.
+    #[must_use]
+    pub fn with_environment(
+        mut self,
+        environment: WorkerEnvironment,
+        job: impl Into<String>,
+        store: Arc<dyn SharedStore>,
+    ) -> Self {
+        self.environment = environment;
+        self.briefing = Some(Briefing { job: job.into(), store });
+        self
+    }
+
+    /// Calls this with what the runner calls the job, once it runs; an error ends the run.
+    #[must_use]
+    pub fn with_on_submit(
+        mut self,
+        call: impl Fn(&str) -> Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        self.on_submit = OnSubmit(Some(Arc::new(call)));
+        self
+    }
+
     /// Cancels the job when this token is cancelled.
     #[must_use]
     pub fn with_cancel(mut self, cancel: CancelToken) -> Self {
@@ -72,22 +130,50 @@ impl BeamRunner {
         self
     }
 
-    /// Submits the pipeline and waits for its end, while `work` does what the runner wants.
-    fn submit(&self, graph: &StageGraph, setting: &Setting, runtime: &Handle) -> Result<JobReport> {
-        let (wanted, workers) = unbounded();
-        let pool = Pool::open(runtime, wanted)?;
-        let pipeline = translate(graph, external(pool.address()))?;
+    /// The job, with workers in this environment.
+    fn submission(&self, graph: &StageGraph, pool: Option<&str>) -> Result<Submission> {
+        let pipeline = translate(graph, self.environment.told(pool))?;
         validate(&pipeline)?;
-        let name = self.job_name.clone();
-        let job = Submission { pipeline, name, options: self.pipeline_options.clone() };
+        let job = self.briefing.as_ref().filter(|_| pool.is_none()).map(|it| it.job.clone());
+        let (name, options) = (self.job_name.clone(), self.pipeline_options.clone());
+        let on_submit = self.on_submit.clone();
+        Ok(Submission { pipeline, name, options, job, on_submit })
+    }
+
+    /// Submits the job, and follows it to its end.
+    async fn follow(&self, graph: &StageGraph, job: Submission) -> Result<Metrics> {
+        let server = JobServer::connect(&self.endpoint).await?;
+        let kind = server.kind().await?;
+        // What is said of it holds over what its options look like.
+        if self.kind.is_none()
+            && let Some(kind) = kind
+        {
+            tracing::debug!(kind = kind.name(), "the job server speaks for a runner that is known");
+            kind.check(graph)?;
+        }
+        server.run(job, &self.cancel).await
+    }
+
+    /// Submits the pipeline and waits for its end, while threads of this process do what the runner
+    /// wants.
+    fn run_here(
+        &self,
+        graph: &StageGraph,
+        setting: &Setting,
+        runtime: &Handle,
+    ) -> Result<JobReport> {
+        let (wanted, workers) = unbounded();
+        let start = move |endpoints| {
+            let closed = |_| Error::internal("the job is over, and starts no more workers");
+            wanted.send(endpoints).map_err(closed)
+        };
+        let pool = Pool::open(runtime, "127.0.0.1:0", start)?;
+        let job = self.submission(graph, Some(pool.address()))?;
         let (store, (stop, stopped)) = (Store::default(), watch::channel(false));
         let work = Work { graph, setting, store: &store, runtime, stopped, lost: Mutex::default() };
         let outcome = std::thread::scope(|scope| {
             scope.spawn(|| work.all(&workers));
-            let outcome = runtime.block_on(async {
-                let server = JobServer::connect(&self.endpoint).await?;
-                server.run(job, &self.cancel).await
-            });
+            let outcome = runtime.block_on(self.follow(graph, job));
             if outcome.is_err() {
                 setting.stop();
             }
@@ -101,53 +187,61 @@ impl BeamRunner {
         })?;
         metrics.merge(&store.late());
         let results = Results::of(graph, store.take(setting)?);
-        let counts = ShuffleCounts { shuffled_bytes: 0, spilled_bytes: 0 };
-        Ok(JobReport::new(metrics, counts, setting.budget().peak_bytes(), results))
+        Ok(report(metrics, setting, results))
     }
-}
 
-/// What workers need, whoever wants them.
-struct Work<'a> {
-    graph: &'a StageGraph,
-    setting: &'a Setting,
-    store: &'a Store,
-    runtime: &'a Handle,
-    stopped: watch::Receiver<bool>,
-    /// Why a worker has ended early.
-    lost: Mutex<Option<Error>>,
-}
-
-impl Work<'_> {
-    /// Starts workers as they are wanted, until the job is over.
-    fn all(&self, wanted: &Receiver<Endpoints>) {
-        let Self { graph, setting, store, runtime, .. } = *self;
-        let period = std::time::Duration::from_millis(20);
-        std::thread::scope(|scope| {
-            while !*self.stopped.borrow() {
-                let Ok(endpoints) = wanted.recv_timeout(period) else { continue };
-                let stop = self.stopped.clone();
-                scope.spawn(move || {
-                    let worker = Worker { graph, setting, store, runtime, stop };
-                    if let Err(error) = worker.serve(&endpoints) {
-                        tracing::warn!(worker = %endpoints.worker_id, %error, "a worker has ended");
-                        let mut lost = self.lost.lock().unwrap_or_else(|it| it.into_inner());
-                        lost.get_or_insert(error);
-                    }
-                });
-            }
+    /// Submits the pipeline and waits for its end, while other processes do what the runner wants.
+    fn run_elsewhere(
+        &self,
+        graph: &StageGraph,
+        setting: &Setting,
+        (runtime, briefing): (&Handle, &Briefing),
+    ) -> Result<JobReport> {
+        let job = self.submission(graph, None)?;
+        let outcome = runtime.block_on(self.follow(graph, job)).and_then(|mut metrics| {
+            let handover = Handover::new(&briefing.store);
+            metrics.merge(&handover.late()?);
+            Ok(report(metrics, setting, Results::of(graph, handover.take(setting)?)))
         });
+        let cleared = match outcome {
+            Ok(_) => briefing.store.clear(),
+            Err(_) => dismiss(&briefing.store, DISMISS_PATIENCE),
+        };
+        if let Err(error) = cleared {
+            tracing::warn!(%error, "what the workers have shared is left over");
+        }
+        outcome
     }
 }
 
-/// An environment whose workers a pool starts.
-fn external(address: &str) -> Environment {
-    let endpoint = Some(ApiServiceDescriptor { url: address.to_owned() });
-    Environment {
-        urn: urns::EXTERNAL.to_owned(),
-        payload: ExternalPayload { endpoint }.encode_to_vec(),
-        capabilities: urns::CAPABILITIES.map(str::to_owned).to_vec(),
-        dependencies: Vec::new(),
-    }
+fn report(metrics: Metrics, setting: &Setting, results: Results) -> JobReport {
+    let counts = ShuffleCounts { shuffled_bytes: 0, spilled_bytes: 0 };
+    JobReport::new(metrics, counts, setting.budget().peak_bytes(), results)
+}
+
+/// Threads that move messages.
+///
+/// # Errors
+/// A machine that gives no more threads.
+pub(crate) fn start_runtime() -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(IO_THREADS)
+        .thread_name("levain-beam-io")
+        .enable_all()
+        .build()
+        .map_err(|why| Error::internal(format!("cannot start threads: {why}")))
+}
+
+/// How bundles of ours are compiled, by drivers and workers: the runner fuses as it likes, and what is
+/// lifted is said when the pipeline is translated.
+const COMPILE_OPTIONS: CompileOptions = CompileOptions { fuse: false, lift: false };
+
+/// What the bundles of a process share.
+pub(crate) fn setting_of(options: &RunOptions, cancel: &CancelToken) -> Setting {
+    let budget = options.memory_bytes.map(|limit| MemoryBudget::new(limit, 0));
+    let budget = budget.unwrap_or_else(MemoryBudget::unlimited);
+    let (setting, _) = Setting::in_process(options, budget, 1);
+    setting.with_cancel(cancel).with_held_callbacks()
 }
 
 impl Runner for BeamRunner {
@@ -156,12 +250,11 @@ impl Runner for BeamRunner {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::BOUNDED
+        self.kind.map_or(Capabilities::BOUNDED, RunnerKind::capabilities)
     }
 
-    /// The runner fuses as it likes; what is lifted is said when the pipeline is translated.
     fn compile_options(&self) -> CompileOptions {
-        CompileOptions { fuse: false, lift: false }
+        COMPILE_OPTIONS
     }
 
     fn run(
@@ -171,20 +264,21 @@ impl Runner for BeamRunner {
         observer: &dyn JobObserver,
     ) -> Result<JobReport> {
         options.require_stop(self.name())?;
-        let budget = options.memory_bytes.map(|limit| MemoryBudget::new(limit, 0));
-        let budget = budget.unwrap_or_else(MemoryBudget::unlimited);
-        let (setting, _) = Setting::in_process(options, budget, 1);
-        let setting = setting.with_cancel(&self.cancel).with_held_callbacks();
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(IO_THREADS)
-            .thread_name("levain-beam-io")
-            .enable_all()
-            .build()
-            .map_err(|why| Error::internal(format!("cannot start threads: {why}")))?;
+        if self.endpoint.trim().is_empty() {
+            return Err(without_endpoint());
+        }
+        let setting = setting_of(options, &self.cancel);
+        let runtime = start_runtime()?;
         let stages = StageFacts::of(graph);
         let fingerprint = graph.fingerprint().to_string();
         observer.observe(&JobEvent::JobStarted { stages, fingerprint });
-        let outcome = self.submit(graph, &setting, runtime.handle());
+        let outcome = match (&self.environment, &self.briefing) {
+            (WorkerEnvironment::Loopback, _) => self.run_here(graph, &setting, runtime.handle()),
+            (_, Some(briefing)) => {
+                self.run_elsewhere(graph, &setting, (runtime.handle(), briefing))
+            }
+            (_, None) => Err(Error::internal("workers elsewhere were told no job")),
+        };
         // Connections of the runner to the pool may stay open for as long as it likes.
         runtime.shutdown_background();
         if outcome.is_ok() {
@@ -196,4 +290,10 @@ impl Runner for BeamRunner {
         }
         outcome
     }
+}
+
+fn without_endpoint() -> Error {
+    let message = "it is not said where the job server of Beam listens";
+    Error::new(ErrorCode::CONFIGURATION, ErrorKind::InvalidInput, message)
+        .mend("give its address: --endpoint HOST:PORT, or the setting beam.endpoint")
 }

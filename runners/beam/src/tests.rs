@@ -3,6 +3,9 @@
 mod fake;
 mod hostile;
 
+mod elsewhere;
+mod refused;
+
 mod server;
 
 mod rows;

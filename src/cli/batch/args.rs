@@ -342,4 +342,8 @@ pub(crate) struct DockerfileArgs {
     /// The image below; a static binary needs none
     #[arg(long, value_name = "IMAGE", default_value = "debian:stable-slim")]
     pub(crate) base: String,
+
+    /// For workers of a runner of Apache Beam, which gives the image flags and no command
+    #[arg(long)]
+    pub(crate) beam: bool,
 }

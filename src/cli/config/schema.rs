@@ -44,6 +44,8 @@ pub(crate) enum ReadBy {
     Direct,
     /// Jobs on workers: local processes, AWS Batch.
     Workers,
+    /// Jobs on a runner of Apache Beam.
+    Beam,
 }
 
 impl ReadBy {
@@ -52,6 +54,7 @@ impl ReadBy {
             Self::All => "every command that reaches stores or runs jobs",
             Self::Direct => "bake, rechunk, plan, demo and verify, in this process",
             Self::Workers => "runs on workers (runners procs and batch)",
+            Self::Beam => "runs on a runner of Apache Beam (runner beam)",
         }
     }
 }
@@ -89,7 +92,7 @@ const fn key(
     Key { name, kind, class: Class::Execution, default, read_by, meaning }
 }
 
-use ReadBy::{All, Direct, Workers};
+use ReadBy::{All, Beam, Direct, Workers};
 
 /// All settings, table by table.
 pub(crate) const KEYS: &[Key] = &[
@@ -177,6 +180,55 @@ pub(crate) const KEYS: &[Key] = &[
         None,
         Direct,
         "the folder under which spilled data goes; not set: that of the system",
+    ),
+    key(
+        "beam.endpoint",
+        Kind::Text,
+        None,
+        Beam,
+        "where the job server of a runner of Apache Beam listens, as HOST:PORT. Flag --endpoint",
+    ),
+    key(
+        "beam.environment",
+        Kind::Choice(&["loopback", "external", "process", "docker"]),
+        Some("loopback"),
+        Beam,
+        "where its workers run: threads of the driver, a pool (beam.pool), processes that it starts on its machines (beam.command), containers (beam.image). Flag --environment",
+    ),
+    key(
+        "beam.image",
+        Kind::Text,
+        None,
+        Beam,
+        "the image of workers in containers, whose entry point is this program. Flag --beam-image",
+    ),
+    key(
+        "beam.pool",
+        Kind::Text,
+        None,
+        Beam,
+        "the pool of workers, as HOST:PORT, that every machine of the runner reaches; `beam-pool` is one. Flag --beam-pool",
+    ),
+    key(
+        "beam.command",
+        Kind::Path,
+        None,
+        Beam,
+        "the program on the machines of the runner that it starts as a worker; not set: this program, where it lies. Flag --worker-command",
+    ),
+    key(
+        "beam.kind",
+        Kind::Choice(&["python", "prism", "flink", "spark", "dataflow"]),
+        None,
+        Beam,
+        "which runner it is, so that what it cannot do is refused before anything runs; not set: what its job server says. Flag --beam-kind",
+    ),
+    key(
+        "beam.options.*",
+        Kind::Text,
+        None,
+        Beam,
+        "an option of the runner, by its name in snake case, as beam.options.parallelism. Flag --beam-option",
     ),
     key(
         "batch.queue",
@@ -435,7 +487,7 @@ mod tests {
             KEYS.iter().filter(|key| key.class == Class::Identity).map(|key| key.name).collect();
         // Whoever adds a setting decides here whether it changes results.
         assert_eq!(identity, [""; 0]);
-        assert_eq!(KEYS.len(), 50);
+        assert_eq!(KEYS.len(), 56);
         for key in KEYS {
             assert!(key.meaning.len() > 10, "{}", key.name);
             if let Some(default) = key.default {

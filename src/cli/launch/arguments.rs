@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::cli::args::{GlobalArgs, RunArgs};
 
 use super::recipe::AnyRecipe;
+use crate::cli::beam::PoolArgs;
 
 /// How a recipe is run, besides its own options.
 #[derive(Debug, Args)]
@@ -52,6 +53,7 @@ pub(super) enum RecipeCommand {
     Run(Value, Box<RunFlags>),
     Resume(Option<String>, Box<RunFlags>),
     Worker,
+    BeamPool(PoolArgs),
 }
 
 /// The name of a program by the first word of its command line.
@@ -74,13 +76,15 @@ fn command(program: &str, recipe: &dyn AnyRecipe) -> Command {
     let worker = Command::new("worker")
         .about("Works on a run that a driver has begun; started by launchers")
         .hide(true);
+    let pool = PoolArgs::augment_args(Command::new("beam-pool"))
+        .about("Starts workers on this machine for runners of Apache Beam, as they ask for them");
     GlobalArgs::augment_args(Command::new("recipe").display_name(program))
         .bin_name(program)
         .about("Runs a recipe: a pipeline of transforms, here or by workers")
         .max_term_width(100)
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommands([plan, run, resume, worker])
+        .subcommands([plan, run, resume, worker, pool])
 }
 
 /// Understands a command line; one that makes no sense, or that asks for help, ends the process.
@@ -117,6 +121,9 @@ fn asked(matches: &ArgMatches, recipe: &dyn AnyRecipe) -> Result<Asked> {
         Some(("resume", own)) => {
             let ResumeFlags { run, flags } = ResumeFlags::from_arg_matches(own).map_err(unread)?;
             RecipeCommand::Resume(run, Box::new(flags))
+        }
+        Some(("beam-pool", own)) => {
+            RecipeCommand::BeamPool(PoolArgs::from_arg_matches(own).map_err(unread)?)
         }
         _ => RecipeCommand::Worker,
     };

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{Asked, RecipeCommand, RunFlags, flags_of, parse, parse_again, program_of};
 use super::recipe::AnyRecipe;
+use crate::cli::beam;
 use crate::cli::config::ConfigArgs;
 use crate::cli::exit::{self, Finished};
 use crate::cli::out::Out;
@@ -17,19 +18,29 @@ use crate::cli::progress::Display;
 use crate::cli::settled::Settled;
 use crate::cli::signals::{self, Watched};
 use crate::cli::worker::{self, Post};
-use crate::cli::workers::{Briefing, Staff, patient, staff};
+use crate::cli::workers::{Briefing, RunnerName, Staff, patient, staff};
 use crate::cli::{logging, table::count};
 
 /// Does what the words ask for; the exit code.
 pub(super) fn main(recipe: &dyn AnyRecipe, words: &[String]) -> ExitCode {
+    if let Some(flags) = words.get(1..).and_then(beam::worker_words) {
+        logging::start(0, false);
+        let pipeline =
+            |record: &RecipeRecord, store: &StoreOptions| recipe.pipeline(&record.options, store);
+        return beam::of_recipe(flags, Out::text(), &signals::watch(), pipeline);
+    }
     let asked = match parse(words, recipe) {
         Ok(asked) => asked,
         Err(error) => return exit::ended(Err(error), Out::text(), &Watched::default()),
     };
     logging::start(asked.global.verbose, false);
     let (out, signals) = (Out::new(asked.global.output), signals::watch());
-    if let RecipeCommand::Worker = asked.command {
-        return worker::ended(work(recipe, &signals), out);
+    match &asked.command {
+        RecipeCommand::Worker => return worker::ended(work(recipe, &signals), out),
+        RecipeCommand::BeamPool(args) => {
+            return exit::ended(beam::pool(args, &signals), out, &signals);
+        }
+        _ => {}
     }
     let settled = match Settled::of_recipe(&asked.global.config, words, &signals) {
         Ok(settled) => settled,
@@ -40,7 +51,7 @@ pub(super) fn main(recipe: &dyn AnyRecipe, words: &[String]) -> ExitCode {
         RecipeCommand::Plan(options, flags) => call.plan(options, &flags),
         RecipeCommand::Run(options, flags) => call.run(options, &flags),
         RecipeCommand::Resume(run, flags) => call.resume(run.as_deref(), &flags),
-        RecipeCommand::Worker => Ok(Finished::Whole),
+        RecipeCommand::Worker | RecipeCommand::BeamPool(_) => Ok(Finished::Whole),
     };
     exit::ended(outcome.map_err(|error| settled.explained(error)), out, &signals)
 }
@@ -158,6 +169,10 @@ impl Call<'_> {
         };
         let staff = staff(&flags.run, self.settled, briefing, self.signals)?;
         let run = self.pipeline_run(record, flags)?;
+        if flags.run.workers.runner == RunnerName::Beam {
+            // What workers are told is the record itself.
+            return Ok(run.with_beam(beam::beam_of(&flags.run, self.settled, Vec::new())?));
+        }
         Ok(match staff {
             None => run,
             Some(Staff { workers, threads, memory }) => {

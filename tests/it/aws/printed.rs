@@ -73,5 +73,7 @@ fn a_dockerfile_has_four_lines() {
     assert!(print(&[]).starts_with("FROM debian:stable-slim\n"));
     let own = print(&["--binary", "target/release/eobs", "--base", "scratch"]);
     assert!(own.contains("COPY target/release/eobs /usr/local/bin/eobs\n"), "{own}");
+    let beam = levain(&["image", "print-dockerfile", "--beam", "--base", "scratch"]);
+    assert!(beam.stdout.ends_with("ENTRYPOINT [\"/usr/local/bin/levain\"]\n"), "{}", beam.stdout);
     levain(&["image", "print-dockerfile", "--base", "A B"]).check_refused("E601", 5, &["`A B`"]);
 }

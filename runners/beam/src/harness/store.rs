@@ -13,10 +13,16 @@ use dataflow::metrics::Metrics;
 use dataflow::shuffle::{EdgeId, Prepared, RawValues, Record, RecordSet as _, RecordSink};
 use dataflow::window::STAMP_BYTES;
 
+use crate::shared::Handover;
+
 /// Groups of elements by collection and key: one that comes again takes the place of itself, so that
 /// bundles that run twice do no harm.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Store(Arc<Mutex<Kept>>);
+pub(crate) struct Store {
+    kept: Arc<Mutex<Kept>>,
+    /// Where all goes that the driver takes from another process.
+    handover: Option<Handover>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -26,6 +32,11 @@ struct Kept {
 }
 
 impl Store {
+    /// A store of a worker whose driver is another process.
+    pub(crate) fn of_worker(handover: Handover) -> Self {
+        Self { kept: Arc::default(), handover: Some(handover) }
+    }
+
     /// The elements of every collection, of which nothing is kept any more.
     ///
     /// # Errors
@@ -45,8 +56,15 @@ impl Store {
     }
 
     /// Adds numbers that no runner will tell.
-    pub(super) fn add_late(&self, metrics: &Metrics) {
-        self.lock().late.merge(metrics);
+    ///
+    /// # Errors
+    /// A store that all processes share, and that fails.
+    pub(super) fn add_late(&self, metrics: &Metrics) -> Result<()> {
+        match &self.handover {
+            Some(handover) => handover.put_late(metrics)?,
+            None => self.lock().late.merge(metrics),
+        }
+        Ok(())
     }
 
     /// The numbers that no runner tells.
@@ -55,7 +73,7 @@ impl Store {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,6 +110,12 @@ impl RecordSink for StoreSink {
 
 impl Prepared for StoreSink {
     fn commit(self: Box<Self>) -> Result<()> {
+        if let Some(handover) = &self.store.handover {
+            let mut groups = self.groups.iter();
+            let collection = self.collection;
+            return groups
+                .try_for_each(|(key, values)| handover.put_group(collection, *key, values));
+        }
         let groups = self.groups.into_iter();
         self.store
             .lock()

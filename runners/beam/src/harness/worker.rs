@@ -39,6 +39,8 @@ pub(crate) struct Endpoints {
     pub(crate) control: String,
     /// Where its log goes, if anywhere.
     pub(crate) logging: Option<String>,
+    /// Where it asks what the job was submitted with, if anywhere.
+    pub(crate) provision: Option<String>,
 }
 
 /// What all workers of a process share.
@@ -140,10 +142,11 @@ impl Session<'_> {
             Some(Request::FinalizeBundle(request)) => {
                 scope.spawn(move || {
                     let on_durable = self.lock().durable.remove(&request.instruction_id);
-                    if let Some(on_durable) = on_durable {
-                        self.worker.store.add_late(&on_durable.call(self.worker.graph));
-                    }
-                    self.answer(instruction_id, Ok(Response::FinalizeBundle(Nothing {})));
+                    let called = on_durable.map_or(Ok(()), |on_durable| {
+                        self.worker.store.add_late(&on_durable.call(self.worker.graph))
+                    });
+                    let called = called.map(|()| Response::FinalizeBundle(Nothing {}));
+                    self.answer(instruction_id, called);
                 });
             }
             Some(Request::Register(request)) => {

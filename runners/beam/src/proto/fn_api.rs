@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::known::Timestamp;
+use super::known::{Struct, Timestamp};
 use super::pipeline::{
     ApiServiceDescriptor, Coder, MonitoringInfo, PCollection, PTransform, WindowingStrategy,
 };
@@ -22,6 +22,7 @@ pub(crate) const DATA: &str = method!("BeamFnData", "Data");
 pub(crate) const STATE: &str = method!("BeamFnState", "State");
 pub(crate) const LOGGING: &str = method!("BeamFnLogging", "Logging");
 pub(crate) const START_WORKER: &str = method!("BeamFnExternalWorkerPool", "StartWorker");
+pub(crate) const PROVISION: &str = method!("ProvisionService", "GetProvisionInfo");
 pub(crate) const STOP_WORKER: &str = method!("BeamFnExternalWorkerPool", "StopWorker");
 
 /// What a worker is asked to do.
@@ -344,4 +345,22 @@ pub(crate) struct StartWorkerResponse {
 pub(crate) struct StopWorkerRequest {
     #[prost(string, tag = "1")]
     pub(crate) worker_id: String,
+}
+
+/// What a worker must know that was started with nothing but its name.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct GetProvisionInfoResponse {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) info: Option<ProvisionInfo>,
+}
+
+/// What a job was submitted with, and where its services are.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ProvisionInfo {
+    #[prost(message, optional, tag = "3")]
+    pub(crate) pipeline_options: Option<Struct>,
+    #[prost(message, optional, tag = "8")]
+    pub(crate) logging_endpoint: Option<ApiServiceDescriptor>,
+    #[prost(message, optional, tag = "10")]
+    pub(crate) control_endpoint: Option<ApiServiceDescriptor>,
 }

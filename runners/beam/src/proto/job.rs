@@ -15,8 +15,10 @@ macro_rules! method {
 pub(crate) const PREPARE: &str = method!("JobService", "Prepare");
 pub(crate) const RUN: &str = method!("JobService", "Run");
 pub(crate) const CANCEL: &str = method!("JobService", "Cancel");
+pub(crate) const STATE: &str = method!("JobService", "GetState");
 pub(crate) const MESSAGES: &str = method!("JobService", "GetMessageStream");
 pub(crate) const METRICS: &str = method!("JobService", "GetJobMetrics");
+pub(crate) const DESCRIBE: &str = method!("JobService", "DescribePipelineOptions");
 pub(crate) const STAGE: &str = method!("ArtifactStagingService", "ReverseArtifactRetrievalService");
 
 /// A pipeline that is to run.
@@ -39,6 +41,20 @@ pub(crate) struct PrepareJobResponse {
     pub(crate) artifact_staging_endpoint: Option<ApiServiceDescriptor>,
     #[prost(string, tag = "3")]
     pub(crate) staging_session_token: String,
+}
+
+/// The options that a job server knows.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DescribePipelineOptionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) options: Vec<PipelineOptionDescriptor>,
+}
+
+/// One of them.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct PipelineOptionDescriptor {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
 }
 
 /// Start it.

@@ -29,10 +29,10 @@ pub(crate) struct Struct {
     pub(crate) fields: BTreeMap<String, Value>,
 }
 
-/// `google.protobuf.Value`, without structs in structs.
+/// `google.protobuf.Value`
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Value {
-    #[prost(oneof = "Kind", tags = "2, 3, 4, 6")]
+    #[prost(oneof = "Kind", tags = "2, 3, 4, 5, 6")]
     pub(crate) kind: Option<Kind>,
 }
 
@@ -46,6 +46,8 @@ pub(crate) enum Kind {
     StringValue(String),
     #[prost(bool, tag = "4")]
     BoolValue(bool),
+    #[prost(message, tag = "5")]
+    StructValue(Struct),
     #[prost(message, tag = "6")]
     ListValue(ListValue),
 }

@@ -195,6 +195,23 @@ pub(crate) struct ExternalPayload {
     pub(crate) endpoint: Option<ApiServiceDescriptor>,
 }
 
+/// The payload of `beam:env:process:v1`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ProcessPayload {
+    /// A file that is run, to which flags are given.
+    #[prost(string, tag = "3")]
+    pub(crate) command: String,
+    #[prost(btree_map = "string, string", tag = "4")]
+    pub(crate) env: BTreeMap<String, String>,
+}
+
+/// The payload of `beam:env:docker:v1`.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct DockerPayload {
+    #[prost(string, tag = "1")]
+    pub(crate) container_image: String,
+}
+
 /// A file that an environment needs.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ArtifactInformation {

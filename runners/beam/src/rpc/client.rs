@@ -16,6 +16,9 @@ use tonic_prost::ProstCodec;
 /// Longer than a server on its way up takes to listen; whoever has none hears of it soon.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How an error begins that a service has answered with.
+const REFUSED: &str = "a service of Beam does not do what it is asked: ";
+
 /// What a service answers to a stream of messages.
 #[derive(Debug)]
 pub(crate) struct Answers<A> {
@@ -108,6 +111,11 @@ impl Rpc {
         answers.stream.message().await.map_err(|status| self.refused(path, &status))
     }
 
+    /// The address, as it was given.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     async fn ready(&self, path: &str) -> Result<Grpc<Channel>> {
         let mut grpc = self.grpc.clone();
         let ready = grpc.ready().await;
@@ -130,11 +138,13 @@ impl Rpc {
             Code::Unimplemented => ErrorKind::Unsupported,
             _ => ErrorKind::ResourceExhausted,
         };
-        let says = match status.message() {
+        // Where the connection itself has failed, the status says no more than that.
+        let broken = std::error::Error::source(status).map(|why| root_of(why).to_string());
+        let says = broken.unwrap_or_else(|| match status.message() {
             "" => format!("{:?}", status.code()),
             text => text.to_owned(),
-        };
-        let message = format!("a service of Beam does not do what it is asked: {says}");
+        });
+        let message = format!("{REFUSED}{says}");
         let error = Error::new(ErrorCode::LAUNCHER_FAILED, kind, message);
         let error = error.at("endpoint", &self.url).at("call", path);
         if status.code() == Code::Unimplemented {
@@ -144,13 +154,24 @@ impl Rpc {
     }
 }
 
-fn unreachable(url: &str, why: &(dyn std::error::Error + 'static)) -> Error {
-    // The outer error says only that it is one of transport.
+/// What a service, or the connection to it, says of a call that has failed.
+pub(crate) fn said(error: &Error) -> &str {
+    error.message().strip_prefix(REFUSED).unwrap_or(error.message())
+}
+
+/// The innermost cause: outer errors say only that they are of transport.
+fn root_of<'a>(
+    why: &'a (dyn std::error::Error + 'static),
+) -> &'a (dyn std::error::Error + 'static) {
     let mut root = why;
     while let Some(source) = root.source() {
         root = source;
     }
-    let message = format!("no service of Beam answers: {root}");
+    root
+}
+
+fn unreachable(url: &str, why: &(dyn std::error::Error + 'static)) -> Error {
+    let message = format!("no service of Beam answers: {}", root_of(why));
     Error::new(ErrorCode::LAUNCHER_FAILED, ErrorKind::NotFound, message)
         .at("endpoint", url)
         .mend("start the runner's job server, or name its address as HOST:PORT")

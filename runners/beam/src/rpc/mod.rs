@@ -5,7 +5,7 @@
 mod client;
 mod server;
 
-pub(crate) use client::{Answers, Rpc, queue};
+pub(crate) use client::{Answers, Rpc, queue, said};
 #[cfg(test)]
 pub(crate) use server::streaming;
 pub(crate) use server::{Answer, Service, serve, unary};

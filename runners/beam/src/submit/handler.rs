@@ -108,7 +108,7 @@ impl Handler {
             let message = "this worker was built from another recipe, or with other arguments, than \
                            the job";
             let error = Error::new(ErrorCode::FINGERPRINT, ErrorKind::Conflict, message);
-            let error = error.at("job", &self.fingerprint).at("worker", own);
+            let error = error.at("driver", &self.fingerprint).at("worker", own);
             return Err(error.mend("run the same program with the same arguments on both sides"));
         }
         let found = graph.graph().iter().find(|(_, node)| node.name == self.step);

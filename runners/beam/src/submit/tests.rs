@@ -155,7 +155,7 @@ fn a_function_of_another_recipe_is_refused_and_both_are_shown() {
     let handler = Handler::read(Some(&spec)).expect("ours");
     let error = handler.role(&other).expect_err("another recipe");
     assert_eq!(error.code(), ErrorCode::FINGERPRINT);
-    assert_eq!(error.place("job"), Some(job.fingerprint().to_string().as_str()));
+    assert_eq!(error.place("driver"), Some(job.fingerprint().to_string().as_str()));
     assert_eq!(error.place("worker"), Some(other.fingerprint().to_string().as_str()));
 }
 

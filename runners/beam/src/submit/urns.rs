@@ -27,9 +27,14 @@ pub(crate) const SLIDING_WINDOWS: &str = "beam:window_fn:sliding_windows:v1";
 pub(crate) const SESSION_WINDOWS: &str = "beam:window_fn:session_windows:v1";
 
 pub(crate) const EXTERNAL: &str = "beam:env:external:v1";
+pub(crate) const PROCESS: &str = "beam:env:process:v1";
+pub(crate) const DOCKER: &str = "beam:env:docker:v1";
 
 /// A function of ours, whose payload is a `Handler`.
 pub(crate) const HANDLER: &str = "levain:handler:v1";
+
+/// The option of a pipeline from which workers of other processes build it.
+pub(crate) const JOB_OPTION: &str = "levain_job";
 
 /// What our workers understand.
 pub(crate) const CAPABILITIES: [&str; 17] = [

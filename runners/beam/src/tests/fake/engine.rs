@@ -85,6 +85,7 @@ impl<'a> Engine<'a> {
         let start = StartWorkerRequest {
             worker_id: "worker of the fake runner".to_owned(),
             control_endpoint: Some(self.address()),
+            provision_endpoint: Some(self.address()),
             ..StartWorkerRequest::default()
         };
         let started = self.runtime.block_on(async {
@@ -195,6 +196,12 @@ impl<'a> Engine<'a> {
             return Err("the worker is lost".to_owned());
         }
         while lock(self.shared).data.is_none() {
+            // A worker that cannot run a bundle never asks for its data.
+            if let Ok(FromWorker::Answered(answer)) = self.events.try_recv()
+                && !answer.error.is_empty()
+            {
+                return Err(answer.error);
+            }
             std::thread::park_timeout(Duration::from_millis(1));
         }
         match self.mischief {

@@ -13,15 +13,16 @@ use tonic::{Code, Status, Streaming};
 use super::Mischief;
 use super::engine::Engine;
 use crate::proto::fn_api::{
-    CONTROL, DATA, Elements, GET_DESCRIPTOR, GetProcessBundleDescriptorRequest, InstructionRequest,
-    InstructionResponse, Nothing, ProcessBundleDescriptor, STATE, StateGetResponse, StateRequest,
-    StateResponse,
+    CONTROL, DATA, Elements, GET_DESCRIPTOR, GetProcessBundleDescriptorRequest,
+    GetProvisionInfoResponse, InstructionRequest, InstructionResponse, Nothing, PROVISION,
+    ProcessBundleDescriptor, ProvisionInfo, STATE, StateGetResponse, StateRequest, StateResponse,
 };
 use crate::proto::job::{
     ArtifactRequestWrapper, ArtifactResponseWrapper, CANCEL, GetJobMetricsResponse, JobId,
     JobMessage, JobMessagesResponse, JobState, MESSAGES, METRICS, MetricResults, PREPARE,
     PrepareJobRequest, PrepareJobResponse, RUN, ResolveArtifactsRequest, RunJobRequest, STAGE,
 };
+use crate::proto::known::Struct;
 use crate::proto::pipeline::{ApiServiceDescriptor, MonitoringInfo, Pipeline};
 use crate::rpc::{Answer, Service, streaming, unary};
 
@@ -36,6 +37,7 @@ pub(super) enum FromWorker {
 #[derive(Default)]
 pub(super) struct Shared {
     pub(super) pipeline: Option<Pipeline>,
+    options: Option<Struct>,
     pub(super) control: Option<UnboundedSender<InstructionRequest>>,
     pub(super) data: Option<UnboundedSender<Elements>>,
     pub(super) descriptors: BTreeMap<String, ProcessBundleDescriptor>,
@@ -150,7 +152,8 @@ impl Services {
     fn prepare(&self, request: Request<Body>) -> Answer {
         let (shared, url) = (Arc::clone(&self.shared), self.endpoint.clone());
         unary(request, |prepare: PrepareJobRequest| async move {
-            lock(&shared).pipeline = prepare.pipeline;
+            let mut shared = lock(&shared);
+            (shared.pipeline, shared.options) = (prepare.pipeline, prepare.pipeline_options);
             Ok(PrepareJobResponse {
                 preparation_id: "preparation".to_owned(),
                 artifact_staging_endpoint: Some(ApiServiceDescriptor { url }),
@@ -173,6 +176,13 @@ impl Services {
                         }
                     });
                     stream_of(receiver).map(Ok)
+                })
+            }
+            PROVISION => {
+                let pipeline_options = self.lock().options.clone();
+                let info = ProvisionInfo { pipeline_options, ..ProvisionInfo::default() };
+                unary(request, |_: Nothing| async {
+                    Ok(GetProvisionInfoResponse { info: Some(info) })
                 })
             }
             GET_DESCRIPTOR => {
