@@ -201,7 +201,7 @@ impl Workers {
             let places = sources.iter().chain([&bake.destination]);
             check_reachable(places)?;
         }
-        let job = WriteJob::new(bake, (&self.arguments, sources), run, part)?;
+        let job = WriteJob::told(bake, (&self.arguments, sources), run, part)?;
         let runner = self.runner_of((run.location(), part), &bake.store, bake.threads, job)?;
         Ok(runner.with_cancel(bake.cancel.clone()).with_leave(bake.about.leave.clone()))
     }
@@ -243,7 +243,7 @@ pub(super) fn meeting_place(run: &Location) -> Location {
 
 impl WriteJob {
     /// What the workers of a part of a bake are told, as JSON.
-    fn new(
+    fn told(
         bake: &Bake,
         (arguments, sources): (&[String], &[Location]),
         run: &RunStore,
@@ -404,7 +404,7 @@ impl Bake {
     ) -> Result<Box<dyn Runner>> {
         if let Some(beam) = &self.beam {
             beam.check_reachable(sources.iter().chain([&self.destination]))?;
-            let job = WriteJob::new(self, (beam.arguments(), sources), run, part)?;
+            let job = WriteJob::told(self, (beam.arguments(), sources), run, part)?;
             let place = (run.location(), part);
             return Ok(Box::new(beam.runner(place, &self.store, job, &self.cancel)?));
         }

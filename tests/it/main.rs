@@ -10,6 +10,7 @@ mod bad_input;
 mod bake;
 mod baking;
 mod batch;
+mod beam;
 mod cli;
 mod coders;
 mod command;

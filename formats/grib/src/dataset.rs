@@ -68,8 +68,8 @@ pub(crate) fn build(index: &Arc<Index>) -> Result<Built> {
     let named: BTreeMap<AxisId, String> = axes.named().into_iter().collect();
     built.add_axes(&axes, &named)?;
     for (_, cube, own) in &variables {
-        let dimensions = own.inner.iter().map(|id| named[id].clone()).collect();
-        built.add_points(cube.key.grid, dimensions, index, &named);
+        let dimensions: Vec<String> = own.inner.iter().map(|id| named[id].clone()).collect();
+        built.add_points(cube.key.grid, &dimensions, index, &named);
     }
     let valid_times = built.add_valid_times(&axes, &named, &variables)?;
     for ((name, cube, own), valid_time) in variables.iter().zip(valid_times) {
@@ -167,7 +167,7 @@ impl Built {
     fn add_points(
         &mut self,
         grid: usize,
-        dimensions: Vec<String>,
+        dimensions: &[String],
         index: &Index,
         named: &BTreeMap<AxisId, String>,
     ) {
@@ -198,7 +198,7 @@ impl Built {
             let name = name.unwrap_or_else(|| base.to_owned());
             self.point_names.entry(grid).or_default().push(name.clone());
             let kind = (DType::Float64, coordinates::words_of(base));
-            self.add_held(&name, dimensions.clone(), shape.clone(), coordinate, kind);
+            self.add_held(&name, dimensions.to_vec(), shape.clone(), coordinate, kind);
         }
     }
 

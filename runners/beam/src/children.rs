@@ -118,7 +118,7 @@ impl Started {
         match child.try_wait() {
             Ok(None) => return false,
             Ok(Some(status)) if status.success() => {
-                tracing::info!(worker = %id, "a worker has ended")
+                tracing::info!(worker = %id, "a worker has ended");
             }
             Ok(Some(status)) => tracing::warn!(worker = %id, %status, "a worker has ended badly"),
             Err(error) => {

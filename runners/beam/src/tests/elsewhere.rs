@@ -180,7 +180,7 @@ fn a_worker_that_cannot_build_the_pipeline_says_why() {
 #[test]
 fn a_job_of_another_program_tells_a_worker_nothing() {
     let fake = FakeRunner::start(Mischief::None);
-    let flags = [format!("--id=w"), format!("--provision_endpoint={}", fake.endpoint)];
+    let flags = ["--id=w".to_owned(), format!("--provision_endpoint={}", fake.endpoint)];
     let flags = WorkerFlags::parse(&flags).expect("flags");
     let error = BeamWorker::open(&flags, &CancelToken::default()).expect_err("no job");
     assert_eq!(error.code(), ErrorCode::FINGERPRINT);

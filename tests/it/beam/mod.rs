@@ -1,0 +1,8 @@
+//! `--runner beam`: bakes and recipes on a runner of Apache Beam, from the command line.
+
+mod job_service;
+mod workers;
+
+mod bakes;
+mod recipes;
+mod refused;
