@@ -32,9 +32,9 @@ fn environments_say_what_they_lack() {
     check(&["--environment", "process", "--worker-command", "a b"], "name this program");
     check(&["--beam-option", "parallelism"], "--beam-option parallelism=8");
     check(&["--beam-kind", "storm"], "python, prism, flink, spark, dataflow");
-    check(&["--endpoint", "no-port"], "HOST:PORT");
     // The folder of the test is none that a container sees.
     check(&["--environment", "docker", "--beam-image", "levain"], "object store");
+    bake(&folder, &["--endpoint", "no-port"]).check_refused("E601", 5, &["HOST:PORT"]);
 }
 
 #[test]
