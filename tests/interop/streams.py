@@ -17,7 +17,7 @@ import netCDF4
 import numpy as np
 
 SHAPE = (768, 128, 256)
-LITTLE, MUCH = "150MiB", "4GiB"
+LITTLE, MUCH = "200MiB", "4GiB"
 WHOLE = ["--shards", "time=-1,lat=-1,lon=-1"]
 # Name, source, arguments, the way that the plan must take.
 COPIES = [

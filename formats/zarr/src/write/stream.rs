@@ -16,12 +16,17 @@ use crate::shard::Sharding;
 /// Bytes that a chunk takes in the index of a shard while the shard is written, and after.
 const PLACE_BYTES: u64 = (size_of::<Range<u64>>() + 2 * size_of::<u64>()) as u64;
 
+/// Bytes of chunks that are gone and that the allocator gives back after a second only: chunks of a stream come
+/// and go all the time, those that are read, that are cut out and that are encoded, each in a size of its own.
+/// Measured: 20 to 60 MiB on two threads (docs/rechunk-plans.md).
+const KEPT_BYTES: u64 = 40 << 20;
+
 /// Bytes that a shard takes while it is written as a stream; `None` where it cannot be, as there are
 /// no shards or their index comes first.
 pub(super) fn stream_bytes(objects: &Objects, header: &Header) -> Option<u64> {
     let sharding = header.sharding.as_ref().filter(|it| !it.is_index_first && it.has_checksum)?;
     let index_bytes = sharding.chunk_count().saturating_mul(PLACE_BYTES);
-    Some(objects.writer_bytes().saturating_add(index_bytes))
+    Some(objects.writer_bytes().saturating_add(index_bytes).saturating_add(KEPT_BYTES))
 }
 
 /// A shard on its way to the store.
