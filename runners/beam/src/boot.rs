@@ -83,7 +83,13 @@ impl WorkerFlags {
             };
             flags.insert(name, value);
         }
-        let mut take = |name: &str| flags.remove(name).filter(|value| !value.is_empty());
+        let mut take = |name: &str| {
+            let value = flags.remove(name)?;
+            // Prism quotes names for a shell that it does not start.
+            let quoted = value.strip_prefix('\'').and_then(|value| value.strip_suffix('\''));
+            let value = quoted.map(str::to_owned).unwrap_or(value);
+            Some(value).filter(|value| !value.is_empty())
+        };
         let needed = |value: Option<String>, name: &str| {
             value.ok_or_else(|| {
                 let message = format!("a worker of Beam needs the flag --{name}");
@@ -300,6 +306,7 @@ mod tests {
     fn flags_of_runners_are_read() {
         check("--id=1-1 --provision_endpoint=localhost:77", "1-1", "localhost:77", None);
         check("--id 7 --provision_endpoint [::]:8 --new", "7", "[::]:8", None);
+        check("--id='job[a]_b' --provision_endpoint=localhost:7", "job[a]_b", "localhost:7", None);
         check(
             "--id=w --logging_endpoint=l:1 --artifact_endpoint=a:2 --provision_endpoint=p:3 \
              --control_endpoint=c:4 --semi_persist_dir=/tmp",
