@@ -117,7 +117,7 @@ fn chunks_of_netcdf_pass_where_the_store_has_their_filters() {
 
 /// A store of chunks of one hour for each of so many days of samples.
 fn days(folder: &Folder, count: usize) -> Vec<String> {
-    let files = write_sample_files(&folder.path("files"), 3_000_000, SampleFormat::Nc4);
+    let files = write_sample_files(&folder.path("files"), 9_000_000, SampleFormat::Nc4);
     let files = files.expect("sample files").paths;
     let bake = |(day, file): (usize, &std::path::PathBuf)| {
         let store = folder.text(&format!("day{day}.zarr"));
@@ -125,6 +125,7 @@ fn days(folder: &Folder, count: usize) -> Vec<String> {
         levain(&["bake", file, &store, "--chunks", "time=1,lat=-1,lon=-1"]).check_done();
         store
     };
+    assert!(files.len() >= count, "{} files are too few", files.len());
     files.iter().take(count).enumerate().map(bake).collect()
 }
 
