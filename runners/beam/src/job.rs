@@ -217,7 +217,14 @@ impl JobServer {
                 continue;
             };
             let Some(message) = message.map_err(|error| self.is_lost(&error))? else {
-                return Err(failed("the runner does not say what became of the job"));
+                // Who was asked to stop has stopped, whatever else became of it.
+                cancel.check()?;
+                // Servers in Java may end the stream of a job that fails at once before they tell so.
+                let state: Result<JobState> = self.rpc.unary(STATE, job.clone()).await;
+                match state {
+                    Ok(state) if ENDS.contains(&state.state) => break state.state,
+                    _ => return Err(failed("the runner does not say what became of the job")),
+                }
             };
             if let Some(state) = told(message, &mut errors)
                 && ENDS.contains(&state)
