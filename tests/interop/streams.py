@@ -3,9 +3,9 @@
 usage: streams.py LEVAIN WORK
 
 Bakes a file that it makes up into one shard with the command LEVAIN, below the folder WORK, within less
-memory than the shard has; then rechunks single chunks into such a shard, decoded and encoded anew and as they
-are. Every object must be the one that much memory makes, and zarr-python and tensorstore must read every
-element. Exits with 1 if anything is wrong.
+memory than the shard needs when it is held; then rechunks single chunks into such a shard, decoded and encoded
+anew and as they are. No more memory may be held than was given, every object must be the one that much memory
+makes, and zarr-python and tensorstore must read every element. Exits with 1 if anything is wrong.
 """
 import hashlib
 import json
@@ -17,7 +17,8 @@ import netCDF4
 import numpy as np
 
 SHAPE = (768, 128, 256)
-LITTLE, MUCH = "200MiB", "4GiB"
+LITTLE_MIB = 200
+LITTLE, MUCH = f"{LITTLE_MIB}MiB", "4GiB"
 WHOLE = ["--shards", "time=-1,lat=-1,lon=-1"]
 # Name, source, arguments, the way that the plan must take.
 COPIES = [
@@ -32,6 +33,24 @@ def levain(command, *arguments):
     if ran.returncode:
         sys.exit(f"levain {' '.join(arguments)}: {ran.stdout}{ran.stderr}")
     return ran.stdout
+
+
+# A process is counted with what the one held that has started it: this one is small.
+PEAK = """
+import resource, subprocess, sys
+ran = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)
+sys.exit(ran.returncode)
+"""
+
+
+def peak_mib(command, *arguments):
+    """Runs the command; the most memory that it has held at once."""
+    words = [sys.executable, "-c", PEAK, command, *arguments, "--progress", "none"]
+    ran = subprocess.run(words, stdout=subprocess.PIPE, text=True)
+    if ran.returncode:
+        sys.exit(f"levain {' '.join(arguments)}: exit {ran.returncode}")
+    return float(ran.stdout)
 
 
 def objects(store):
@@ -78,7 +97,10 @@ def main():
         method = copy["method"] if isinstance(copy["method"], str) else next(iter(copy["method"]))
         if method != way or copy["costs"]["peak_bytes"] >= values.nbytes or "stream" not in str(copy) + method:
             wrong.append(f"{name}: {method}, peak {copy['costs']['peak_bytes']}")
-        levain(command, "rechunk", source, little, *arguments, "--mem", LITTLE)
+        peak = peak_mib(command, "rechunk", source, little, *arguments, "--mem", LITTLE)
+        if peak > LITTLE_MIB:
+            wrong.append(f"{name}: {peak:.0f} MiB of {LITTLE} were held")
+        print(f"{name}: at most {peak:.0f} MiB of {LITTLE}")
         levain(command, "rechunk", source, much, *arguments, "--mem", MUCH)
         if objects(little) != objects(much):
             wrong.append(f"{name}: other bytes than with much memory")

@@ -316,7 +316,11 @@ impl Objects {
             Scheme::Local => {
                 let mut paths = Vec::new();
                 let path = PathBuf::from(format!("/{}", self.path(prefix)?));
-                let found = find_unfinished(&path, &mut paths);
+                let mut note = |path: &FilePath| {
+                    paths.push(path.to_owned());
+                    Ok(())
+                };
+                let found = visit_unfinished(&path, &mut note, &|_| ());
                 found.map_err(|error| io_failed("list", &folder.shown, &error))?;
                 paths.iter().map(|path| self.key_of_text(&path.to_string_lossy())).collect()
             }
@@ -422,26 +426,24 @@ async fn one_of_many(object: &Object, range: &Option<Range<u64>>) -> Result<Opti
     }
 }
 
-/// Finds the files below `folder` that a write did not finish.
-fn find_unfinished(folder: &FilePath, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            find_unfinished(&entry.path(), found)?;
-        } else if entry.file_name().to_str().is_some_and(is_unfinished) {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
 /// Removes empty folders below `folder` and itself, and files that a write did not finish.
 fn sweep(folder: &FilePath) -> std::io::Result<()> {
+    // A folder that is not empty stays, and so does one that somebody else holds on to.
+    let mut remove = |file: &FilePath| match std::fs::remove_file(file) {
+        // Its write has ended meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    visit_unfinished(folder, &mut remove, &|folder| drop(std::fs::remove_dir(folder)))
+}
+
+/// Calls `each` for every file below `folder` that a write did not finish, and `after` for every folder once all
+/// below it was visited.
+fn visit_unfinished(
+    folder: &FilePath,
+    each: &mut dyn FnMut(&FilePath) -> std::io::Result<()>,
+    after: &dyn Fn(&FilePath),
+) -> std::io::Result<()> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -450,13 +452,12 @@ fn sweep(folder: &FilePath) -> std::io::Result<()> {
     for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            sweep(&entry.path())?;
+            visit_unfinished(&entry.path(), each, after)?;
         } else if entry.file_name().to_str().is_some_and(is_unfinished) {
-            std::fs::remove_file(entry.path())?;
+            each(&entry.path())?;
         }
     }
-    // One that is not empty stays, and so does one that somebody else holds on to.
-    drop(std::fs::remove_dir(folder));
+    after(folder);
     Ok(())
 }
 

@@ -4,8 +4,6 @@
 
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::plan::StageGraph;
-#[cfg(test)]
-use dataflow::prelude::ParDo;
 use dataflow::runner::{Capabilities, Capability};
 
 /// A runner of Beam, where it is known which one a job server speaks for.
@@ -95,20 +93,15 @@ impl RunnerKind {
     }
 }
 
-/// A step that is to know when its bundle is durable.
 #[cfg(test)]
-pub(crate) fn finalizing() -> ParDo<tests::Finalizing> {
-    ParDo::of(tests::Finalizing)
-}
-
-#[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use dataflow::dofn::DoFnFacts;
     use dataflow::prelude::*;
 
     use super::*;
     use crate::BeamRunner;
 
+    /// A step that is to know when its bundle is durable.
     #[derive(Debug, Clone)]
     pub(crate) struct Finalizing;
 
@@ -128,7 +121,7 @@ mod tests {
     #[test]
     fn what_a_runner_lacks_is_refused_by_the_name_of_the_transform() {
         let pipeline = Pipeline::new();
-        pipeline.apply(Create::of([1i64])).apply_named("Publish", finalizing());
+        pipeline.apply(Create::of([1i64])).apply_named("Publish", ParDo::of(Finalizing));
         let runner = BeamRunner::at("localhost:1");
         for kind in RunnerKind::ALL {
             let own = runner.clone().with_kind(kind);

@@ -206,25 +206,24 @@ impl JobServer {
     async fn watch(&self, job: &JobId, cancel: &CancelToken) -> Result<()> {
         let mut stream = self.rpc.stream(MESSAGES, futures::stream::iter([job.clone()])).await?;
         let mut errors = Vec::new();
-        let mut is_cancelled = false;
+        let mut was_asked_to_stop = false;
         let end = loop {
+            if !was_asked_to_stop && cancel.is_cancelled() {
+                was_asked_to_stop = true;
+                let _: JobState = self.rpc.unary(CANCEL, job.clone()).await?;
+            }
             let next = self.rpc.next(MESSAGES, &mut stream);
-            let Ok(message) = tokio::time::timeout(CANCEL_PERIOD, next).await else {
-                if !is_cancelled && cancel.is_cancelled() {
-                    is_cancelled = true;
-                    let _: JobState = self.rpc.unary(CANCEL, job.clone()).await?;
-                }
-                continue;
-            };
+            let Ok(message) = tokio::time::timeout(CANCEL_PERIOD, next).await else { continue };
             let Some(message) = message.map_err(|error| self.is_lost(&error))? else {
                 // Who was asked to stop has stopped, whatever else became of it.
                 cancel.check()?;
                 // Servers in Java may end the stream of a job that fails at once before they tell so.
-                let state: Result<JobState> = self.rpc.unary(STATE, job.clone()).await;
-                match state {
-                    Ok(state) if ENDS.contains(&state.state) => break state.state,
-                    _ => return Err(failed("the runner does not say what became of the job")),
+                let state = self.rpc.unary(STATE, job.clone()).await;
+                let JobState { state, .. } = state.map_err(|error| self.is_lost(&error))?;
+                if ENDS.contains(&state) {
+                    break state;
                 }
+                return Err(failed("the runner does not say what became of the job"));
             };
             if let Some(state) = told(message, &mut errors)
                 && ENDS.contains(&state)
@@ -234,7 +233,7 @@ impl JobServer {
         };
         match end {
             DONE => Ok(()),
-            _ if is_cancelled => cancel.check(),
+            _ if was_asked_to_stop => cancel.check(),
             _ => {
                 let last_words = self.last_words(&mut stream, &mut errors);
                 // Where they never end, what was said is what there is.

@@ -11,6 +11,6 @@ mod networks;
 mod processes;
 mod promises;
 mod rebuilt;
-mod recipe;
+pub(crate) mod recipe;
 mod terminal;
 mod uploads;

@@ -28,14 +28,14 @@ const PROCS: [&str; 8] =
 const DIRECT: [&str; 4] = ["run", "--threads", "2", "--progress=none"];
 
 /// Texts, and the program that counts their words.
-struct Desk {
-    folder: Folder,
-    program: PathBuf,
+pub(crate) struct Desk {
+    pub(crate) folder: Folder,
+    pub(crate) program: PathBuf,
 }
 
 impl Desk {
     /// Nothing, and a line that says so, if the example was not built.
-    fn open() -> Option<Self> {
+    pub(crate) fn open() -> Option<Self> {
         let program = batch_program("word_count")?;
         let folder = Folder::new();
         fs::create_dir(folder.path("texts")).expect("a folder");
@@ -59,7 +59,7 @@ impl Desk {
         command
     }
 
-    fn run(&self, words: &[&str]) -> Ran {
+    pub(crate) fn run(&self, words: &[&str]) -> Ran {
         ran(self.command(words).output().expect("the program can be started"))
     }
 

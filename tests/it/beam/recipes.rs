@@ -1,47 +1,21 @@
 //! Recipes as programs: their own binary is driver, worker and pool.
 
-use std::path::PathBuf;
-
-use dataflow::testing::batch_program;
-
 use super::workers::{WorkerPool, is_of_worker, service, worker_script};
-use crate::command::{Ran, program, ran};
+use crate::batch::recipe::Desk;
+use crate::command::Ran;
 use crate::determinism::objects;
-use crate::made::Folder;
 
-/// Texts, and the program that counts their words.
-struct Desk {
-    folder: Folder,
-    program: PathBuf,
-}
-
-impl Desk {
-    fn open() -> Option<Self> {
-        let program = batch_program("word_count")?;
-        let folder = Folder::new();
-        std::fs::create_dir(folder.path("texts")).expect("a folder");
-        for file in 0..3 {
-            let words = (0..600).map(|word| format!("w{}\n", word * (file + 3) % 97));
-            let text: String = words.collect();
-            std::fs::write(folder.path(&format!("texts/{file}.txt")), text).expect("writable");
-        }
-        Some(Self { folder, program })
-    }
-
-    /// Counts into a folder, as `words` say.
-    fn run(&self, counts: &str, words: &[&str]) -> Ran {
-        let counts = format!("{counts}/words");
-        let all = [&["run", "--progress=none", "--shards", "3"], words, &["texts/*.txt", &counts]];
-        let mut command = program(&self.program, &all.concat());
-        command.current_dir(self.folder.path("."));
-        ran(command.output().expect("the program can be started"))
-    }
+/// Counts into a folder, as `words` say.
+fn count(desk: &Desk, counts: &str, words: &[&str]) -> Ran {
+    let counts = format!("{counts}/words");
+    let own = ["run", "--progress=none", "--shards", "3"];
+    desk.run(&[&own, words, &["texts/*.txt", &counts]].concat())
 }
 
 #[test]
 fn words_are_counted_by_workers_of_a_runner_as_by_one_process() {
     let (Some(service), Some(desk)) = (service(), Desk::open()) else { return };
-    desk.run("direct", &[]).check_done();
+    count(&desk, "direct", &[]).check_done();
     let want = objects(&desk.folder.path("direct"));
     assert_eq!(want.len(), 4, "three shards and their manifest: {:?}", want.keys());
     let endpoint = service.endpoint();
@@ -54,7 +28,7 @@ fn words_are_counted_by_workers_of_a_runner_as_by_one_process() {
         ("process", &["--environment", "process", "--worker-command", &script]),
     ];
     for (name, words) in environments {
-        let ran = desk.run(name, &[&beam[..], words].concat());
+        let ran = count(&desk, name, &[&beam[..], words].concat());
         assert_eq!(ran.exit, Some(0), "{name}: {}\n{}", ran.stderr, service.log());
         let folder = desk.folder.path(name);
         assert!(want == objects(&folder), "{name}: other bytes than those of one process");
@@ -71,6 +45,6 @@ fn a_pool_of_another_program_says_so() {
     let endpoint = service.endpoint();
     let beam = ["--runner", "beam", "--endpoint", &endpoint];
     let external = ["--environment", "external", "--beam-pool", &pool.address];
-    let ran = desk.run("other", &[&beam[..], &external[..]].concat());
+    let ran = count(&desk, "other", &[&beam[..], &external[..]].concat());
     ran.check_refused("E113", 4, &["give the workers the binary that the driver runs"]);
 }

@@ -109,20 +109,29 @@ fn what_cannot_be_read_is_not_left_out_in_silence() {
     assert_eq!(Baked::open(&target).dataset().groups, ["a", "c"]);
 }
 
-#[test]
-fn a_chunk_that_does_not_fit_the_memory_is_refused_with_the_least_that_would_do() {
-    let folder = Folder::new();
+/// Rows and columns of a variable of 32 MiB.
+const LENGTH: u64 = 2048;
+
+/// Begins `a.zarr`: `v(y, x)` of that size, in chunks of 64 rows; its path.
+fn large(folder: &Folder) -> (String, ZarrSink) {
     let path = folder.text("a.zarr");
-    let array = variable("v", DType::Float64, &[("y", 2048), ("x", 2048)]);
+    let array = variable("v", DType::Float64, &[("y", LENGTH), ("x", LENGTH)]);
     let own = VariableLayout {
-        chunk_shape: vec![64, 2048],
+        chunk_shape: vec![64, LENGTH],
         shard_shape: None,
         codecs: "zstd:1".parse().expect("codecs"),
     };
     let layout = ZarrLayout::new(ZarrFormat::V3).with_variable("v", own);
     let sink = ZarrSink::create(&at(&path), &dataset(vec![array]), &layout, &Default::default());
+    (path, sink.expect("a layout that fits"))
+}
+
+#[test]
+fn a_chunk_that_does_not_fit_the_memory_is_refused_with_the_least_that_would_do() {
+    let folder = Folder::new();
+    let (path, sink) = large(&folder);
     // Nothing was written: all of it is fill.
-    sink.expect("a layout that fits").finish().expect("a store");
+    sink.finish().expect("a store");
     let rechunk = |mem: &str| {
         levain(&["rechunk", &path, &folder.text("b.zarr"), "--chunks", "y=-1,x=-1", "--mem", mem])
     };
@@ -137,19 +146,9 @@ fn a_chunk_that_does_not_fit_the_memory_is_refused_with_the_least_that_would_do(
 #[test]
 fn a_shard_that_memory_does_not_hold_is_written_as_a_stream() {
     let folder = Folder::new();
-    let path = folder.text("a.zarr");
-    let shape = [2048_u64, 2048];
-    let array = variable("v", DType::Float64, &[("y", shape[0]), ("x", shape[1])]);
-    let own = VariableLayout {
-        chunk_shape: vec![64, 2048],
-        shard_shape: None,
-        codecs: "zstd:1".parse().expect("codecs"),
-    };
-    let layout = ZarrLayout::new(ZarrFormat::V3).with_variable("v", own);
-    let sink = ZarrSink::create(&at(&path), &dataset(vec![array]), &layout, &Default::default());
-    let sink = sink.expect("a layout that fits");
-    let numbers: Vec<f64> = (0..shape[0] * shape[1]).map(|n| n as f64 / 4.0).collect();
-    let whole = levain::array::Chunk::of(shape, &numbers).expect("numbers");
+    let (path, sink) = large(&folder);
+    let numbers: Vec<f64> = (0..LENGTH * LENGTH).map(|n| n as f64 / 4.0).collect();
+    let whole = levain::array::Chunk::of([LENGTH, LENGTH], &numbers).expect("numbers");
     fill(&*sink.array("v").expect("there"), &whole);
     sink.finish().expect("a store");
     // Decoded and encoded anew along either dimension, and as the chunks are.

@@ -18,7 +18,7 @@ const PLACE_BYTES: u64 = (size_of::<Range<u64>>() + 2 * size_of::<u64>()) as u64
 
 /// Bytes of chunks that are gone and that the allocator gives back after a second only: chunks of a stream come
 /// and go all the time, those that are read, that are cut out and that are encoded, each in a size of its own.
-/// Measured: 20 to 60 MiB on two threads (docs/rechunk-plans.md).
+/// `tests/interop/streams.py` shows that it suffices.
 const KEPT_BYTES: u64 = 40 << 20;
 
 /// Bytes that a shard takes while it is written as a stream; `None` where it cannot be, as there are

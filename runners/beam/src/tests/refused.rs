@@ -119,7 +119,7 @@ fn what_the_runner_behind_a_job_server_cannot_do_is_refused_before_it_is_submitt
     let (_server, endpoint) = flink.start();
     let pipeline = Pipeline::new();
     let numbers = pipeline.apply(Create::of(0..10i64));
-    numbers.apply_named("Publish", crate::capabilities::finalizing());
+    numbers.apply_named("Publish", ParDo::of(crate::capabilities::tests::Finalizing));
     let error = pipeline.run(&BeamRunner::at(&endpoint)).expect_err("Flink has none");
     assert_eq!(error.code(), ErrorCode::RUNNER_CANNOT, "{error}");
     assert_eq!(error.place("step"), Some("Publish"));
