@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use current::{Recorder, add_string, count, gauge, record, within};
+pub use current::{Recorder, add_string, count, gauge, record, step_name, within};
 pub use string_set::StringSet;
 
 /// Count, sum, least and greatest of some integers.

@@ -41,6 +41,7 @@ pub use boot::{BeamWorker, WorkerFlags};
 pub use capabilities::RunnerKind;
 pub use children::{WorkerCommand, WorkerPool};
 pub use environment::WorkerEnvironment;
+pub use harness::log_to_runner;
 pub use job::end_job;
 pub use runner::BeamRunner;
 pub use shared::{SharedStore, dismiss};

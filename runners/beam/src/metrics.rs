@@ -28,10 +28,10 @@ const OF_TAG: &str = "tag:";
 /// The metrics of a bundle for its runner; `transforms` has the runner's id of each step.
 pub(crate) fn to_infos(
     metrics: &Metrics,
-    transforms: &BTreeMap<&str, &str>,
+    transforms: &BTreeMap<String, String>,
 ) -> Vec<MonitoringInfo> {
     let info = |kind: (&str, &str), namespace: String, key: &MetricKey, name: String, payload| {
-        let transform = transforms.get(key.step.as_str()).copied().unwrap_or_default();
+        let transform = transforms.get(&key.step).map_or("", String::as_str);
         let labels = [("PTRANSFORM", transform), ("NAMESPACE", &namespace), ("NAME", &name)];
         let labels = labels.map(|(label, text)| (label.to_owned(), text.to_owned()));
         MonitoringInfo {

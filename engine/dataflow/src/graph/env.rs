@@ -351,6 +351,10 @@ impl Recorder for Bundle {
         let current = NodeId(self.current.load(Ordering::Relaxed));
         change(self.lock().of_steps.entry(current).or_default());
     }
+
+    fn step_name(&self) -> String {
+        self.steps[self.current.load(Ordering::Relaxed) as usize].name.clone()
+    }
 }
 
 impl std::fmt::Debug for Env {

@@ -13,6 +13,9 @@ use super::StepMetrics;
 pub trait Recorder: Send + Sync {
     /// Lets `change` change the numbers of that step.
     fn record(&self, change: &mut dyn FnMut(&mut StepMetrics));
+
+    /// The name of that step.
+    fn step_name(&self) -> String;
 }
 
 thread_local! {
@@ -40,6 +43,11 @@ fn change(change: &mut dyn FnMut(&mut StepMetrics)) {
     if let Some(recorder) = recorder {
         recorder.record(change);
     }
+}
+
+/// The name of the step whose code runs on this thread; none outside of a bundle.
+pub fn step_name() -> Option<String> {
+    CURRENT.with_borrow(Clone::clone).map(|recorder| recorder.step_name())
 }
 
 /// Adds to a counter of the step whose code runs on this thread.
@@ -78,6 +86,10 @@ mod tests {
         fn record(&self, change: &mut dyn FnMut(&mut StepMetrics)) {
             change(&mut self.0.lock().expect("no holder panics"));
         }
+
+        fn step_name(&self) -> String {
+            "S".to_owned()
+        }
     }
 
     fn counted(kept: &Kept) -> u64 {
@@ -88,8 +100,10 @@ mod tests {
     fn what_is_counted_goes_to_the_innermost() {
         let (outer, inner) = (Arc::new(Kept::default()), Arc::new(Kept::default()));
         count("seen", 1);
+        assert_eq!(step_name(), None);
         within(Arc::clone(&outer) as _, || {
             count("seen", 10);
+            assert_eq!(step_name().as_deref(), Some("S"));
             let work = || {
                 within(Arc::clone(&inner) as _, || -> () {
                     count("seen", 100);

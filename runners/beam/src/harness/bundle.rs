@@ -59,13 +59,8 @@ impl BundleRun<'_> {
             bundle.load_side(side.view, &mut SideRecords::new(side, pages))?;
         }
         let (report, on_durable) = bundle.run(sources, self.sinks(&setting)?)?;
-        let nodes = &self.graph.graph().nodes;
-        let transforms = self.plan.transforms.iter();
-        let transforms = transforms
-            .map(|(node, id)| (nodes[node.0 as usize].name.as_str(), id.as_str()))
-            .collect();
         let response = ProcessBundleResponse {
-            monitoring_infos: metrics::to_infos(&report.metrics, &transforms),
+            monitoring_infos: metrics::to_infos(&report.metrics, &self.plan.transforms),
             requires_finalization: !on_durable.is_empty(),
             ..ProcessBundleResponse::default()
         };
@@ -80,7 +75,8 @@ impl BundleRun<'_> {
             let inlet = match inlets.get(&port.url) {
                 Some(inlet) => Arc::clone(inlet),
                 None => {
-                    let inlet = self.plane(&port.url)?.receive(self.instruction_id)?;
+                    let plane = self.plane(&port.url)?;
+                    let inlet = plane.receive(self.instruction_id, self.setting.budget())?;
                     let inlet = Arc::new(Mutex::new(inlet));
                     inlets.insert(port.url.clone(), Arc::clone(&inlet));
                     inlet

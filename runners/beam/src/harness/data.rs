@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
+use dataflow::memory::{MemoryBudget, Reservation};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -15,8 +16,12 @@ use crate::rpc::{Rpc, queue};
 
 /// Messages on their way out: whoever makes more waits.
 const OUTBOUND_ROOM: usize = 16;
-/// Kibibytes that may wait for one bundle before the stream waits for it.
-const INBOUND_KIB: usize = 64 << 10;
+/// Kibibytes that may wait for a bundle that has not begun, or has no more of the budget.
+const EARLY_KIB: u32 = 1 << 10;
+/// Kibibytes that may wait for one bundle before the stream waits for it, where the budget has them.
+const INBOUND_KIB: u32 = 64 << 10;
+/// What part of the budget may wait for one bundle.
+const INBOUND_PART: u64 = 16;
 /// Bundles that have ended and are remembered, so that what still comes for them is dropped.
 const ENDED_LIMIT: usize = 10_000;
 
@@ -47,13 +52,28 @@ struct Queue {
     sender: mpsc::UnboundedSender<Chunk>,
     receiver: Option<mpsc::UnboundedReceiver<Chunk>>,
     room: Arc<Semaphore>,
+    room_kib: u32,
 }
 
 impl Default for Queue {
     fn default() -> Self {
         let (sender, receiver) = mpsc::unbounded_channel();
-        let room = Arc::new(Semaphore::new(INBOUND_KIB));
-        Self { sender, receiver: Some(receiver), room }
+        let room = Arc::new(Semaphore::new(EARLY_KIB as usize));
+        Self { sender, receiver: Some(receiver), room, room_kib: EARLY_KIB }
+    }
+}
+
+impl Queue {
+    /// Lets more wait, as the budget allows.
+    fn widen(&mut self, budget: &MemoryBudget) -> Reservation {
+        let mut granted = budget.hold();
+        let part_kib = budget.limit_bytes() / INBOUND_PART / 1024;
+        let room_kib = u32::try_from(part_kib).map_or(INBOUND_KIB, |part| part.min(INBOUND_KIB));
+        if room_kib > EARLY_KIB && granted.try_grow(u64::from(room_kib) * 1024) {
+            self.room.add_permits((room_kib - EARLY_KIB) as usize);
+            self.room_kib = room_kib;
+        }
+        granted
     }
 }
 
@@ -113,20 +133,12 @@ impl DataPlane {
         })
     }
 
-    /// What comes for an instruction, by the transforms of its sources.
+    /// What comes for an instruction, by the transforms of its sources. What waits is of this budget.
     ///
     /// # Errors
     /// A stream that has ended, or an instruction that runs already.
-    pub(super) fn receive(&self, instruction_id: &str) -> Result<Inlet> {
-        let mut queues = self.inbound.lock();
-        if let Some(error) = &queues.closed {
-            return Err(error.clone());
-        }
-        let queue = queues.open.entry(instruction_id.to_owned()).or_default();
-        let receiver = queue.receiver.take();
-        let receiver = receiver.ok_or_else(|| closed("an instruction came twice"))?;
-        let inbound = Arc::clone(&self.inbound);
-        Ok(Inlet { receiver, inbound, first: None, waiting: BTreeMap::new() })
+    pub(super) fn receive(&self, instruction_id: &str, budget: &MemoryBudget) -> Result<Inlet> {
+        Inbound::receive(&self.inbound, instruction_id, budget)
     }
 
     /// Lets all bundles know that nothing comes any more.
@@ -159,11 +171,25 @@ impl Drop for DataPlane {
 }
 
 impl Inbound {
+    fn receive(inbound: &Arc<Self>, instruction_id: &str, budget: &MemoryBudget) -> Result<Inlet> {
+        let mut queues = inbound.lock();
+        if let Some(error) = &queues.closed {
+            return Err(error.clone());
+        }
+        let queue = queues.open.entry(instruction_id.to_owned()).or_default();
+        let receiver = queue.receiver.take();
+        let receiver = receiver.ok_or_else(|| closed("an instruction came twice"))?;
+        let granted = queue.widen(budget);
+        let inbound = Arc::clone(inbound);
+        Ok(Inlet { receiver, inbound, first: None, waiting: BTreeMap::new(), _granted: granted })
+    }
+
     /// Hands messages to the bundles that they are for, before these begin or while they run.
     async fn deal(&self, elements: Elements) {
         for Data { instruction_id, transform_id, data, is_last } in elements.data {
-            let Some((sender, room)) = self.queue_of(&instruction_id) else { continue };
-            let kib = (data.len() / 1024 + 1).min(INBOUND_KIB) as u32;
+            let Some((sender, room, room_kib)) = self.queue_of(&instruction_id) else { continue };
+            // One that is larger than the room has it for itself.
+            let kib = u32::try_from(data.len() / 1024 + 1).map_or(room_kib, |it| it.min(room_kib));
             // It is closed when the bundle ends, and what comes then is for nobody.
             let Ok(room) = room.acquire_many_owned(kib).await else { continue };
             let chunk = Chunk { transform_id, data, is_last, _room: room };
@@ -172,13 +198,13 @@ impl Inbound {
         }
     }
 
-    fn queue_of(&self, id: &str) -> Option<(mpsc::UnboundedSender<Chunk>, Arc<Semaphore>)> {
+    fn queue_of(&self, id: &str) -> Option<(mpsc::UnboundedSender<Chunk>, Arc<Semaphore>, u32)> {
         let mut queues = self.lock();
         if queues.ended.contains(id) {
             return None;
         }
         let queue = queues.open.entry(id.to_owned()).or_default();
-        Some((queue.sender.clone(), Arc::clone(&queue.room)))
+        Some((queue.sender.clone(), Arc::clone(&queue.room), queue.room_kib))
     }
 
     /// Lets all bundles know that nothing comes any more.
@@ -202,6 +228,7 @@ pub(super) struct Inlet {
     first: Option<Chunk>,
     /// What came for sources that are read later.
     waiting: BTreeMap<String, VecDeque<(Bytes, bool)>>,
+    _granted: Reservation,
 }
 
 impl Inlet {
@@ -272,4 +299,58 @@ fn closed_stream() -> Error {
 
 fn closed(why: &str) -> Error {
     Error::new(ErrorCode::LAUNCHER_FAILED, ErrorKind::Cancelled, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    const MESSAGE_BYTES: usize = 1 << 20;
+
+    fn messages(count: usize) -> Elements {
+        let message = || Data {
+            instruction_id: "bundle".to_owned(),
+            transform_id: "source".to_owned(),
+            data: vec![7; MESSAGE_BYTES - 1].into(),
+            is_last: false,
+        };
+        Elements { data: (0..count).map(|_| message()).collect(), timers: Vec::new() }
+    }
+
+    #[test]
+    fn as_much_waits_for_a_bundle_as_its_budget_grants() {
+        let inbound = Arc::new(Inbound::default());
+        let budget = MemoryBudget::new(3 * INBOUND_PART * MESSAGE_BYTES as u64, 0);
+        let mut dealing = std::pin::pin!(inbound.deal(messages(9)));
+        assert!(
+            dealing.as_mut().now_or_never().is_none(),
+            "one message waits before the bundle begins"
+        );
+        let mut inlet = Inbound::receive(&inbound, "bundle", &budget).expect("it begins");
+        assert_eq!(budget.peak_bytes(), 3 * MESSAGE_BYTES as u64);
+        assert!(dealing.as_mut().now_or_never().is_none());
+        assert_eq!(inlet.receiver.len(), 3);
+        drop(inlet.next("source", true).expect("a message"));
+        assert!(dealing.as_mut().now_or_never().is_none());
+        assert_eq!(inlet.receiver.len(), 3, "what was read makes room for one more");
+        drop(inlet);
+        assert!(budget.try_start(budget.limit_bytes()).is_some(), "all is given back");
+    }
+
+    #[test]
+    fn one_message_waits_where_the_budget_has_no_more() {
+        let inbound = Arc::new(Inbound::default());
+        let budget = MemoryBudget::new(3 * INBOUND_PART * MESSAGE_BYTES as u64, 0);
+        let _all = budget.try_start(budget.limit_bytes()).expect("nothing is in use");
+        let mut dealing = std::pin::pin!(inbound.deal(messages(3)));
+        let mut inlet = Inbound::receive(&inbound, "bundle", &budget).expect("it begins");
+        for _ in 0..2 {
+            assert!(dealing.as_mut().now_or_never().is_none());
+            assert_eq!(inlet.receiver.len(), 1);
+            drop(inlet.next("source", true).expect("a message"));
+        }
+        assert!(dealing.as_mut().now_or_never().is_some());
+    }
 }

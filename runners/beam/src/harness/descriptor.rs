@@ -3,6 +3,7 @@
 //! Ids and names are the runner's; of ours there is only what our functions say of themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dataflow::bundle::{Part, Picked, PickedPart, Wire};
@@ -33,8 +34,8 @@ pub(crate) struct BundlePlan {
     pub(crate) stores: Vec<(Wire, CollectionId)>,
     /// Side inputs to be read.
     pub(crate) sides: Vec<SideRead>,
-    /// The transforms that run parts of a node, for what is said of it.
-    pub(crate) transforms: BTreeMap<NodeId, String>,
+    /// What the runner calls a transform that runs parts of a step, for what is said of it.
+    pub(crate) transforms: Arc<BTreeMap<String, String>>,
     /// Where side inputs are read from.
     pub(crate) state_url: Option<String>,
 }
@@ -105,7 +106,7 @@ struct Reading<'a> {
     ports: Vec<(bool, String, Wire, RemoteGrpcPort)>,
     stores: Vec<(Wire, CollectionId)>,
     sides: Vec<SideRead>,
-    transforms: BTreeMap<NodeId, String>,
+    transforms: BTreeMap<String, String>,
 }
 
 impl Reading<'_> {
@@ -200,7 +201,8 @@ impl Reading<'_> {
         };
         self.shape(input, shape);
         if let Part::Whole(node) | Part::Group(node, _) = part {
-            self.transforms.insert(node, id.to_owned());
+            let step = &self.graph.graph().nodes[node.0 as usize].name;
+            self.transforms.insert(step.clone(), id.to_owned());
         }
         let is_single = outputs.len() == 1;
         let wires = outputs.iter().enumerate().map(|(place, shape)| {
@@ -273,7 +275,7 @@ impl Reading<'_> {
             sinks,
             stores: self.stores,
             sides: self.sides,
-            transforms: self.transforms,
+            transforms: Arc::new(self.transforms),
             state_url: state.map(|state| state.url.clone()).filter(|url| !url.is_empty()),
         })
     }

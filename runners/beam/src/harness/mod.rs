@@ -28,5 +28,6 @@ mod short_ids;
 mod bundle;
 mod worker;
 
+pub use log::log_to_runner;
 pub(crate) use store::Store;
 pub(crate) use worker::{Endpoints, Worker};

@@ -101,6 +101,7 @@ impl Worker<'_> {
             }
             session.close();
         });
+        session.log.close(self.runtime);
         let read = self.runtime.block_on(reading);
         read.map_err(|why| Error::internal(format!("the control stream: {why}")))?
     }
@@ -187,7 +188,8 @@ impl Session<'_> {
             Ok(response) => (Some(response), String::new()),
             Err(error) => {
                 tracing::warn!(instruction = %instruction_id, %error, "a bundle has failed");
-                self.log.error(&instruction_id, error.to_string());
+                let transform = error.place("step").map(|step| self.transform(step));
+                self.log.error(&instruction_id, &transform.unwrap_or_default(), error.to_string());
                 (None, fault::to_text(&error))
             }
         };
@@ -226,10 +228,18 @@ impl Session<'_> {
         let Worker { graph, setting, store, .. } = *self.worker;
         let plan = plan.as_ref();
         let run = BundleRun { graph, setting, store, instruction_id, plan, planes, state };
-        let (mut response, on_durable) = run.run()?;
+        let transforms = &plan.transforms;
+        let (mut response, on_durable) =
+            self.log.within(instruction_id, transforms, || run.run())?;
         // Runners read one form or the other, as other workers of Beam send both.
         response.monitoring_data = self.lock().short_ids.values(&response.monitoring_infos);
         Ok((Response::ProcessBundle(response), on_durable))
+    }
+
+    /// What the runner calls the transform of a step.
+    fn transform(&self, step: &str) -> String {
+        let plans = &self.lock().plans;
+        plans.values().find_map(|plan| plan.transforms.get(step)).cloned().unwrap_or_default()
     }
 
     fn plan(&self, id: &str) -> Result<Arc<BundlePlan>> {

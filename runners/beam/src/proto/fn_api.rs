@@ -314,6 +314,8 @@ pub(crate) struct LogEntry {
     pub(crate) message: String,
     #[prost(string, tag = "5")]
     pub(crate) instruction_id: String,
+    #[prost(string, tag = "6")]
+    pub(crate) transform_id: String,
     #[prost(string, tag = "7")]
     pub(crate) log_location: String,
     #[prost(string, tag = "8")]

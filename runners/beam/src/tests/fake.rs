@@ -36,6 +36,7 @@ pub(crate) enum Mischief {
 /// A server that ends when it is dropped.
 pub(crate) struct FakeRunner {
     pub(crate) endpoint: String,
+    services: Arc<Services>,
     runtime: Option<Runtime>,
 }
 
@@ -46,8 +47,15 @@ impl FakeRunner {
         let listener = runtime.block_on(TcpListener::bind(("127.0.0.1", 0))).expect("a port");
         let endpoint = listener.local_addr().expect("bound").to_string();
         let services = Services::new(endpoint.clone(), mischief, runtime.handle().clone());
-        runtime.spawn(serve(listener, Arc::new(services)));
-        Self { endpoint, runtime: Some(runtime) }
+        let services = Arc::new(services);
+        runtime.spawn(serve(listener, Arc::<Services>::clone(&services)));
+        Self { endpoint, services, runtime: Some(runtime) }
+    }
+
+    /// What the worker has said: instruction, transform, code and text of each line.
+    pub(crate) fn log(&self) -> Vec<[String; 4]> {
+        let lines = self.services.log().into_iter();
+        lines.map(|it| [it.instruction_id, it.transform_id, it.log_location, it.message]).collect()
     }
 }
 

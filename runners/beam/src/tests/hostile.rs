@@ -6,10 +6,11 @@ use std::time::Duration;
 use dataflow::cancel::CancelToken;
 use dataflow::prelude::*;
 use dataflow::testing::{each, map};
+use tracing::Level;
 
 use super::Sum;
 use super::fake::{FakeRunner, Mischief};
-use crate::BeamRunner;
+use crate::{BeamRunner, log_to_runner};
 
 /// Counts words, looks the counts of fixed windows up by a side input, and joins two branches.
 fn run_on(runner: &BeamRunner) -> Result<BTreeMap<String, i64>> {
@@ -56,6 +57,25 @@ fn a_runner_may_do_all_that_runners_do() {
     let counts = run_on(&BeamRunner::at(&fake.endpoint)).expect("it runs");
     let wanted = [("to", 4), ("be", 4), ("or", 1), ("not", 1)];
     assert_eq!(counts, wanted.map(|(word, count)| (word.to_owned(), count)).into());
+}
+
+#[test]
+fn what_a_bundle_says_is_in_the_log_of_the_runner() {
+    let fake = FakeRunner::start(Mischief::None);
+    let pipeline = Pipeline::new();
+    let says = map(|n: i64| {
+        log_to_runner(Level::WARN, "recipe", format!("{n} is odd"));
+        n
+    });
+    let numbers = pipeline.apply(Create::of([7i64])).apply(Reshuffle).apply_named("Says", says);
+    let _kept = numbers.collect();
+    log_to_runner(Level::WARN, "recipe", "nobody asked this thread".to_owned());
+    pipeline.run(&BeamRunner::at(&fake.endpoint)).expect("it runs");
+    let of_recipe = fake.log().into_iter().filter(|[_, _, location, _]| location == "recipe");
+    let [[instruction, transform, _, text]] =
+        of_recipe.collect::<Vec<_>>().try_into().expect("one line");
+    assert_eq!(text, "7 is odd");
+    assert!(!instruction.is_empty() && !transform.is_empty(), "{instruction}, {transform}");
 }
 
 #[track_caller]

@@ -85,8 +85,8 @@ impl<'a> Engine<'a> {
         let start = StartWorkerRequest {
             worker_id: "worker of the fake runner".to_owned(),
             control_endpoint: Some(self.address()),
+            logging_endpoint: Some(self.address()),
             provision_endpoint: Some(self.address()),
-            ..StartWorkerRequest::default()
         };
         let started = self.runtime.block_on(async {
             let rpc = Rpc::connect(&pool).await?;

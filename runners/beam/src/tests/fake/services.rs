@@ -14,8 +14,9 @@ use super::Mischief;
 use super::engine::Engine;
 use crate::proto::fn_api::{
     CONTROL, DATA, Elements, GET_DESCRIPTOR, GetProcessBundleDescriptorRequest,
-    GetProvisionInfoResponse, InstructionRequest, InstructionResponse, Nothing, PROVISION,
-    ProcessBundleDescriptor, ProvisionInfo, STATE, StateGetResponse, StateRequest, StateResponse,
+    GetProvisionInfoResponse, InstructionRequest, InstructionResponse, LOGGING, LogEntries,
+    LogEntry, Nothing, PROVISION, ProcessBundleDescriptor, ProvisionInfo, STATE, StateGetResponse,
+    StateRequest, StateResponse,
 };
 use crate::proto::job::{
     ArtifactRequestWrapper, ArtifactResponseWrapper, CANCEL, GetJobMetricsResponse, JobId,
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) sides: BTreeMap<(String, String), Vec<u8>>,
     pub(super) metrics: Vec<MonitoringInfo>,
     pub(super) events: Option<UnboundedReceiver<FromWorker>>,
+    log: Vec<LogEntry>,
     is_cancelled: bool,
 }
 
@@ -65,6 +67,11 @@ impl Services {
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
         lock(&self.shared)
+    }
+
+    /// What the worker has said.
+    pub(super) fn log(&self) -> Vec<LogEntry> {
+        self.lock().log.clone()
     }
 
     fn run(&self) -> impl Stream<Item = Result<JobMessagesResponse, Status>> + Send + 'static {
@@ -205,6 +212,18 @@ impl Services {
                         }
                     });
                     stream_of(receiver).map(Ok)
+                })
+            }
+            LOGGING => {
+                let shared = Arc::clone(&self.shared);
+                streaming(request, |stream: Streaming<LogEntries>| {
+                    // Nothing is ever answered.
+                    stream.filter_map(move |entries| {
+                        lock(&shared)
+                            .log
+                            .extend(entries.map(|it| it.log_entries).unwrap_or_default());
+                        async { None::<Result<Nothing, Status>> }
+                    })
                 })
             }
             STATE => {
