@@ -3,9 +3,11 @@
 //! usage: `dataflow_peers WORK TOOL [NUMBER [FILE]]`
 //!
 //! Prints one line of JSON: seconds of wall time and of CPU time of the work alone, and a check
-//! that all tools of a work must agree on. NUMBER is a byte limit for `group levain`, and the bytes
-//! to make for `text make`.
+//! that all tools of a work must agree on. NUMBER is a byte limit for `group levain`, the bytes
+//! to make for `text make`, and a count of elements for `empty` and `empty-shuffled`, whose TOOL is `direct`
+//! or the `HOST:PORT` of a job server of Beam.
 
+mod empty;
 mod group;
 mod hasher;
 mod spread;
@@ -14,6 +16,8 @@ mod words;
 use std::time::Instant;
 
 use dataflow::options::RunOptions;
+
+use crate::empty::Origin;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -71,6 +75,10 @@ fn main() {
         (Some("sum"), Some("hot")) => group::sum(group::Keys::OneHot),
         (Some("spread"), Some("levain")) => spread::with_levain(),
         (Some("spread"), Some("copy")) => spread::copy(),
+        (Some("empty"), Some(place)) => empty::run(place, number.expect("NUMBER"), Origin::Stage),
+        (Some("empty-shuffled"), Some(place)) => {
+            empty::run(place, number.expect("NUMBER"), Origin::Shuffle)
+        }
         // Criterion is asked for nothing by `cargo bench` without arguments, nor is this.
         (None, _) => return,
         (work, tool) => unreachable!("no such work: {work:?} {tool:?}"),
