@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::sync::{Arc, Mutex};
 
-use basic::{Count, FlatMap};
+use basic::Count;
 use dataflow::prelude::{Create, DoFn, PCollection, ParDo, Pipeline, ProcessContext, Result};
 use direct::DirectRunner;
 use rayon::prelude::*;
@@ -89,6 +89,19 @@ impl DoFn for ReadLines {
     }
 }
 
+/// Puts out the words of lines.
+#[derive(Clone)]
+struct Words;
+
+impl DoFn for Words {
+    type In = String;
+    type Out = String;
+
+    fn process(&mut self, line: String, ctx: &mut ProcessContext<'_, String>) -> Result<()> {
+        line.split_whitespace().try_for_each(|word| ctx.output(word.to_owned()))
+    }
+}
+
 /// Lines, words, counts.
 pub(crate) fn with_levain(path: &str) -> Outcome {
     measure(|| {
@@ -96,10 +109,7 @@ pub(crate) fn with_levain(path: &str) -> Outcome {
         let pipeline = Pipeline::new();
         let lines: PCollection<String> =
             pipeline.apply(Create::of(pieces(&file))).apply(ParDo::of(ReadLines(file)));
-        let words = lines.apply(FlatMap::of(|line: String| {
-            line.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-        }));
-        let counts = words.apply(Count::per_element()).collect();
+        let counts = lines.apply(ParDo::of(Words)).apply(Count::per_element()).collect();
         let report = pipeline.run(&DirectRunner::new()).expect("runs");
         let counts: Vec<(String, u64)> = report.get(&counts).expect("asked for").iter().collect();
         let check = digest(counts.iter().map(|(word, count)| (&**word, *count)));
