@@ -196,7 +196,8 @@ impl BeamWorker {
         let (store, (stop, stopped)) = (Store::of_worker(handover.clone()), watch::channel(false));
         let runtime = self.runtime.handle();
         let present = handover.enter()?;
-        let worker = Worker { graph, setting: &setting, store: &store, runtime, stop: stopped };
+        let (setting, bundles, store) = (&setting, &cancel, &store);
+        let worker = Worker { graph, setting, bundles, store, runtime, stop: stopped };
         let (works, ended) = crossbeam_channel::bounded::<()>(0);
         let served = std::thread::scope(|scope| {
             scope.spawn(|| {

@@ -23,13 +23,13 @@ use crate::harness::Store;
 use crate::job::{JobServer, OnSubmit, Submission};
 use crate::loopback::Work;
 use crate::pool::Pool;
-use crate::shared::{Handover, SharedStore, dismiss};
+use crate::shared::{Handover, SharedStore, dismiss, release};
 use crate::submit::{translate, validate};
 
 /// Threads that move messages; bundles have their own.
 const IO_THREADS: usize = 2;
 
-/// How long workers may take to end when a job has failed.
+/// How long workers may take to end when a job is over.
 const DISMISS_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs pipelines on a runner of Beam that a job server speaks for.
@@ -159,7 +159,7 @@ impl BeamRunner {
     fn run_here(
         &self,
         graph: &StageGraph,
-        setting: &Setting,
+        (setting, bundles): (&Setting, &CancelToken),
         runtime: &Handle,
     ) -> Result<JobReport> {
         let (wanted, workers) = unbounded();
@@ -170,12 +170,13 @@ impl BeamRunner {
         let pool = Pool::open(runtime, "127.0.0.1:0", start)?;
         let job = self.submission(graph, Some(pool.address()))?;
         let (store, (stop, stopped)) = (Store::default(), watch::channel(false));
-        let work = Work { graph, setting, store: &store, runtime, stopped, lost: Mutex::default() };
+        let (store, lost) = (&store, Mutex::default());
+        let work = Work { graph, setting, bundles, store, runtime, stopped, lost };
         let outcome = std::thread::scope(|scope| {
             scope.spawn(|| work.all(&workers));
             let outcome = runtime.block_on(self.follow(graph, job));
             if outcome.is_err() {
-                setting.stop();
+                bundles.cancel();
             }
             stop.send_replace(true);
             outcome
@@ -204,7 +205,7 @@ impl BeamRunner {
             Ok(report(metrics, setting, Results::of(graph, handover.take(setting)?)))
         });
         let cleared = match outcome {
-            Ok(_) => briefing.store.clear(),
+            Ok(_) => release(&briefing.store, DISMISS_PATIENCE),
             Err(_) => dismiss(&briefing.store, DISMISS_PATIENCE),
         };
         if let Err(error) = cleared {
@@ -267,13 +268,16 @@ impl Runner for BeamRunner {
         if self.endpoint.trim().is_empty() {
             return Err(without_endpoint());
         }
-        let setting = setting_of(options, &self.cancel);
+        let bundles = self.cancel.child();
+        let setting = setting_of(options, &bundles);
         let runtime = start_runtime()?;
         let stages = StageFacts::of(graph);
         let fingerprint = graph.fingerprint().to_string();
         observer.observe(&JobEvent::JobStarted { stages, fingerprint });
         let outcome = match (&self.environment, &self.briefing) {
-            (WorkerEnvironment::Loopback, _) => self.run_here(graph, &setting, runtime.handle()),
+            (WorkerEnvironment::Loopback, _) => {
+                self.run_here(graph, (&setting, &bundles), runtime.handle())
+            }
             (_, Some(briefing)) => {
                 self.run_elsewhere(graph, &setting, (runtime.handle(), briefing))
             }

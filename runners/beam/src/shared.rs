@@ -85,8 +85,31 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
 /// # Errors
 /// A store that fails.
 pub fn dismiss(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
-    let told = || store.put(&format!("{STOPPED}/now"), Bytes::new());
-    told()?;
+    tell_stop(store)?;
+    wait_for_workers(store, patience)?;
+    store.clear()?;
+    // One that comes late must not begin.
+    tell_stop(store)
+}
+
+/// Ends the workers that a job has left when it was done: those of a machine that its runner has lost may
+/// know nothing of it, and would write into what others take for finished. What was shared is removed.
+///
+/// # Errors
+/// A store that fails.
+pub(crate) fn release(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
+    if !store.names(WORKERS)?.is_empty() {
+        tell_stop(store)?;
+        wait_for_workers(store, patience)?;
+    }
+    store.clear()
+}
+
+fn tell_stop(store: &Arc<dyn SharedStore>) -> Result<()> {
+    store.put(&format!("{STOPPED}/now"), Bytes::new())
+}
+
+fn wait_for_workers(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
     let began = Instant::now();
     while let Some(left) = store.names(WORKERS)?.first() {
         if began.elapsed() > patience {
@@ -95,9 +118,7 @@ pub fn dismiss(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
         }
         std::thread::park_timeout(LOOK_PERIOD);
     }
-    store.clear()?;
-    // One that comes late must not begin.
-    told()
+    Ok(())
 }
 
 /// Some values of a group.

@@ -6,6 +6,7 @@ use std::thread::Scope;
 
 use crossbeam_channel::unbounded;
 use dataflow::bundle::{OnDurable, Setting};
+use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::plan::StageGraph;
 use futures::future::{Either, select};
@@ -50,6 +51,8 @@ pub(crate) struct Worker<'a> {
     pub(crate) graph: &'a StageGraph,
     /// The budget and the folder.
     pub(crate) setting: &'a Setting,
+    /// Stops all bundles of the setting.
+    pub(crate) bundles: &'a CancelToken,
     /// Where results go.
     pub(crate) store: &'a Store,
     /// Moves messages.
@@ -99,6 +102,8 @@ impl Worker<'_> {
             for request in &requests {
                 session.take(request, scope);
             }
+            // What a bundle would still write is of a job that is over, or that others do again.
+            self.bundles.cancel();
             session.close();
         });
         session.log.close(self.runtime);

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crossbeam_channel::unbounded;
 use dataflow::blob::{BlobStore, ScratchBlobs};
 use dataflow::cancel::CancelToken;
 use dataflow::options::RunOptions;
 use dataflow::prelude::*;
 use dataflow::shuffle::Scratch;
-use dataflow::testing::map;
+use dataflow::testing::{each, map};
 use tokio::runtime::Runtime;
 
 use super::Sum;
@@ -19,6 +20,9 @@ use crate::pool::Pool;
 use crate::runner::start_runtime;
 use crate::shared::Handover;
 use crate::{BeamRunner, BeamWorker, SharedStore, WorkerEnvironment, WorkerFlags, dismiss};
+
+/// Longer than a busy machine takes for anything here.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What all share, in memory.
 #[derive(Debug)]
@@ -205,4 +209,70 @@ fn workers_are_told_that_a_job_is_over_and_waited_for() {
     ended.join().expect("a thread").expect("it has left");
     assert!(handover.is_stopped().expect("can be asked"), "one that comes late does not begin");
     assert_eq!(kept.lock().keys().collect::<Vec<_>>(), ["stopped/now"]);
+}
+
+/// Says when it runs, and waits until its bundle is to stop; whether it was told so.
+fn waiting(
+    begins: impl Fn() + Send + Sync + 'static,
+    ends: impl Fn(bool) + Send + Sync + 'static,
+) -> Pipeline {
+    let pipeline = Pipeline::new();
+    let number = pipeline.apply(Create::of([1i64]));
+    let wait = each(move |number: i64, ctx| {
+        begins();
+        let began = Instant::now();
+        while !ctx.cancel_token().is_cancelled() && began.elapsed() < PATIENCE {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        ends(ctx.cancel_token().is_cancelled());
+        ctx.output(number)
+    });
+    number.apply_named("Wait", wait);
+    pipeline
+}
+
+#[test]
+fn a_bundle_ends_when_its_runner_is_killed() {
+    let fake = FakeRunner::start(Mischief::None);
+    // Those of a machine that is lost hear nothing of the driver: it shares another place with them.
+    let (of_driver, of_workers) = (Shared::new(), Shared::new());
+    let (told, ended) = unbounded();
+    let (kill, shared) = (fake.killer(), Arc::clone(&of_workers) as Arc<dyn SharedStore>);
+    let workers = Workers::start(move |worker| {
+        let told = told.clone();
+        let pipeline = waiting(kill.clone(), move |is_told| {
+            told.send(is_told).expect("the test waits");
+        });
+        let graph = pipeline.compile_for(&BeamRunner::at(""))?;
+        worker.serve(&graph, &RunOptions::default(), &shared)
+    });
+    let pipeline = waiting(|| (), |_| ());
+    let error = pipeline.run(&workers.runner(&fake, "", &of_driver)).expect_err("it was killed");
+    assert_eq!(error.code(), ErrorCode::JOB_FAILED, "{error}");
+    let is_told = ended.recv_timeout(PATIENCE * 2).expect("the bundle ends");
+    assert!(is_told, "the bundle goes on, though nobody reads what it puts out");
+}
+
+#[test]
+fn a_job_is_done_when_no_worker_of_it_is_left() {
+    let (fake, shared) = (FakeRunner::start(Mischief::None), Shared::new());
+    let own = Arc::clone(&shared);
+    let workers = Workers::start(move |worker| work(worker, &own, ""));
+    // One of a machine that the runner has lost, which has not heard of it.
+    let handover = Handover::new(&(Arc::clone(&shared) as Arc<dyn SharedStore>));
+    let lost = handover.enter().expect("it begins");
+    let (left, has_left) = unbounded();
+    let ended = std::thread::spawn(move || {
+        let began = Instant::now();
+        while !handover.is_stopped()? && began.elapsed() < PATIENCE {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        left.send(()).expect("the test waits");
+        handover.leave(&lost)
+    });
+    let (pipeline, _) = squares("10");
+    pipeline.run(&workers.runner(&fake, "10", &shared)).expect("it runs");
+    has_left.try_recv().expect("the job is done while a worker of it may write");
+    ended.join().expect("a thread").expect("it has left");
+    assert!(shared.lock().is_empty(), "nothing is left when the job is over");
 }

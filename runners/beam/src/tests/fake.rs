@@ -57,6 +57,12 @@ impl FakeRunner {
         let lines = self.services.log().into_iter();
         lines.map(|it| [it.instruction_id, it.transform_id, it.log_location, it.message]).collect()
     }
+
+    /// What ends the control stream of the worker, whatever it is at, and fails the job.
+    pub(crate) fn killer(&self) -> impl Fn() + Clone + Send + Sync + 'static {
+        let services = Arc::clone(&self.services);
+        move || services.lose_worker()
+    }
 }
 
 impl Drop for FakeRunner {

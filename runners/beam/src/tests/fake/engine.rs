@@ -320,7 +320,7 @@ impl<'a> Engine<'a> {
                     }
                 }
                 Some(FromWorker::Connected) => panic!("a worker connects once"),
-                None => return Err("the worker is gone".to_owned()),
+                Some(FromWorker::Lost) | None => return Err("the worker is gone".to_owned()),
             }
         }
         Ok(outputs)

@@ -32,6 +32,7 @@ pub(super) enum FromWorker {
     Connected,
     Answered(InstructionResponse),
     Sent(Elements),
+    Lost,
 }
 
 /// What all services share. Dropping a sender ends the stream that it feeds.
@@ -72,6 +73,12 @@ impl Services {
     /// What the worker has said.
     pub(super) fn log(&self) -> Vec<LogEntry> {
         self.lock().log.clone()
+    }
+
+    /// Ends the control stream, as that of a runner which is killed.
+    pub(super) fn lose_worker(&self) {
+        self.lock().control = None;
+        drop(self.events.send(FromWorker::Lost));
     }
 
     fn run(&self) -> impl Stream<Item = Result<JobMessagesResponse, Status>> + Send + 'static {
