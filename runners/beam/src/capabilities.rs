@@ -22,14 +22,32 @@ pub enum RunnerKind {
     Dataflow,
 }
 
-/// What each lacks of what bundles of ours can do.
+/// Something that a runner lacks, and how that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lack {
+    /// The runner.
+    pub kind: RunnerKind,
+    /// What it lacks.
+    pub capability: Capability,
+    /// The row of the conformance suite that fails there when it is submitted all the same; without one,
+    /// it was only read.
+    pub row: Option<&'static str>,
+}
+
+/// What each lacks of what bundles of ours can do, and of what a graph shows.
 ///
 /// Flink and Spark have no handler for finalization in batch: the job fails when the first bundle asks
-/// for it.
-const LACKING: &[(RunnerKind, Capability)] = &[
-    (RunnerKind::Flink, Capability::BundleFinalization),
-    (RunnerKind::Spark, Capability::BundleFinalization),
+/// for it. Dataflow has one, as far as it can be read; nothing else that a graph of ours shows is said to
+/// be missing there.
+const LACKING: &[Lack] = &[
+    lack(RunnerKind::Flink, Capability::BundleFinalization, "LC5"),
+    lack(RunnerKind::Spark, Capability::BundleFinalization, "LC5"),
 ];
+
+const fn lack(kind: RunnerKind, capability: Capability, row: &'static str) -> Lack {
+    Lack { kind, capability, row: Some(row) }
+}
 
 /// An option that only the job server of this runner lists.
 const OPTIONS: &[(&str, RunnerKind)] = &[
@@ -68,10 +86,19 @@ impl RunnerKind {
         })
     }
 
+    /// What it lacks of the model for bounded input.
+    pub fn lacks(self) -> impl Iterator<Item = Lack> {
+        LACKING.iter().copied().filter(move |lack| lack.kind == self)
+    }
+
     /// What of the model it offers to pipelines of ours.
     pub fn capabilities(self) -> Capabilities {
-        let lacking = LACKING.iter().filter(|(kind, _)| *kind == self);
-        lacking.fold(Capabilities::BOUNDED, |offered, (_, lack)| offered.without(*lack))
+        self.lacks().fold(Capabilities::BOUNDED, |offered, lack| offered.without(lack.capability))
+    }
+
+    /// Whether it says that a bundle is durable only where that was announced.
+    pub(crate) fn asks_what_announces(self) -> bool {
+        self == Self::Prism
     }
 
     /// Refuses a pipeline that needs more than this runner offers.
@@ -82,10 +109,15 @@ impl RunnerKind {
         graph.check_runnable(&format!("beam, on {}", self.name()), self.capabilities())
     }
 
-    /// The runner whose job server lists options of these names, in any spelling.
+    /// The runner whose job server lists options of these names, in any spelling. That of Prism lists
+    /// none.
     pub(crate) fn of_options<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let plain = |name: &str| name.replace(['_', '-'], "").to_lowercase();
-        names.into_iter().find_map(|name| {
+        let mut names = names.into_iter().peekable();
+        if names.peek().is_none() {
+            return Some(Self::Prism);
+        }
+        names.find_map(|name| {
             let name = plain(name);
             let known = OPTIONS.iter().find(|(option, _)| plain(option) == name);
             known.map(|(_, kind)| *kind)
@@ -143,6 +175,20 @@ pub(crate) mod tests {
         assert_eq!(of(&["job_name", "flink_master"]), Some(RunnerKind::Flink));
         assert_eq!(of(&["sparkMaster"]), Some(RunnerKind::Spark));
         assert_eq!(of(&["job_name", "parallelism"]), None);
+        assert_eq!(of(&[]), Some(RunnerKind::Prism));
+    }
+
+    #[test]
+    fn what_a_runner_lacks_is_in_the_docs() {
+        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/beam.md");
+        let docs = std::fs::read_to_string(docs).expect("it is there");
+        for Lack { kind, capability, row } in
+            RunnerKind::ALL.into_iter().flat_map(RunnerKind::lacks)
+        {
+            let known = row.map_or("read".to_owned(), |row| format!("run: {row}"));
+            let line = format!("| {} | {capability} | {known}", kind.name());
+            assert!(docs.contains(&line), "{line}");
+        }
     }
 
     #[test]

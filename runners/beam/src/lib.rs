@@ -38,7 +38,7 @@ mod boot;
 mod children;
 
 pub use boot::{BeamWorker, WorkerFlags};
-pub use capabilities::RunnerKind;
+pub use capabilities::{Lack, RunnerKind};
 pub use children::{WorkerCommand, WorkerPool};
 pub use environment::WorkerEnvironment;
 pub use harness::log_to_runner;

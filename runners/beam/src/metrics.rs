@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use dataflow::coder::{Coder as _, Context, decode_varint, encode_varint};
 use dataflow::element::Element;
+use dataflow::graph::{CollectionId, Operation};
 use dataflow::metrics::{Distribution, Gauge, MetricKey, Metrics, StringSet};
+use dataflow::plan::StageGraph;
 
 use crate::proto::pipeline::MonitoringInfo;
 
@@ -92,6 +94,34 @@ pub(crate) fn of_infos(infos: &[MonitoringInfo]) -> Metrics {
     metrics
 }
 
+/// Counts what is only moved: a flatten has the elements of all that it reads, and a reshuffle those of
+/// what it reads. Runners that do this themselves count none of them, or some.
+pub(crate) fn count_moved(graph: &StageGraph, metrics: &mut Metrics) {
+    let graph = graph.graph();
+    let key = |id: CollectionId| {
+        let node = graph.node(graph.collection(id).producer);
+        let place = node.outputs.iter().position(|&output| output == id).unwrap_or(0);
+        let tag = match &node.operation {
+            Operation::ParDo(pardo) if place > 0 => pardo.facts().tags[place - 1],
+            _ => "",
+        };
+        MetricKey { step: node.name.clone(), name: tag.to_owned() }
+    };
+    for node in &graph.nodes {
+        if !matches!(node.operation, Operation::Flatten | Operation::Reshuffle) {
+            continue;
+        }
+        let counts = node.inputs.iter().map(|&input| metrics.elements.get(&key(input)));
+        let count: u64 = counts.flatten().sum();
+        for key in node.outputs.iter().map(|&output| key(output)) {
+            match count {
+                0 => drop(metrics.elements.remove(&key)),
+                count => drop(metrics.elements.insert(key, count)),
+            }
+        }
+    }
+}
+
 fn of_info(info: &MonitoringInfo, key: MetricKey) -> Option<Metrics> {
     let mut metrics = Metrics::default();
     let payload = &info.payload[..];
@@ -132,4 +162,34 @@ fn read_varints<const N: usize>(mut payload: &[u8]) -> Option<[i64; N]> {
         *value = decode_varint(&mut payload).ok()? as i64;
     }
     Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use dataflow::plan::{CompileOptions, compile};
+    use dataflow::prelude::*;
+    use dataflow::testing::each;
+
+    use super::*;
+
+    #[test]
+    fn what_is_moved_has_the_elements_of_what_it_reads() {
+        const ODD: Tag<i64> = Tag::new("odd");
+        let pipeline = Pipeline::new();
+        let numbers = pipeline.apply(Create::of(0..3i64));
+        let split = each(|n: i64, ctx: &mut ProcessContext<'_, i64>| ctx.output(n));
+        let split = numbers.apply_named("Split", split.with_output(&ODD));
+        let all = [split.main.clone(), split.get(&ODD)];
+        PCollectionList::of(&split.main, all).apply(Flatten).apply_named("Spread", Reshuffle);
+        split.get(&ODD).apply_named("Nothing", Reshuffle);
+        let graph = compile(&pipeline, CompileOptions { fuse: false, lift: false });
+        let key = |step: &str, name: &str| MetricKey { step: step.into(), name: name.into() };
+        let mut metrics = Metrics::default();
+        // The runner counts some of what it flattens, and what it takes for nothing.
+        let counts = [(key("Split", ""), 2), (key("Flatten", ""), 3), (key("Nothing", ""), 9)];
+        metrics.elements.extend(counts);
+        count_moved(&graph.expect("it compiles"), &mut metrics);
+        let want = [(key("Flatten", ""), 4), (key("Split", ""), 2), (key("Spread", ""), 4)];
+        assert_eq!(metrics.elements, want.into());
+    }
 }

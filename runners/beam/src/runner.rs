@@ -22,9 +22,10 @@ use crate::environment::WorkerEnvironment;
 use crate::harness::Store;
 use crate::job::{JobServer, OnSubmit, Submission};
 use crate::loopback::Work;
+use crate::metrics::count_moved;
 use crate::pool::Pool;
 use crate::shared::{Handover, SharedStore, dismiss, release};
-use crate::submit::{translate, validate};
+use crate::submit::{announce_finalization, translate, validate};
 
 /// Threads that move messages; bundles have their own.
 const IO_THREADS: usize = 2;
@@ -141,15 +142,18 @@ impl BeamRunner {
     }
 
     /// Submits the job, and follows it to its end.
-    async fn follow(&self, graph: &StageGraph, job: Submission) -> Result<Metrics> {
+    async fn follow(&self, graph: &StageGraph, mut job: Submission) -> Result<Metrics> {
         let server = JobServer::connect(&self.endpoint).await?;
-        let kind = server.kind().await?;
+        let looks_like = server.kind().await?;
         // What is said of it holds over what its options look like.
-        if self.kind.is_none()
-            && let Some(kind) = kind
-        {
+        let kind = self.kind.or(looks_like);
+        if let Some(kind) = kind {
             tracing::debug!(kind = kind.name(), "the job server speaks for a runner that is known");
             kind.check(graph)?;
+        }
+        if kind.is_some_and(RunnerKind::asks_what_announces) {
+            announce_finalization(&mut job.pipeline)?;
+            validate(&job.pipeline)?;
         }
         server.run(job, &self.cancel).await
     }
@@ -188,7 +192,7 @@ impl BeamRunner {
         })?;
         metrics.merge(&store.late());
         let results = Results::of(graph, store.take(setting)?);
-        Ok(report(metrics, setting, results))
+        Ok(report(graph, metrics, setting, results))
     }
 
     /// Submits the pipeline and waits for its end, while other processes do what the runner wants.
@@ -202,7 +206,7 @@ impl BeamRunner {
         let outcome = runtime.block_on(self.follow(graph, job)).and_then(|mut metrics| {
             let handover = Handover::new(&briefing.store);
             metrics.merge(&handover.late()?);
-            Ok(report(metrics, setting, Results::of(graph, handover.take(setting)?)))
+            Ok(report(graph, metrics, setting, Results::of(graph, handover.take(setting)?)))
         });
         let cleared = match outcome {
             Ok(_) => release(&briefing.store, DISMISS_PATIENCE),
@@ -215,7 +219,13 @@ impl BeamRunner {
     }
 }
 
-fn report(metrics: Metrics, setting: &Setting, results: Results) -> JobReport {
+fn report(
+    graph: &StageGraph,
+    mut metrics: Metrics,
+    setting: &Setting,
+    results: Results,
+) -> JobReport {
+    count_moved(graph, &mut metrics);
     let counts = ShuffleCounts { shuffled_bytes: 0, spilled_bytes: 0 };
     JobReport::new(metrics, counts, setting.budget().peak_bytes(), results)
 }

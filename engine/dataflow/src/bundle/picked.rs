@@ -36,6 +36,9 @@ pub enum Part {
     Spread(CollectionId),
     /// Makes the elements that a reshuffle gives of such pairs, grouped.
     Gather(CollectionId),
+    /// All elements of a collection that a runner makes, where it would move or hand them out itself:
+    /// so they are counted, and have their pane.
+    TakeOver(CollectionId),
     /// Makes pairs of window and bytes, for side inputs in windows.
     KeepWindow(CollectionId),
     /// Makes pairs of a key and bytes, for the caller, who reads the collection when the run is over.
@@ -111,10 +114,40 @@ impl StageGraph {
                     group.shapes(part).ok_or_else(|| no_such(self, node, part))?;
                 (vec![input], vec![output])
             }
+            Part::TakeOver(id) => (vec![of(&id)], vec![of(&id)]),
             Part::Spread(id) | Part::Keep(id) => (vec![of(&id)], vec![bytes()]),
             Part::Gather(id) => (vec![Shape::of::<(i64, Vec<Bytes>)>()], vec![of(&id)]),
             Part::KeepWindow(id) => (vec![of(&id)], vec![Shape::of::<(Window, Bytes)>()]),
         })
+    }
+
+    /// Whether a runner itself makes a collection: an impulse, or groups.
+    pub fn is_made_by_runner(&self, id: CollectionId) -> bool {
+        match &self.graph().node(self.graph().collection(id).producer).operation {
+            Operation::Impulse => true,
+            Operation::Group(group) => {
+                let facts = group.facts();
+                facts.accumulator.is_none() && !facts.is_by_time
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a collection goes through [`Part::TakeOver`] on its way to what flattens, reshuffles or
+    /// looks it up: a runner that makes it would do that too without us.
+    pub fn is_taken_over(&self, id: CollectionId) -> bool {
+        let graph = self.graph();
+        let is_moved = |node: NodeId| {
+            matches!(graph.node(node).operation, Operation::Flatten | Operation::Reshuffle)
+        };
+        let is_looked_up = || {
+            graph
+                .nodes
+                .iter()
+                .flat_map(|node| &node.sides)
+                .any(|it| graph.view(it.view).collection == id)
+        };
+        self.is_made_by_runner(id) && (graph.consumers(id).any(is_moved) || is_looked_up())
     }
 }
 
@@ -273,6 +306,7 @@ impl PickedBundle<'_> {
                 vec![graph.collection(id).elements.spread(Spreading::ByContent, only()?)]
             }
             Part::Gather(id) => vec![graph.collection(id).elements.gather(only()?)],
+            Part::TakeOver(id) => graph.collection(id).elements.ways_into(only()?, 1),
             Part::KeepWindow(id) => vec![graph.collection(id).elements.keep_window(only()?)],
         })
     }
@@ -290,7 +324,7 @@ impl PickedBundle<'_> {
             Part::Group(node, GroupPart::Extract | GroupPart::Combine | GroupPart::ByTime) => {
                 graph.node(node).outputs.first().copied()
             }
-            Part::Gather(collection) => Some(collection),
+            Part::Gather(collection) | Part::TakeOver(collection) => Some(collection),
             _ => None,
         }
     }
@@ -312,7 +346,9 @@ impl PickedBundle<'_> {
                     (id, first_reader(id).is_some_and(|(_, node)| is_reshuffle(node)))
                 }
                 Part::Keep(id) => (id, first_reader(id).is_none()),
-                Part::Gather(_) | Part::KeepWindow(_) | Part::Join => return None,
+                Part::Gather(_) | Part::TakeOver(_) | Part::KeepWindow(_) | Part::Join => {
+                    return None;
+                }
             };
             // The inputs of these are what the runner has grouped for the part alone.
             let is_inner = matches!(
@@ -320,14 +356,7 @@ impl PickedBundle<'_> {
                 Part::Group(_, GroupPart::Merge | GroupPart::Extract | GroupPart::Combine)
                     | Part::Group(_, GroupPart::ByTime)
             );
-            let is_runners = match &graph.node(graph.collection(id).producer).operation {
-                Operation::Impulse => true,
-                Operation::Group(group) => {
-                    let facts = group.facts();
-                    facts.accumulator.is_none() && !facts.is_by_time
-                }
-                _ => false,
-            };
+            let is_runners = self.graph.is_made_by_runner(id) && !self.graph.is_taken_over(id);
             (is_first && is_runners && !is_inner).then_some(id)
         })
     }
@@ -336,9 +365,11 @@ impl PickedBundle<'_> {
     fn node_of(&self, part: Part) -> Option<NodeId> {
         match part {
             Part::Whole(node) | Part::Group(node, _) => Some(node),
-            Part::Spread(id) | Part::Gather(id) | Part::KeepWindow(id) | Part::Keep(id) => {
-                Some(self.graph.graph().collection(id).producer)
-            }
+            Part::Spread(id)
+            | Part::Gather(id)
+            | Part::TakeOver(id)
+            | Part::KeepWindow(id)
+            | Part::Keep(id) => Some(self.graph.graph().collection(id).producer),
             Part::Join => None,
         }
     }

@@ -14,7 +14,7 @@ pub type Form<'a> = (&'a WireCoder, Context);
 /// Takes a value in one form off the front of `input` and appends it in the other.
 ///
 /// The forms may differ in context, in lengths before parts, and in iterables whose number is known
-/// or not; iterables are written with their number.
+/// or not; iterables are written with their number. What holds an iterable may be bytes to others.
 ///
 /// # Errors
 /// Bytes that are no value of the first coder, or coders that do not mean the same.
@@ -28,13 +28,18 @@ pub fn convert(from: Form<'_>, to: Form<'_>, input: &mut &[u8], out: &mut Vec<u8
         (LengthPrefix(inner), _) => {
             let mut bytes = take_prefixed(Context::Nested, input, "length_prefix")?;
             convert((inner, Context::Outer), to, &mut bytes, out)?;
-            match bytes.len() {
-                0 => Ok(()),
-                left => Err(malformed(coder, &format!("{left} bytes follow the value"))),
-            }
+            all_was_read(coder, bytes)
         }
         (_, LengthPrefix(inner)) => put_prefixed(Context::Nested, out, |out| {
             convert(from, (inner, Context::Outer), input, out)
+        }),
+        (Bytes, value) if value.holds_iterable() => {
+            let mut bytes = take_prefixed(context, input, "bytes")?;
+            convert((target, Context::Outer), to, &mut bytes, out)?;
+            all_was_read(coder, bytes)
+        }
+        (value, Bytes) if value.holds_iterable() => put_prefixed(target_context, out, |out| {
+            convert(from, (coder, Context::Outer), input, out)
         }),
         (Bytes | Utf8, Bytes | Utf8 | Opaque(_)) => {
             copy_framed(context, target_context, input, out)
@@ -71,6 +76,13 @@ pub fn convert(from: Form<'_>, to: Form<'_>, input: &mut &[u8], out: &mut Vec<u8
             convert_items(item, target_item, input, out)
         }
         (coder, target) => Err(malformed(target, &format!("the runner speaks of {coder}"))),
+    }
+}
+
+fn all_was_read(coder: &WireCoder, rest: &[u8]) -> Result<()> {
+    match rest.len() {
+        0 => Ok(()),
+        left => Err(malformed(coder, &format!("{left} bytes follow the value"))),
     }
 }
 

@@ -215,6 +215,22 @@ fn lengths_before_any_part_come_and_go() {
 }
 
 #[test]
+fn what_holds_an_iterable_may_be_bytes_to_others() {
+    let prefixed = |coder| WireCoder::LengthPrefix(Box::new(coder));
+    let kv = |key, value| WireCoder::Kv(Box::new(key), Box::new(value));
+    let list = || WireCoder::Iterable(Box::new(WireCoder::VarInt), false);
+    let (nested, outer) = (Context::Nested, Context::Outer);
+    let ours = kv(list(), WireCoder::VarInt);
+    let plain = b"\0\0\0\x01\x07\x05";
+    let theirs = kv(WireCoder::Bytes, WireCoder::VarInt);
+    check_conversion((&theirs, nested), (&ours, outer), b"\x05\0\0\0\x01\x07\x05", plain);
+    let theirs = kv(prefixed(WireCoder::Bytes), prefixed(WireCoder::VarInt));
+    check_conversion((&theirs, nested), (&ours, outer), b"\x05\0\0\0\x01\x07\x01\x05", plain);
+    let ours = WireCoder::Nullable(Box::new(list()));
+    check_conversion((&WireCoder::Bytes, nested), (&ours, nested), b"\x01\0", b"\0");
+}
+
+#[test]
 fn iterables_of_unknown_length_get_a_count() {
     let list = WireCoder::Iterable(Box::new(WireCoder::VarInt), false);
     let form = (&list, Context::Nested);
@@ -240,6 +256,11 @@ fn what_does_not_mean_the_same_is_refused() {
     let message = refused(&WireCoder::Opaque("x".to_owned()), &WireCoder::Bytes, b"ab");
     assert_eq!(message, "cannot decode bytes: the runner speaks of x");
     let prefixed = WireCoder::LengthPrefix(Box::new(WireCoder::Bool));
+    let list = WireCoder::Iterable(Box::new(WireCoder::Bool), false);
+    let message = refused(&WireCoder::Bytes, &list, b"\x06\0\0\0\x01\x01\x01");
+    assert_eq!(message, "cannot decode bytes: 1 bytes follow the value");
+    let message = refused(&WireCoder::Bytes, &WireCoder::VarInt, b"\x01\x07");
+    assert_eq!(message, "cannot decode varint: the runner speaks of bytes");
     let message = refused(&prefixed, &WireCoder::Bool, b"\x02\x01\x01");
     assert_eq!(message, "cannot decode length_prefix<bool>: 1 bytes follow the value");
 }

@@ -111,6 +111,18 @@ impl WireCoder {
     }
 }
 
+impl WireCoder {
+    /// Whether a value of it may hold an iterable.
+    pub(crate) fn holds_iterable(&self) -> bool {
+        match self {
+            Self::Iterable(..) => true,
+            Self::Kv(key, value) => key.holds_iterable() || value.holds_iterable(),
+            Self::Nullable(item) | Self::LengthPrefix(item) => item.holds_iterable(),
+            _ => false,
+        }
+    }
+}
+
 impl From<&CoderKind> for WireCoder {
     /// What our coders are for others: opaque ones are bytes to them.
     fn from(kind: &CoderKind) -> Self {

@@ -52,7 +52,9 @@ pub(crate) struct Port {
     pub(crate) window: WireCoder,
     /// What the values are here; `None` where nobody knows, and they pass as they are.
     pub(crate) kind: Option<WireCoder>,
-    /// Whether they are groups that stand at the end of their window.
+    /// Whether they are groups that a runner has made, each the only pane of its key and window.
+    pub(crate) is_grouped: bool,
+    /// Whether they are such groups, and stand at the end of their window.
     pub(crate) ends_windows: bool,
 }
 
@@ -194,6 +196,19 @@ impl Reading<'_> {
                 self.stores.push((input, collection));
                 return Ok(());
             }
+            Role::Nothing => {
+                self.shape(input, &Shape::of::<Bytes>());
+                return Ok(());
+            }
+            Role::Pass(collection) => {
+                let shape = Shape::from(self.graph.graph().collection(collection));
+                self.shape(input, &shape);
+                let output = transform.outputs.values().next().map(|id| self.wire(id));
+                output.into_iter().for_each(|wire| self.shape(wire, &shape));
+                let (inputs, outputs) = (vec![input], vec![output]);
+                self.parts.push(PickedPart { part: Part::Join, inputs, outputs });
+                return Ok(());
+            }
         };
         let (inputs, outputs) = self.graph.shapes_of(part)?;
         let Some(shape) = inputs.first() else {
@@ -311,8 +326,12 @@ impl Reading<'_> {
         };
         let url = port.api_service_descriptor.as_ref().map(|it| it.url.clone());
         let shape = self.shapes[wire.0].as_ref();
-        let mut readers = parts.iter().filter(|part| part.inputs.contains(&wire));
-        let ends_windows = readers.any(|part| self.ends_windows(part.part));
+        let readers = parts.iter().filter(|part| part.inputs.contains(&wire));
+        let groups: Vec<_> = readers.filter_map(|part| self.groups_of(part.part)).collect();
+        let of_window_end = |id: &CollectionId| {
+            let windowing = &self.graph.graph().collection(*id).windowing;
+            windowing.timestamp_combiner == TimestampCombiner::EndOfWindow
+        };
         Ok(Port {
             transform_id,
             url: url.unwrap_or_default(),
@@ -320,42 +339,36 @@ impl Reading<'_> {
             coder: *coder,
             window: *window,
             kind: shape.map(|shape| WireCoder::from(&shape.coder)),
-            ends_windows,
+            is_grouped: !groups.is_empty(),
+            ends_windows: groups.iter().any(of_window_end),
         })
     }
 
-    /// Whether a part reads groups that a runner has made, and that stand at the end of their window.
+    /// The collection whose windows the groups have that a part reads, where a runner has made them.
     ///
-    /// Runners disagree on that point by a millisecond: some count microseconds.
-    fn ends_windows(&self, part: Part) -> bool {
+    /// What is known of such groups is not asked of the runner. Bounded input with the default trigger
+    /// gives each key and window one pane, at its end: some runners say of it that nothing has fired, and
+    /// they disagree on the end by a millisecond, since some count microseconds.
+    fn groups_of(&self, part: Part) -> Option<CollectionId> {
         let graph = self.graph.graph();
-        let of_window_end = |id: CollectionId| {
-            let windowing = &graph.collection(id).windowing;
-            windowing.timestamp_combiner == TimestampCombiner::EndOfWindow
-        };
-        match part {
+        let read = match part {
             Part::Group(node, GroupPart::Merge | GroupPart::Combine | GroupPart::ByTime) => {
-                of_window_end(graph.node(node).inputs[0])
+                return graph.node(node).inputs.first().copied();
             }
-            Part::Whole(node) | Part::Group(node, _) => {
-                let inputs = graph.node(node).inputs.iter();
-                inputs.copied().any(|id| self.is_grouped(id) && of_window_end(id))
+            // It reads what was taken over, beside other collections.
+            Part::Whole(node) if matches!(graph.node(node).operation, Operation::Flatten) => None,
+            Part::Whole(node) | Part::Group(node, _) => graph.node(node).inputs.first().copied(),
+            Part::Spread(id) | Part::TakeOver(id) | Part::KeepWindow(id) | Part::Keep(id) => {
+                Some(id)
             }
-            Part::Spread(id) | Part::KeepWindow(id) | Part::Keep(id) => {
-                self.is_grouped(id) && of_window_end(id)
-            }
-            Part::Gather(_) | Part::Join => false,
-        }
-    }
-
-    /// Whether a collection comes from a runner's own grouping.
-    fn is_grouped(&self, id: CollectionId) -> bool {
-        let graph = self.graph.graph();
-        let node = graph.node(graph.collection(id).producer);
-        matches!(&node.operation, Operation::Group(group) if {
-            let facts = group.facts();
-            facts.accumulator.is_none() && !facts.is_by_time
-        })
+            Part::Gather(_) | Part::Join => None,
+        };
+        let is_group = |id: &CollectionId| {
+            let producer = graph.collection(*id).producer;
+            self.graph.is_made_by_runner(*id)
+                && matches!(graph.node(producer).operation, Operation::Group(_))
+        };
+        read.filter(is_group)
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use dataflow::coder::Context;
 use dataflow::error::Result;
 use dataflow::shuffle::{Record, Records};
-use dataflow::window::{STAMP_BYTES, encode_stamp};
+use dataflow::window::{PaneInfo, STAMP_BYTES, encode_stamp};
 
 use super::descriptor::{Port, SideRead};
 use super::incremental::{Incremental, Messages};
@@ -57,6 +57,9 @@ impl<M: Messages> Records for SourceRecords<'_, M> {
                     let before = *input;
                     let header = decode_header(&port.window, input)?;
                     for mut stamp in header.stamps() {
+                        if port.is_grouped {
+                            stamp.pane = PaneInfo::OnTime;
+                        }
                         if port.ends_windows {
                             stamp.timestamp = stamp.window.max_timestamp();
                         }

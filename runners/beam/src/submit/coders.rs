@@ -30,8 +30,21 @@ pub(super) struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// The id of a coder.
+    /// The id of the coder of a collection.
+    ///
+    /// Keys that hold an iterable are bytes to runners: those in Java take no iterable for
+    /// deterministic, since others may encode one with or without its number. Ours has it always.
     pub(super) fn coder(&mut self, kind: &CoderKind) -> String {
+        self.wire_coder(&match WireCoder::from(kind) {
+            WireCoder::Kv(key, value) if key.holds_iterable() => {
+                WireCoder::Kv(Box::new(WireCoder::Bytes), value)
+            }
+            coder => coder,
+        })
+    }
+
+    /// The id of the coder of what stands in a function.
+    pub(super) fn inner_coder(&mut self, kind: &CoderKind) -> String {
         self.wire_coder(&WireCoder::from(kind))
     }
 

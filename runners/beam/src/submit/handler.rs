@@ -33,6 +33,10 @@ pub(crate) enum Role {
     Part(Part),
     /// Keeps a collection for the caller.
     Store(CollectionId),
+    /// Lets the elements of a collection pass as they are, where a runner wants something between.
+    Pass(CollectionId),
+    /// Takes what comes, and does nothing: a pipeline without a transform has no other function.
+    Nothing,
 }
 
 /// The kinds of roles; the numbers travel, and never change.
@@ -45,9 +49,12 @@ enum Kind {
     KeepWindow,
     Keep,
     Store,
+    TakeOver,
+    Pass,
+    Nothing,
 }
 
-const KINDS: [(u32, Kind); 12] = [
+const KINDS: [(u32, Kind); 15] = [
     (1, Kind::Whole),
     (2, Kind::Group(GroupPart::Precombine)),
     (3, Kind::Group(GroupPart::Merge)),
@@ -60,6 +67,9 @@ const KINDS: [(u32, Kind); 12] = [
     (10, Kind::KeepWindow),
     (11, Kind::Keep),
     (12, Kind::Store),
+    (13, Kind::TakeOver),
+    (14, Kind::Pass),
+    (15, Kind::Nothing),
 ];
 
 impl Handler {
@@ -72,12 +82,15 @@ impl Handler {
             Role::Part(Part::Gather(id)) => of_collection(graph, Kind::Gather, id),
             Role::Part(Part::KeepWindow(id)) => of_collection(graph, Kind::KeepWindow, id),
             Role::Part(Part::Keep(id)) => of_collection(graph, Kind::Keep, id),
+            Role::Part(Part::TakeOver(id)) => of_collection(graph, Kind::TakeOver, id),
             Role::Store(id) => of_collection(graph, Kind::Store, id),
-            Role::Part(Part::Join) => (Kind::Whole, NodeId(0), 0),
+            Role::Pass(id) => of_collection(graph, Kind::Pass, id),
+            Role::Part(Part::Join) | Role::Nothing => (Kind::Nothing, NodeId(0), 0),
         };
         let number = KINDS.iter().find(|(_, known)| *known == kind);
         let (kind, _) = *number.expect("every kind has a number");
-        let step = graph.graph().node(node).name.clone();
+        let step = graph.graph().nodes.get(node.0 as usize).map(|node| node.name.clone());
+        let step = step.unwrap_or_default();
         Self { fingerprint: graph.fingerprint().to_string(), step, kind, output }
     }
 
@@ -111,12 +124,15 @@ impl Handler {
             let error = error.at("driver", &self.fingerprint).at("worker", own);
             return Err(error.mend("run the same program with the same arguments on both sides"));
         }
+        let known = KINDS.iter().find(|(number, _)| *number == self.kind);
+        let (_, kind) = known.ok_or_else(|| foreign(&format!("a part of kind {}", self.kind)))?;
+        if *kind == Kind::Nothing {
+            return Ok(Role::Nothing);
+        }
         let found = graph.graph().iter().find(|(_, node)| node.name == self.step);
         let unknown = || foreign(&format!("the unknown transform `{}`", self.step));
         let (id, node) = found.ok_or_else(unknown)?;
         let collection = || node.outputs.get(self.output as usize).copied().ok_or_else(unknown);
-        let known = KINDS.iter().find(|(number, _)| *number == self.kind);
-        let (_, kind) = known.ok_or_else(|| foreign(&format!("a part of kind {}", self.kind)))?;
         Ok(Role::Part(match kind {
             Kind::Whole => Part::Whole(id),
             Kind::Group(part) => Part::Group(id, *part),
@@ -124,7 +140,10 @@ impl Handler {
             Kind::Gather => Part::Gather(collection()?),
             Kind::KeepWindow => Part::KeepWindow(collection()?),
             Kind::Keep => Part::Keep(collection()?),
+            Kind::TakeOver => Part::TakeOver(collection()?),
             Kind::Store => return Ok(Role::Store(collection()?)),
+            Kind::Pass => return Ok(Role::Pass(collection()?)),
+            Kind::Nothing => return Ok(Role::Nothing),
         }))
     }
 }

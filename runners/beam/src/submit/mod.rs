@@ -22,6 +22,9 @@ mod translate;
 
 mod validate;
 
+mod announce;
+
+pub(crate) use announce::announce_finalization;
 pub(crate) use handler::{Handler, Role};
 pub(crate) use translate::{is_read_by_window, side_name, translate};
 pub(crate) use validate::validate;

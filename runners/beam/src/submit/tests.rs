@@ -120,6 +120,94 @@ fn windows_are_those_of_beam() {
     assert_eq!((fixed.merge_status, fixed.window_coder_id.as_str()), (1, "interval_window"));
 }
 
+/// What is sent for a recipe.
+fn sent_for(recipe: impl FnOnce(&Pipeline)) -> Proto {
+    let pipeline = Pipeline::new();
+    recipe(&pipeline);
+    sent(&compile(&pipeline, CompileOptions { fuse: false, lift: false }).expect("it compiles"))
+}
+
+fn only(ids: &std::collections::BTreeMap<String, String>) -> &str {
+    assert_eq!(ids.len(), 1);
+    ids.values().next().expect("one")
+}
+
+#[test]
+fn what_a_runner_makes_is_taken_over_before_it_moves_it() {
+    let pipeline = sent_for(|pipeline| {
+        let impulse = pipeline.apply(Impulse);
+        let view = impulse.as_iterable_view();
+        let pairs = pipeline.apply(Create::of([(1i64, 2i64)]));
+        let groups = pairs.apply(GroupByKey);
+        groups.apply_named("Spread", Reshuffle);
+        let look = each(move |_: (i64, Iterable<i64>), ctx: &mut ProcessContext<'_, i64>| {
+            ctx.side(&view).map(drop)
+        });
+        groups.apply_named("Look", look.with_side(&impulse.as_iterable_view()));
+    });
+    let (taken, spread) = (named(&pipeline, "GroupByKey:taken"), named(&pipeline, "Spread/Spread"));
+    assert_eq!(only(&taken.inputs), only(&named(&pipeline, "GroupByKey").outputs));
+    assert_eq!(only(&spread.inputs), only(&taken.outputs), "it is moved behind what takes it over");
+    let look = named(&pipeline, "Look");
+    assert_eq!(look.inputs["in"], only(&taken.inputs), "functions read what the runner has made");
+    assert_eq!(look.inputs["side0"], only(&named(&pipeline, "Impulse:taken").outputs));
+}
+
+#[test]
+fn a_flatten_of_what_others_read_too_has_a_function_between() {
+    let pipeline = sent_for(|pipeline| {
+        let numbers = pipeline.apply(Create::of(0..10i64));
+        let own = numbers.apply_named("Own", map(|n: i64| n));
+        PCollectionList::of(&own, [numbers]).apply(Flatten);
+    });
+    let flatten = named(&pipeline, "Flatten");
+    assert_eq!(flatten.inputs["0"], only(&named(&pipeline, "Own").outputs));
+    assert_eq!(flatten.inputs["1"], only(&named(&pipeline, "Flatten:in1").outputs));
+    let read = only(&named(&pipeline, "Flatten:in1").inputs);
+    assert_eq!(read, named(&pipeline, "Own").inputs["in"]);
+}
+
+#[test]
+fn keys_that_hold_an_iterable_are_bytes() {
+    let pipeline = sent_for(|pipeline| {
+        pipeline.apply(Create::of([(Some(vec![1i64]), 2i64)])).apply(GroupByKey);
+    });
+    let components = pipeline.components.as_ref().expect("components");
+    let group = named(&pipeline, "GroupByKey");
+    let coder = |id: &str| components.pcollections[id].coder_id.as_str();
+    assert_eq!(coder(only(&group.inputs)), "kv<bytes,varint>");
+    assert_eq!(coder(only(&group.outputs)), "kv<bytes,iterable<varint>>");
+}
+
+#[test]
+fn a_pipeline_of_nothing_has_something() {
+    let pipeline = sent_for(|_| {});
+    assert_eq!(spec_of(named(&pipeline, "Nothing/Impulse")).urn, urns::IMPULSE);
+    let payload = ParDoPayload::decode(&spec_of(named(&pipeline, "Nothing/Take")).payload[..]);
+    let handler = Handler::read(payload.expect("a payload").do_fn.as_ref()).expect("ours");
+    let nothing = compile(&Pipeline::new(), CompileOptions { fuse: false, lift: false });
+    assert_eq!(handler.role(&nothing.expect("it compiles")).expect("known"), Role::Nothing);
+}
+
+#[test]
+fn all_functions_announce_that_they_ask_for_callbacks() {
+    let mut pipeline = sent(&recipe(1));
+    super::announce_finalization(&mut pipeline).expect("it is whole");
+    validate(&pipeline).expect("a job server accepts it");
+    assert_eq!(pipeline.requirements, [urns::NEEDS_FINALIZATION]);
+    let components = pipeline.components.expect("components");
+    let specs = components.transforms.into_values().filter_map(|it| it.spec);
+    let (functions, others): (Vec<_>, Vec<_>) = specs.partition(|it| it.urn == urns::PAR_DO);
+    for function in functions {
+        let payload = ParDoPayload::decode(&function.payload[..]).expect("a payload");
+        assert!(payload.requests_finalization);
+        Handler::read(payload.do_fn.as_ref()).expect("a function of ours");
+    }
+    let others: BTreeSet<&str> = others.iter().map(|it| it.urn.as_str()).collect();
+    let runners = [urns::IMPULSE, urns::FLATTEN, urns::GROUP_BY_KEY, urns::RESHUFFLE];
+    assert_eq!(others, runners.into_iter().collect());
+}
+
 #[test]
 fn a_function_comes_back_as_what_it_was() {
     let graph = recipe(1);

@@ -54,6 +54,9 @@ pub(crate) fn translate(graph: &StageGraph, environment: Environment) -> Result<
         let placed = translation.node(id, node).and_then(|()| translation.around(id, node));
         placed.map_err(|error| graph.steps()[id.0 as usize].locate(error))?;
     }
+    if graph.graph().nodes.is_empty() {
+        translation.no_transform()?;
+    }
     Ok(translation.finish(environment))
 }
 
@@ -100,10 +103,11 @@ impl Translation<'_> {
             Operation::Flatten => {
                 let handler = Handler::spec(self.graph, Role::Part(Part::Whole(id)));
                 let spec = FunctionSpec { urn: urns::FLATTEN.to_owned(), payload: handler.payload };
-                let inputs = node.inputs.iter().enumerate();
-                let inputs = inputs.map(|(place, &id)| (place.to_string(), collection_id(id)));
+                let inputs = (0..node.inputs.len())
+                    .map(|place| Ok((place.to_string(), self.flattened(id, node, place)?)));
+                let inputs = inputs.collect::<Result<_>>()?;
                 let outputs = vec![(OUT.into(), outputs[0].clone())];
-                self.leaf(name, spec, inputs.collect(), outputs, true);
+                self.leaf(name, spec, inputs, outputs, true);
             }
             Operation::Reshuffle => {
                 let (from, to) = (node.inputs[0], node.outputs[0]);
@@ -112,24 +116,67 @@ impl Translation<'_> {
                 // put back: those move elements as they are.
                 let spec = FunctionSpec { urn: urns::RESHUFFLE.to_owned(), payload: Vec::new() };
                 self.known.insert(name.clone(), spec);
-                self.through_bytes(&name, input(0), outputs[0].clone(), parts)?;
+                self.through_bytes(&name, self.moved_id(from), outputs[0].clone(), parts)?;
             }
             Operation::Group(group) => self.group(id, node, group.as_ref(), &outputs[0])?,
         }
         Ok(())
     }
 
+    /// A pipeline without a transform: some runners refuse a job in which nothing is made, and some never
+    /// end one in which no worker has anything to do.
+    fn no_transform(&mut self) -> Result<()> {
+        let impulse = self.impulse("Nothing/Impulse", "nothing".to_owned())?;
+        let spec = par_do_of(Handler::spec(self.graph, Role::Nothing));
+        let inputs = vec![(IN.to_owned(), impulse)];
+        self.leaf("Nothing/Take".to_owned(), spec, inputs, vec![], true);
+        Ok(())
+    }
+
     /// A flatten of no collection: some runners wait for ever for what makes it, so it is made of an
     /// impulse, of which nothing comes.
     fn nothing(&mut self, id: NodeId, name: &str, output: String) -> Result<()> {
-        let bytes = Shape::of::<Bytes>().coder;
-        let impulse = self.add(format!("n{}_impulse", id.0), &bytes, &Windowing::default())?;
-        let spec = FunctionSpec { urn: urns::IMPULSE.to_owned(), payload: Vec::new() };
-        let outputs = vec![(OUT.into(), impulse.clone())];
-        self.leaf(format!("{name}/Impulse"), spec, vec![], outputs, false);
+        let impulse = self.impulse(&format!("{name}/Impulse"), format!("n{}_impulse", id.0))?;
         let spec = self.handler(Part::Whole(id));
         self.one_to_one(format!("{name}/Nothing"), spec, impulse, output);
         Ok(())
+    }
+
+    /// An impulse that the recipe does not know of; its collection.
+    fn impulse(&mut self, name: &str, id: String) -> Result<String> {
+        let bytes = Shape::of::<Bytes>().coder;
+        let impulse = self.add(id, &bytes, &Windowing::default())?;
+        let spec = FunctionSpec { urn: urns::IMPULSE.to_owned(), payload: Vec::new() };
+        self.leaf(name.to_owned(), spec, vec![], vec![(OUT.into(), impulse.clone())], false);
+        Ok(impulse)
+    }
+
+    /// What a flatten reads at this place.
+    ///
+    /// Runners in Java put a flatten into the stage of whatever makes one of its inputs. Where an input is
+    /// read by others too, it may be where stages are cut: then it would reach the flatten on two ways.
+    /// With a ParDo between, nothing but that ParDo reads it for the flatten.
+    fn flattened(&mut self, id: NodeId, node: &Node, place: usize) -> Result<String> {
+        let input = node.inputs[place];
+        let from = self.moved_id(input);
+        if self.reader_count(input) < 2 {
+            return Ok(from);
+        }
+        let collection = self.graph.graph().collection(input);
+        let passed = format!("n{}_in{place}", id.0);
+        let passed = self.add(passed, &collection.coder, &collection.windowing)?;
+        let spec = par_do_of(Handler::spec(self.graph, Role::Pass(input)));
+        self.one_to_one(format!("{}:in{place}", node.name), spec, from, passed.clone());
+        Ok(passed)
+    }
+
+    /// How often a collection is read.
+    fn reader_count(&self, id: CollectionId) -> usize {
+        let graph = self.graph.graph();
+        let sides = graph.nodes.iter().flat_map(|node| &node.sides);
+        let looked_up = sides.filter(|side| graph.view(side.view).collection == id).count();
+        let is_result = usize::from(graph.collection(id).is_result);
+        graph.consumers(id).count() + looked_up + is_result
     }
 
     /// What is made of the outputs of a node besides what the recipe says.
@@ -141,6 +188,12 @@ impl Translation<'_> {
                 }
                 _ => node.name.clone(),
             };
+            if self.graph.is_taken_over(id) {
+                let collection = self.graph.graph().collection(id);
+                let taken = self.add(taken_id(id), &collection.coder, &collection.windowing)?;
+                let spec = self.handler(Part::TakeOver(id));
+                self.one_to_one(format!("{name}:taken"), spec, collection_id(id), taken);
+            }
             if self.windowed.contains(&id) {
                 let kind = Shape::of::<(Window, Bytes)>().coder;
                 let to = self.add(windowed_id(id), &kind, &Windowing::default())?;
@@ -149,7 +202,7 @@ impl Translation<'_> {
             }
             if self.graph.graph().collection(id).is_result {
                 self.keep(&format!("{name}:result"), id)?;
-            } else if self.is_unseen(id, node) {
+            } else if self.is_unseen(id) {
                 // What a runner makes and nothing reads is counted all the same.
                 let pair = Shape::of::<(i64, Bytes)>().coder;
                 let counted = format!("{}_counted", collection_id(id));
@@ -162,13 +215,11 @@ impl Translation<'_> {
     }
 
     /// Whether a collection is made by the runner alone and read by nothing.
-    fn is_unseen(&self, id: CollectionId, node: &Node) -> bool {
+    fn is_unseen(&self, id: CollectionId) -> bool {
         let graph = self.graph.graph();
-        let is_grouped = matches!(&node.operation, Operation::Group(group) if {
-            let facts = group.facts();
-            facts.accumulator.is_none() && !facts.is_by_time
-        });
-        is_grouped && graph.consumers(id).next().is_none() && !self.windowed.contains(&id)
+        self.graph.is_made_by_runner(id)
+            && graph.consumers(id).next().is_none()
+            && !self.graph.is_taken_over(id)
     }
 
     fn par_do(&mut self, id: NodeId, node: &Node, pardo: &dyn Elementwise, outputs: Vec<String>) {
@@ -204,8 +255,13 @@ impl Translation<'_> {
         if self.windowed.contains(&collection) {
             windowed_id(collection)
         } else {
-            collection_id(collection)
+            self.moved_id(collection)
         }
+    }
+
+    /// What stands for a collection where its elements are flattened, reshuffled or looked up.
+    fn moved_id(&self, id: CollectionId) -> String {
+        if self.graph.is_taken_over(id) { taken_id(id) } else { collection_id(id) }
     }
 
     /// All views read all elements, and then make of them what they are; the shapes are ours.
@@ -245,7 +301,7 @@ impl Translation<'_> {
             let combine_fn = Some(Handler::spec(self.graph, Role::Part(Part::Group(id, part))));
             CombinePayload { combine_fn, accumulator_coder_id }.encode_to_vec()
         };
-        let accumulator = self.vocabulary.coder(accumulator);
+        let accumulator = self.vocabulary.inner_coder(accumulator);
         let spec = |urn: &str, part: GroupPart| FunctionSpec {
             urn: urn.to_owned(),
             payload: payload(part, accumulator.clone()),
@@ -401,6 +457,10 @@ fn par_do_of(do_fn: FunctionSpec) -> FunctionSpec {
 
 fn collection_id(id: CollectionId) -> String {
     format!("c{}", id.0)
+}
+
+fn taken_id(id: CollectionId) -> String {
+    format!("c{}_taken", id.0)
 }
 
 fn windowed_id(id: CollectionId) -> String {

@@ -2,9 +2,9 @@
 
 use dataflow::testing::beam_server;
 
-use super::rows::{Exceptions, check_rows, check_words};
+use super::rows::{Exceptions, check_lacks, check_rows, check_words};
 use super::server::JobServer;
-use crate::BeamRunner;
+use crate::{BeamRunner, RunnerKind};
 
 #[test]
 fn words_are_counted() {
@@ -12,16 +12,16 @@ fn words_are_counted() {
     check_words(&JobServer::flink(&place));
 }
 
+#[test]
+fn what_is_lacking_is_refused() {
+    let Some(place) = beam_server("flink") else { return };
+    check_lacks(&JobServer::flink(&place), RunnerKind::Flink);
+}
+
 const EXCEPTIONS: Exceptions<'_> = Exceptions {
     not_held: &[
         ("WI9", "windows of the recipe's own that merge are refused, with E104"),
-        ("CR6", "a pipeline in which nothing happens is refused"),
-        ("PD8", "groups have no pane"),
-        ("RE3", "groups have no pane"),
-        ("WI11", "groups have no pane"),
         ("GB5", "keys of many megabytes do not fit the buffers that the cluster inside sorts in"),
-        ("FL5", "a flatten both within and between stages is refused as made twice"),
-        ("ME5", "what the runner itself flattens or moves is not counted"),
         ("LC5", "the runner has no bundle finalization"),
     ],
     not_run: &[],

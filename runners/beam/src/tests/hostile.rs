@@ -78,6 +78,34 @@ fn what_a_bundle_says_is_in_the_log_of_the_runner() {
     assert!(!instruction.is_empty() && !transform.is_empty(), "{instruction}, {transform}");
 }
 
+#[test]
+fn groups_have_their_pane_whatever_the_runner_says_of_it() {
+    let fake = FakeRunner::start(Mischief::None);
+    let pipeline = Pipeline::new();
+    let pairs = pipeline.apply(Create::of([(1i64, 2i64), (1, 3)]));
+    let groups = pairs.apply(GroupByKey);
+    let list = |(key, n): (i64, i64), ctx: &mut ProcessContext<'_, _>| {
+        ctx.output((key, Iterable::of(&[n])?))
+    };
+    let lists = pairs.apply_named("List", each(list));
+    let all = PCollectionList::of(&groups, [lists, groups.apply(Reshuffle)]).apply(Flatten);
+    let see = each(|(_, values): (i64, Iterable<i64>), ctx: &mut ProcessContext<'_, _>| {
+        let seen = format!("{} {:?}", values.len(), ctx.pane());
+        ctx.output(seen)
+    });
+    let seen = all.apply(see).collect();
+    let report = pipeline.run(&BeamRunner::at(&fake.endpoint)).expect("it runs");
+    let mut seen: Vec<String> = report.get(&seen).expect("asked for").iter().collect();
+    seen.sort_unstable();
+    assert_eq!(seen, ["1 NoFiring", "1 NoFiring", "2 OnTime", "2 OnTime"]);
+    let count = |name: &str| {
+        let found = report.metrics.elements.iter().find(|(key, _)| key.step == name);
+        found.map(|(_, count)| *count)
+    };
+    let counts = ["GroupByKey", "List", "Reshuffle", "Flatten"].map(count);
+    assert_eq!(counts, [1, 2, 1, 4].map(Some), "each is counted once");
+}
+
 #[track_caller]
 fn check_failure(mischief: Mischief, code: ErrorCode, words: &str) {
     let fake = FakeRunner::start(mischief);

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dataflow::capability::Capability;
 use dataflow::prelude::*;
 use dataflow::testing::conformance::cases;
 use dataflow::testing::{beam_rows, each};
 
 use super::Sum;
 use super::server::JobServer;
-use crate::BeamRunner;
+use crate::capabilities::tests::Finalizing;
+use crate::{BeamRunner, RunnerKind};
 
 const LINES: [&str; 3] =
     ["to be or not to be", "that is the question", "whether tis nobler in the mind to suffer"];
@@ -59,4 +61,31 @@ pub(crate) fn check_rows(runner: &BeamRunner, exceptions: Exceptions<'_>) {
     let unexpected = failed.iter().filter(|(id, _)| !listed.contains(id));
     let unexpected: Vec<String> = unexpected.map(|(id, error)| format!("{id}: {error}")).collect();
     assert_eq!(ids, listed, "{}", unexpected.join("\n\n"));
+}
+
+/// Checks that what a runner is said to lack is refused by the name of the transform, and that it does
+/// fail where nothing is refused.
+#[track_caller]
+pub(crate) fn check_lacks(server: &JobServer, kind: RunnerKind) {
+    let runner = BeamRunner::at(server.endpoint());
+    // What is said of a runner holds over what it looks like, and this one lacks nothing.
+    let unrefused = runner.clone().with_kind(RunnerKind::Python);
+    assert!(RunnerKind::Python.lacks().next().is_none());
+    for lack in kind.lacks() {
+        let row = cases().find(|case| Some(case.id) == lack.row).expect("a row that shows it");
+        let error = row.check(&unrefused).expect_err("it lacks nothing");
+        assert_ne!(error.code(), ErrorCode::RUNNER_CANNOT, "{error}");
+        assert_eq!(lack.capability, row.needs);
+        let pipeline = Pipeline::new();
+        let numbers = pipeline.apply(Create::of([1i64]));
+        match lack.capability {
+            Capability::BundleFinalization => {
+                numbers.apply_named("Publish", ParDo::of(Finalizing));
+            }
+            other => panic!("a pipeline that needs {other}"),
+        }
+        let error = pipeline.run(&runner).expect_err("it is refused");
+        assert_eq!(error.code(), ErrorCode::RUNNER_CANNOT, "{error}");
+        assert_eq!(error.place("step"), Some("Publish"), "{error}");
+    }
 }

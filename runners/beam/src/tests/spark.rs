@@ -2,9 +2,9 @@
 
 use dataflow::testing::beam_server;
 
-use super::rows::{Exceptions, check_rows, check_words};
+use super::rows::{Exceptions, check_lacks, check_rows, check_words};
 use super::server::JobServer;
-use crate::BeamRunner;
+use crate::{BeamRunner, RunnerKind};
 
 #[test]
 fn words_are_counted() {
@@ -12,13 +12,16 @@ fn words_are_counted() {
     check_words(&JobServer::spark(&place));
 }
 
+#[test]
+fn what_is_lacking_is_refused() {
+    let Some(place) = beam_server("spark") else { return };
+    check_lacks(&JobServer::spark(&place), RunnerKind::Spark);
+}
+
 const EXCEPTIONS: Exceptions<'_> = Exceptions {
     not_held: &[
         ("WI9", "windows of the recipe's own that merge are refused, with E104"),
-        ("FL5", "a flatten both within and between stages is refused as made twice"),
         ("WI6", "a group stands in its window, also where its elements do not"),
-        ("ST6", "keys that hold an iterable are refused"),
-        ("ME5", "what the runner itself flattens or moves is not counted"),
         ("LC5", "the runner has no bundle finalization"),
     ],
     not_run: &[],
