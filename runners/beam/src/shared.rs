@@ -5,6 +5,7 @@
 //! results/COLLECTION/KEY/ATTEMPT/end        how many pieces: the attempt is whole
 //! late/ATTEMPT                              what was counted when a bundle was durable
 //! workers/ATTEMPT                           a worker that has not ended
+//! bundles/ATTEMPT                           a worker in which bundles run
 //! stopped/now                               the job is over, whatever its runner says to workers
 //! ```
 //!
@@ -14,8 +15,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -36,6 +37,7 @@ const RESULTS: &str = "results";
 const LATE: &str = "late";
 const END: &str = "end";
 const WORKERS: &str = "workers";
+const BUNDLES: &str = "bundles";
 const STOPPED: &str = "stopped";
 /// Between two looks whether workers have ended.
 const LOOK_PERIOD: Duration = Duration::from_millis(100);
@@ -86,21 +88,23 @@ pub trait SharedStore: fmt::Debug + Send + Sync {
 /// A store that fails.
 pub fn dismiss(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
     tell_stop(store)?;
-    wait_for_workers(store, patience)?;
+    wait_for(WORKERS, store, patience)?;
     store.clear()?;
     // One that comes late must not begin.
     tell_stop(store)
 }
 
-/// Ends the workers that a job has left when it was done: those of a machine that its runner has lost may
-/// know nothing of it, and would write into what others take for finished. What was shared is removed.
+/// Ends the bundles that run on when a job is done: those of a machine that its runner has lost may know
+/// nothing of it, and would write into what others take for finished. What was shared is removed.
+///
+/// Workers that are idle are not waited for: some runners kill them, so that they never say that they end.
 ///
 /// # Errors
 /// A store that fails.
 pub(crate) fn release(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
-    if !store.names(WORKERS)?.is_empty() {
+    if !store.names(BUNDLES)?.is_empty() {
         tell_stop(store)?;
-        wait_for_workers(store, patience)?;
+        wait_for(BUNDLES, store, patience)?;
     }
     store.clear()
 }
@@ -109,9 +113,9 @@ fn tell_stop(store: &Arc<dyn SharedStore>) -> Result<()> {
     store.put(&format!("{STOPPED}/now"), Bytes::new())
 }
 
-fn wait_for_workers(store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
+fn wait_for(folder: &str, store: &Arc<dyn SharedStore>, patience: Duration) -> Result<()> {
     let began = Instant::now();
-    while let Some(left) = store.names(WORKERS)?.first() {
+    while let Some(left) = store.names(folder)?.first() {
         if began.elapsed() > patience {
             tracing::warn!(worker = left, "a worker of the job may still be at work");
             break;
@@ -142,12 +146,38 @@ pub(crate) struct Handover {
     /// Differs from that of every other process.
     own: u64,
     count: Arc<AtomicU64>,
+    bundles: Arc<Mutex<Bundles>>,
+}
+
+/// The bundles that run in this process, and under which name that is said.
+#[derive(Debug, Default)]
+struct Bundles {
+    count: usize,
+    name: String,
+}
+
+/// A bundle that runs, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct RunningBundle(Handover);
+
+impl Drop for RunningBundle {
+    fn drop(&mut self) {
+        let Self(handover) = self;
+        let mut bundles = handover.bundles();
+        bundles.count -= 1;
+        if bundles.count == 0
+            && let Err(error) = handover.store.remove(&bundles.name)
+        {
+            // The driver waits for its whole patience.
+            tracing::warn!(%error, "it cannot be said that a bundle has ended");
+        }
+    }
 }
 
 impl Handover {
     pub(crate) fn new(store: &Arc<dyn SharedStore>) -> Self {
         let own = RandomState::new().build_hasher().finish();
-        Self { store: Arc::clone(store), own, count: Arc::default() }
+        Self { store: Arc::clone(store), own, count: Arc::default(), bundles: Arc::default() }
     }
 
     /// A name that no other attempt has.
@@ -172,6 +202,24 @@ impl Handover {
     /// A store that fails.
     pub(crate) fn leave(&self, name: &str) -> Result<()> {
         self.store.remove(name)
+    }
+
+    /// Says that a bundle runs in this process: of several at once it is said once.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub(crate) fn begin_bundle(&self) -> Result<RunningBundle> {
+        let mut bundles = self.bundles();
+        if bundles.count == 0 {
+            bundles.name = format!("{BUNDLES}/{}", self.attempt());
+            self.store.put(&bundles.name, Bytes::new())?;
+        }
+        bundles.count += 1;
+        Ok(RunningBundle(self.clone()))
+    }
+
+    fn bundles(&self) -> MutexGuard<'_, Bundles> {
+        self.bundles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the job is over.

@@ -13,7 +13,7 @@ use dataflow::metrics::Metrics;
 use dataflow::shuffle::{EdgeId, Prepared, RawValues, Record, RecordSet as _, RecordSink};
 use dataflow::window::STAMP_BYTES;
 
-use crate::shared::Handover;
+use crate::shared::{Handover, RunningBundle};
 
 /// Groups of elements by collection and key: one that comes again takes the place of itself, so that
 /// bundles that run twice do no harm.
@@ -35,6 +35,14 @@ impl Store {
     /// A store of a worker whose driver is another process.
     pub(crate) fn of_worker(handover: Handover) -> Self {
         Self { kept: Arc::default(), handover: Some(handover) }
+    }
+
+    /// Says to the driver, where that is another process, that a bundle runs, until what comes back is dropped.
+    ///
+    /// # Errors
+    /// A store that all processes share, and that fails.
+    pub(super) fn begin_bundle(&self) -> Result<Option<RunningBundle>> {
+        self.handover.as_ref().map(Handover::begin_bundle).transpose()
     }
 
     /// The elements of every collection, of which nothing is kept any more.

@@ -204,6 +204,7 @@ impl Session<'_> {
     }
 
     fn process(&self, instruction_id: &str, request: &ProcessBundleRequest) -> Result<Response> {
+        let _running = self.worker.store.begin_bundle()?;
         let mut planes = BTreeMap::new();
         let outcome = self.process_with(instruction_id, request, &mut planes);
         planes.values().for_each(|plane: &Arc<DataPlane>| plane.end(instruction_id));

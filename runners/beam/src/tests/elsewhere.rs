@@ -254,13 +254,13 @@ fn a_bundle_ends_when_its_runner_is_killed() {
 }
 
 #[test]
-fn a_job_is_done_when_no_worker_of_it_is_left() {
+fn a_job_is_done_when_no_bundle_of_it_runs() {
     let (fake, shared) = (FakeRunner::start(Mischief::None), Shared::new());
     let own = Arc::clone(&shared);
     let workers = Workers::start(move |worker| work(worker, &own, ""));
-    // One of a machine that the runner has lost, which has not heard of it.
+    // One of a machine that the runner has lost, and that has not heard of it.
     let handover = Handover::new(&(Arc::clone(&shared) as Arc<dyn SharedStore>));
-    let lost = handover.enter().expect("it begins");
+    let lost = [handover.begin_bundle(), handover.begin_bundle()].map(|it| it.expect("it begins"));
     let (left, has_left) = unbounded();
     let ended = std::thread::spawn(move || {
         let began = Instant::now();
@@ -268,11 +268,12 @@ fn a_job_is_done_when_no_worker_of_it_is_left() {
             std::thread::park_timeout(Duration::from_millis(1));
         }
         left.send(()).expect("the test waits");
-        handover.leave(&lost)
+        drop(lost);
+        Ok::<(), Error>(())
     });
     let (pipeline, _) = squares("10");
     pipeline.run(&workers.runner(&fake, "10", &shared)).expect("it runs");
-    has_left.try_recv().expect("the job is done while a worker of it may write");
+    has_left.try_recv().expect("the job is done while a bundle of it may write");
     ended.join().expect("a thread").expect("it has left");
     assert!(shared.lock().is_empty(), "nothing is left when the job is over");
 }
