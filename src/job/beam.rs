@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::beam::{BeamRunner, BeamWorker, RunnerKind, SharedStore, WorkerEnvironment, dismiss};
+use ::beam::{
+    BeamRunner, BeamWorker, PayloadWay, RunnerKind, SharedStore, WorkerEnvironment, dismiss,
+};
 use dataflow::cancel::CancelToken;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result, redact};
 use dataflow::options::RunOptions;
@@ -37,6 +39,7 @@ pub struct Beam {
     kind: Option<RunnerKind>,
     options: BTreeMap<String, String>,
     environment: WorkerEnvironment,
+    payload_way: PayloadWay,
     /// The arguments from which workers build the job.
     arguments: Vec<String>,
     /// The greatest resident memory of each worker process, where it was said.
@@ -56,6 +59,9 @@ pub struct BeamJob {
     /// The greatest resident memory of a worker process, where it was said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_bytes: Option<u64>,
+    /// Whether payloads go through the shuffle of the runner.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    has_payloads_in_shuffle: bool,
     /// From what the pipeline is built: a part of a bake, or what a recipe was asked for.
     pub job: Value,
 }
@@ -72,6 +78,7 @@ impl Beam {
             kind: None,
             options: BTreeMap::new(),
             environment,
+            payload_way: PayloadWay::default(),
             arguments,
             memory_bytes: None,
         }
@@ -88,6 +95,13 @@ impl Beam {
     #[must_use]
     pub fn with_options(mut self, options: BTreeMap<String, String>) -> Self {
         self.options = options;
+        self
+    }
+
+    /// Says how payloads travel from one worker to another.
+    #[must_use]
+    pub fn with_payload_way(mut self, way: PayloadWay) -> Self {
+        self.payload_way = way;
         self
     }
 
@@ -156,7 +170,8 @@ impl Beam {
     ) -> Result<BeamRunner> {
         // Some runners allow no other signs in names of jobs.
         let name = format!("levain-{}{}", run.file_name(), part.suffix()).to_lowercase();
-        let mut runner = BeamRunner::at(&self.endpoint).with_job_name(name);
+        let runner = BeamRunner::at(&self.endpoint).with_job_name(name);
+        let mut runner = runner.with_payload_way(self.payload_way);
         for (option, value) in &self.options {
             runner = runner.with_pipeline_option(option, value);
         }
@@ -181,6 +196,7 @@ impl Beam {
             run: run.to_string(),
             part: part.folder(),
             memory_bytes: self.memory_bytes,
+            has_payloads_in_shuffle: self.payload_way == PayloadWay::Shuffle,
             job,
         };
         let share = told.share(store)?;
@@ -294,7 +310,9 @@ impl BeamJob {
             Ok(share) => share,
             Err(error) => return worker.refuse(&error).and(Err(error)),
         };
-        worker.serve(graph, options, &share)
+        let way =
+            if self.has_payloads_in_shuffle { PayloadWay::Shuffle } else { PayloadWay::Store };
+        worker.serve(graph, &way.applied(options), &share)
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn objects(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// How `t2m` would be copied with so much memory; else how much is said to do.
-fn method(job: &[&str], mem: ByteSize, threads: &str) -> Result<String, ByteSize> {
+pub(crate) fn method(job: &[&str], mem: ByteSize, threads: &str) -> Result<String, ByteSize> {
     let mem_text = mem.0.to_string();
     let options =
         ["--mem", &mem_text, "--threads", threads, "--output", "json", "--progress", "none"];
@@ -46,7 +46,7 @@ fn method(job: &[&str], mem: ByteSize, threads: &str) -> Result<String, ByteSize
 }
 
 /// The memory that is said to do, where too little was allowed, and a little for what varies.
-fn least_memory(job: &[&str], threads: &str) -> ByteSize {
+pub(crate) fn least_memory(job: &[&str], threads: &str) -> ByteSize {
     let first = Some(ByteSize(60 << 20));
     let refused = |mem: &ByteSize| method(job, *mem, threads).err();
     let tries =

@@ -78,7 +78,7 @@ fn settings_are_explained() {
         assert!(queue.stdout.contains(word), "{word} is not in {}", queue.stdout);
     }
     let all = json(&folder, &["config", "explain"]);
-    assert_eq!(all["settings"].as_array().map(Vec::len), Some(56));
+    assert_eq!(all["settings"].as_array().map(Vec::len), Some(57));
     let unknown = run(&folder, &["config", "explain", "batch.queu"]);
     unknown.check_refused("E601", 5, &["did you mean `batch.queue`?"]);
 }

@@ -33,6 +33,18 @@ pub trait BlobStore: Debug + Send + Sync {
     fn fetch(&self, key: &str, ranges: &[Range<u64>]) -> Result<Box<dyn FetchedBlobs>>;
 }
 
+/// How large bytes travel that a later transform needs.
+#[derive(Debug, Clone)]
+pub enum Payloads {
+    /// They are put aside, and elements say where they lie.
+    Aside(Arc<dyn BlobStore>),
+    /// They go through the shuffle, in their elements.
+    InElements {
+        /// The most bytes that an element may have.
+        limit_bytes: u64,
+    },
+}
+
 /// Ranges of a blob that are on their way.
 pub trait FetchedBlobs: Send {
     /// Waits for the bytes of each range.

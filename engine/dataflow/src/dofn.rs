@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::blob::BlobStore;
+use crate::blob::{Payloads, ScratchBlobs};
 use crate::cancel::CancelToken;
 use crate::capability::Capability;
 use crate::element::Element;
@@ -232,7 +232,7 @@ pub struct ProcessContext<'a, Out: Element> {
     pub(crate) cancel: &'a CancelToken,
     pub(crate) budget: &'a MemoryBudget,
     pub(crate) scratch: &'a Scratch,
-    pub(crate) blobs: &'a Arc<dyn BlobStore>,
+    pub(crate) payloads: &'a Payloads,
     /// The stamp of the element; where there is none, that of all elements, if there is one.
     pub(crate) stamp: Option<Stamp>,
     /// How far back times of outputs may be set, if that was declared.
@@ -429,9 +429,14 @@ impl<Out: Element> ProcessContext<'_, Out> {
         self.budget.hold()
     }
 
-    /// Where payloads of this run go that need not go through the shuffle.
-    pub fn blobs(&self) -> &Arc<dyn BlobStore> {
-        self.blobs
+    /// How payloads of this run travel to later transforms.
+    pub fn payloads(&self) -> &Payloads {
+        self.payloads
+    }
+
+    /// Blobs of this process alone, in the folder for spilled data; they are gone when they are dropped.
+    pub fn own_blobs(&self) -> ScratchBlobs {
+        ScratchBlobs::new(self.scratch.clone())
     }
 
     /// The request to stop, for the threads of long work on one element.

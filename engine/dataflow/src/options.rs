@@ -108,6 +108,9 @@ pub struct RunOptions {
     pub on_error: OnError,
     /// How often bundles are tried again before.
     pub retries: Retries,
+    /// The most bytes of an element that has its payload with it, through the shuffle; `None` puts
+    /// payloads aside, into a store that all bundles reach.
+    pub element_limit_bytes: Option<u64>,
 }
 
 impl RunOptions {
@@ -150,6 +153,13 @@ impl RunOptions {
     #[must_use]
     pub fn with_retries(mut self, retries: Retries) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Lets payloads go through the shuffle, in elements of so many bytes at the most.
+    #[must_use]
+    pub fn with_payloads_in_elements(mut self, limit_bytes: u64) -> Self {
+        self.element_limit_bytes = Some(limit_bytes);
         self
     }
 

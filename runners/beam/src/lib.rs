@@ -23,6 +23,7 @@ mod rpc;
 
 mod capabilities;
 mod environment;
+mod payload;
 
 mod shared;
 
@@ -43,6 +44,7 @@ pub use children::{WorkerCommand, WorkerPool};
 pub use environment::WorkerEnvironment;
 pub use harness::log_to_runner;
 pub use job::end_job;
+pub use payload::PayloadWay;
 pub use runner::BeamRunner;
 pub use shared::{SharedStore, dismiss};
 

@@ -23,6 +23,7 @@ use crate::harness::Store;
 use crate::job::{JobServer, OnSubmit, Submission};
 use crate::loopback::Work;
 use crate::metrics::count_moved;
+use crate::payload::PayloadWay;
 use crate::pool::Pool;
 use crate::shared::{Handover, SharedStore, dismiss, release};
 use crate::submit::{announce_finalization, translate, validate};
@@ -44,6 +45,7 @@ pub struct BeamRunner {
     pipeline_options: BTreeMap<String, String>,
     kind: Option<RunnerKind>,
     environment: WorkerEnvironment,
+    payload_way: PayloadWay,
     briefing: Option<Briefing>,
     on_submit: OnSubmit,
     cancel: CancelToken,
@@ -66,6 +68,7 @@ impl BeamRunner {
             pipeline_options: BTreeMap::new(),
             kind: None,
             environment: WorkerEnvironment::Loopback,
+            payload_way: PayloadWay::default(),
             briefing: None,
             on_submit: OnSubmit::default(),
             cancel: CancelToken::default(),
@@ -111,6 +114,13 @@ impl BeamRunner {
     ) -> Self {
         self.environment = environment;
         self.briefing = Some(Briefing { job: job.into(), store });
+        self
+    }
+
+    /// Says how payloads travel between workers of this process; others must be told by their job.
+    #[must_use]
+    pub fn with_payload_way(mut self, way: PayloadWay) -> Self {
+        self.payload_way = way;
         self
     }
 
@@ -279,7 +289,7 @@ impl Runner for BeamRunner {
             return Err(without_endpoint());
         }
         let bundles = self.cancel.child();
-        let setting = setting_of(options, &bundles);
+        let setting = setting_of(&self.payload_way.applied(options), &bundles);
         let runtime = start_runtime()?;
         let stages = StageFacts::of(graph);
         let fingerprint = graph.fingerprint().to_string();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clap::{Args, ValueEnum};
-use levain::beam::{RunnerKind, WorkerEnvironment};
+use levain::beam::{PayloadWay, RunnerKind, WorkerEnvironment};
 use levain::dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use levain::job::Beam;
 use serde::Deserialize;
@@ -27,6 +27,17 @@ pub(crate) enum EnvironmentName {
     Docker,
 }
 
+/// How payloads travel from one worker to another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PayloadName {
+    /// Through the folder of the run, which all workers reach
+    #[default]
+    Store,
+    /// Through the shuffle of the runner
+    Shuffle,
+}
+
 /// Where a runner of Beam is, and what it is told.
 #[derive(Debug, Clone, Default, Args)]
 #[group(skip)]
@@ -39,6 +50,11 @@ pub(crate) struct BeamArgs {
     /// Where the workers of the runner run: the setting beam.environment [default: loopback]
     #[arg(long = "environment", id = "beam_environment", value_enum, value_name = "WHERE")]
     pub(crate) environment: Option<EnvironmentName>,
+
+    /// How chunks travel between workers that go through several: the setting beam.payload
+    /// [default: store]
+    #[arg(long = "payload", id = "beam_payload", value_enum, value_name = "WAY")]
+    pub(crate) payload: Option<PayloadName>,
 
     /// An option of the runner, by its name in snake case: parallelism=8; may be given again
     #[arg(long = "beam-option", value_name = "KEY=VALUE")]
@@ -75,6 +91,7 @@ pub(crate) struct PoolArgs {
 struct BeamSettings {
     endpoint: Option<String>,
     environment: EnvironmentName,
+    payload: PayloadName,
     image: Option<String>,
     pool: Option<String>,
     command: Option<String>,
@@ -134,6 +151,10 @@ pub(crate) fn beam_of(run: &RunArgs, settled: &Settled, arguments: Vec<String>) 
         })?;
         options.insert(name.to_owned(), value.to_owned());
     }
+    let payload_way = match args.payload.unwrap_or(settings.payload) {
+        PayloadName::Store => PayloadWay::Store,
+        PayloadName::Shuffle => PayloadWay::Shuffle,
+    };
     let kind = args.beam_kind.clone().or(settings.kind);
     let kind = kind.as_deref().map(RunnerKind::of_name).transpose()?;
     let said = run.mem.as_deref().map(|_| settled.memory(run.mem.as_deref())).transpose()?;
@@ -141,6 +162,7 @@ pub(crate) fn beam_of(run: &RunArgs, settled: &Settled, arguments: Vec<String>) 
         said.map(|it| it.size()).or_else(|| settled.config().size("limits.mem")).map(|it| it.0);
     Ok(Beam::new(endpoint, environment, arguments)
         .with_kind(kind)
+        .with_payload_way(payload_way)
         .with_options(options)
         .with_memory_bytes(memory_bytes))
 }

@@ -196,6 +196,13 @@ pub(crate) const KEYS: &[Key] = &[
         "where its workers run: threads of the driver, a pool (beam.pool), processes that it starts on its machines (beam.command), containers (beam.image). Flag --environment",
     ),
     key(
+        "beam.payload",
+        Kind::Choice(&["store", "shuffle"]),
+        Some("store"),
+        Beam,
+        "how chunks travel between workers that go through several: through the folder of the run, or through the shuffle of the runner. Flag --payload",
+    ),
+    key(
         "beam.image",
         Kind::Text,
         None,
@@ -487,7 +494,7 @@ mod tests {
             KEYS.iter().filter(|key| key.class == Class::Identity).map(|key| key.name).collect();
         // Whoever adds a setting decides here whether it changes results.
         assert_eq!(identity, [""; 0]);
-        assert_eq!(KEYS.len(), 56);
+        assert_eq!(KEYS.len(), 57);
         for key in KEYS {
             assert!(key.meaning.len() > 10, "{}", key.name);
             if let Some(default) = key.default {

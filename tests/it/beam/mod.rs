@@ -4,5 +4,6 @@ mod job_service;
 mod workers;
 
 mod bakes;
+mod payloads;
 mod recipes;
 mod refused;

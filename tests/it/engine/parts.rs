@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use levain::dataflow::blob::ScratchBlobs;
+use levain::dataflow::blob::{Payloads, ScratchBlobs};
 use levain::dataflow::cancel::CancelToken;
 use levain::dataflow::graph::{Env, GroupPart, NodeId, Operation, Views};
 use levain::dataflow::memory::MemoryBudget;
@@ -43,9 +43,9 @@ fn run_part<In: Element, Out: Element>(
     });
     let (node, group): (NodeId, _) = groups.last().expect("the recipe combines");
     let (scratch, cancel) = (Scratch::default(), CancelToken::default());
-    let blobs = Arc::new(ScratchBlobs::new(scratch.clone()));
+    let payloads = Payloads::Aside(Arc::new(ScratchBlobs::new(scratch.clone())));
     let (steps, views) = (Arc::clone(graph.steps()), Views::default());
-    let env = Env::new(steps, budget.clone(), scratch, blobs, cancel, views);
+    let env = Env::new(steps, budget.clone(), scratch, payloads, cancel, views);
     let kept = Arc::new(Mutex::new(Vec::new()));
     let next = AnyReceiver::new::<Out>(Keep(Arc::clone(&kept)));
     let layout = graph.key_layout(node);

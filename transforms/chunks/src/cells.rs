@@ -1,7 +1,8 @@
 //! Cells: what one group of a stage puts aside for a group of the next.
 //!
 //! All cells of a group are one blob, a *segment*, in the order of the groups that will read them.
-//! Where each lies goes through the shuffle.
+//! Where each lies goes through the shuffle. Where there is no store that all bundles reach, each cell
+//! goes through the shuffle itself.
 
 use array::{ArrayBuffer, Chunk, DType};
 use bytes::Bytes;

@@ -1,12 +1,13 @@
 //! Moves regions: from the source or from segments, to segments or into the target.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use array::{ArrayBuffer, ArraySource, ChunkGrid, Region};
 use bytes::Bytes;
+use dataflow::blob::{BlobStore as _, Payloads};
 use dataflow::dofn::{DoFn, DoFnFacts, ProcessContext, Tag};
-use dataflow::error::Result;
+use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
 use dataflow::prelude::Iterable;
 
 use crate::cells::{CellPlace, EncodedCell};
@@ -21,8 +22,11 @@ use crate::written::Written;
 /// A group of a stage of one copy: which copy, and the place of the group in C order.
 pub(crate) type GroupTask = (u32, u64);
 
-/// Cells for the groups of the next stage: which copy, which group, and where the cell lies.
-pub(crate) const CELLS: Tag<(GroupTask, CellPlace)> = Tag::new("cells");
+/// A cell on its way: where it lies, and its bytes where nothing is put aside.
+pub(crate) type Cell = (CellPlace, Bytes);
+
+/// Cells for the groups of the next stage: which copy, which group, and the cell.
+pub(crate) const CELLS: Tag<(GroupTask, Cell)> = Tag::new("cells");
 
 /// Bytes that one cell takes in the list of those that a group reads.
 const CELL_PLACE_BYTES: u64 = 96;
@@ -58,23 +62,30 @@ pub(crate) struct MoveCells {
 }
 
 impl DoFn for MoveCells {
-    type In = (GroupTask, Iterable<CellPlace>);
+    type In = (GroupTask, Iterable<Cell>);
     type Out = Written;
 
     fn process(&mut self, group: Self::In, ctx: &mut ProcessContext<'_, Written>) -> Result<()> {
-        let (task, places) = group;
+        let (task, sent) = group;
         let copy = self.copies.get(task.0);
+        let prefix = segment_prefix(task.0, self.stage - 1);
         let (mut held, mut cells) = (ctx.hold(), BTreeMap::new());
-        let room = self.list_room();
-        for place in &places {
+        let (room, own) = (self.list_room(), Arc::new(ctx.own_blobs()));
+        for (place, bytes) in &sent {
             room.grow(&mut held, (cells.len() as u64 + 1) * CELL_PLACE_BYTES)?;
+            if !bytes.is_empty() {
+                own.put(&Segments::key(&prefix, place.segment), &[bytes])?;
+            }
             cells.insert(place.segment, place);
         }
+        let blobs = match ctx.payloads() {
+            Payloads::Aside(blobs) => Arc::clone(blobs),
+            Payloads::InElements { .. } => own,
+        };
         let grids = copy.task_grids();
         let before = grids[self.stage - 1].clone();
-        let prefix = segment_prefix(task.0, self.stage - 1);
         let facts = copy.source.facts();
-        let segments = Segments::new(facts, before.clone(), prefix, cells, ctx.blobs());
+        let segments = Segments::new(facts, before.clone(), prefix, cells, blobs);
         let group = Group { copies: &self.copies, copy, task, stage: self.stage, grids };
         group.move_from(&segments, &before, ctx)
     }
@@ -166,6 +177,7 @@ impl Group<'_> {
         groups: &ChunkGrid,
         ctx: &mut ProcessContext<'_, Written>,
     ) -> Result<()> {
+        self.check_elements(groups, from.region, ctx.payloads())?;
         let fill = &from.source.facts().fill;
         let cells: Mutex<BTreeMap<u64, Option<EncodedCell>>> = Mutex::default();
         let takes = |group: &[u64], elements: ArrayBuffer| {
@@ -178,27 +190,88 @@ impl Group<'_> {
         let wants = |group: &[u64]| !self.copies.is_all_done(self.copy, &groups.region(group));
         self.gather(from, Cells { grid: groups, wants: &wants, takes: &takes }, ctx)?;
         let cells = cells.into_inner().unwrap_or_else(PoisonError::into_inner);
+        match ctx.payloads() {
+            Payloads::Aside(_) => self.put_segment(cells, ctx),
+            Payloads::InElements { .. } => self.put_out_cells(cells, ctx),
+        }
+    }
+
+    /// Puts cells aside as one segment, and tells where they lie.
+    fn put_segment(
+        &self,
+        cells: BTreeMap<u64, Option<EncodedCell>>,
+        ctx: &mut ProcessContext<'_, Written>,
+    ) -> Result<()> {
         let (mut parts, mut places, mut start) = (Vec::<Bytes>::new(), Vec::new(), 0);
         for (group, cell) in cells {
-            let (mut stored_bytes, mut raw_bytes, mut crc32c) = (0, 0, 0);
-            if let Some(cell) = cell {
-                (raw_bytes, crc32c) = (cell.raw_bytes, cell.crc32c);
-                stored_bytes = cell.bytes.len() as u64;
-                parts.push(cell.bytes);
+            let (place, bytes) = self.cell(cell, start);
+            if !bytes.is_empty() {
+                parts.push(bytes);
             }
-            let place = CellPlace { segment: self.task.1, start, stored_bytes, raw_bytes, crc32c };
-            start += stored_bytes;
+            start += place.stored_bytes;
             places.push((group, place));
         }
-        if !parts.is_empty() {
+        if let (false, Payloads::Aside(blobs)) = (parts.is_empty(), ctx.payloads()) {
             let prefix = segment_prefix(self.task.0, self.stage);
-            ctx.blobs().put(&Segments::key(&prefix, self.task.1), &parts)?;
+            blobs.put(&Segments::key(&prefix, self.task.1), &parts)?;
             ctx.count("segments_written", 1);
             ctx.count("segment_bytes", start);
         }
-        places
-            .into_iter()
-            .try_for_each(|(group, place)| ctx.output_to(&CELLS, ((self.task.0, group), place)))
+        places.into_iter().try_for_each(|(group, place)| {
+            ctx.output_to(&CELLS, ((self.task.0, group), (place, Bytes::new())))
+        })
+    }
+
+    /// Sends cells through the shuffle, each as if it were a segment.
+    fn put_out_cells(
+        &self,
+        cells: BTreeMap<u64, Option<EncodedCell>>,
+        ctx: &mut ProcessContext<'_, Written>,
+    ) -> Result<()> {
+        cells.into_iter().try_for_each(|(group, cell)| {
+            let cell = self.cell(cell, 0);
+            ctx.count("payload_bytes", cell.0.stored_bytes);
+            ctx.output_to(&CELLS, ((self.task.0, group), cell))
+        })
+    }
+
+    /// A cell that begins there, and its bytes.
+    fn cell(&self, cell: Option<EncodedCell>, start: u64) -> Cell {
+        let (mut stored, mut raw_bytes, mut crc32c) = (Bytes::new(), 0, 0);
+        if let Some(cell) = cell {
+            (stored, raw_bytes, crc32c) = (cell.bytes, cell.raw_bytes, cell.crc32c);
+        }
+        let stored_bytes = stored.len() as u64;
+        (CellPlace { segment: self.task.1, start, stored_bytes, raw_bytes, crc32c }, stored)
+    }
+
+    /// Refuses groups whose cells have no room in one element together, before anything is read.
+    fn check_elements(
+        &self,
+        groups: &ChunkGrid,
+        region: &Region,
+        payloads: &Payloads,
+    ) -> Result<()> {
+        let Payloads::InElements { limit_bytes } = payloads else { return Ok(()) };
+        let item_bytes = self.copy.sink.facts().dtype.estimated_bytes();
+        for group in groups.chunks_meeting(region) {
+            let elements = groups.region(&group);
+            let bytes = elements.shape().iter().product::<u64>().saturating_mul(item_bytes);
+            if bytes > *limit_bytes {
+                let message = format!(
+                    "a group of chunks of {bytes} bytes goes through the shuffle as one element, and \
+                     the runner takes no element above {limit_bytes} bytes"
+                );
+                let kind = ErrorKind::ResourceExhausted;
+                let error = Error::new(ErrorCode::MEMORY_TOO_SMALL, kind, message);
+                let error = error.mend(
+                    "let payloads go through a store that all workers reach (--payload store), or \
+                     allow less memory (--mem): then groups are smaller",
+                );
+                return Err(self.copy.locate(error, &elements));
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn gather(

@@ -29,11 +29,11 @@ impl Segments {
         grid: ChunkGrid,
         prefix: String,
         cells: BTreeMap<u64, CellPlace>,
-        blobs: &Arc<dyn BlobStore>,
+        blobs: Arc<dyn BlobStore>,
     ) -> Self {
         let facts =
             SourceFacts { grid, is_random_access: false, recode_bytes: 0, ..source.clone() };
-        Self { facts, prefix, cells, blobs: Arc::clone(blobs) }
+        Self { facts, prefix, cells, blobs }
     }
 
     /// The key of a segment.

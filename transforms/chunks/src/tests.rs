@@ -8,8 +8,8 @@ use array::{
 };
 use bytes::Bytes;
 use dataflow::error::{Error, ErrorCode, ErrorKind, Result};
-use dataflow::prelude::Pipeline;
-use dataflow::testing::ReferenceRunner;
+use dataflow::options::RunOptions;
+use dataflow::testing::{ReferenceRunner, TestPipeline};
 use proptest::prelude::{prop_assert_eq, proptest};
 
 use crate::{CopyArrays, CopyPlan, DoneUnits, Machine, Method, PlannedCopy};
@@ -164,12 +164,27 @@ fn copy(
     copy_until(source, (units, units), method, refuses, &[])
 }
 
+/// Whatever payloads do, all is copied, and as much is read for it.
 fn copy_until(
     source: &ChunkGrid,
-    (units, chunks): (&[u64], &[u64]),
+    grids: (&[u64], &[u64]),
     method: &Method,
     refuses: Option<Vec<u64>>,
     done: &[Vec<u64>],
+) -> Result<u64> {
+    let in_elements = RunOptions::default().with_payloads_in_elements(1 << 20);
+    let sent = copy_with(&in_elements, source, grids, method, (refuses.clone(), done));
+    let aside = copy_with(&RunOptions::default(), source, grids, method, (refuses, done));
+    assert_eq!(sent.as_ref().ok(), aside.as_ref().ok(), "{method:?}");
+    aside
+}
+
+fn copy_with(
+    options: &RunOptions,
+    source: &ChunkGrid,
+    (units, chunks): (&[u64], &[u64]),
+    method: &Method,
+    (refuses, done): (Option<Vec<u64>>, &[Vec<u64>]),
 ) -> Result<u64> {
     let (source_facts, sink_facts) = facts_of_chunks(source, units, chunks);
     let machine = Machine::local(u64::MAX, 2);
@@ -187,13 +202,13 @@ fn copy_until(
         sink: Arc::<MemorySink>::clone(&sink),
         plan: CopyPlan { method: method.clone(), ..plan },
     };
-    let pipeline = Pipeline::new();
+    let pipeline = TestPipeline::on(&ReferenceRunner).with_options(options.clone());
     let known = WrittenUnit { encoded_bytes: 1, crc32c: 7 };
     let done_units = done.iter().map(|index| (index.clone(), known)).collect();
     let done_units: DoneUnits = [("v".to_owned(), done_units)].into();
     let copies = CopyArrays::new(vec![planned]).with_done(done_units);
     let written = pipeline.apply(copies).collect();
-    let report = pipeline.run(&ReferenceRunner);
+    let report = pipeline.run();
     assert_eq!(sink.on_their_way.load(Ordering::Relaxed), 0, "writes that nobody waits for");
     let report = report?;
     let units = sink.units.lock().expect("no panic");
@@ -246,6 +261,23 @@ fn every_method_copies_everything() {
     check(&[8, 6, 4], &[2, 6, 4], &[8, 2, 2], [24, 8, 4, 4, 4]);
     check(&[10, 7], &[4, 3], &[3, 4], [24, 12, 9, 9, 9]);
     check(&[5], &[5], &[5], [1, 1, 1, 1, 1]);
+}
+
+#[test]
+fn a_group_that_no_message_holds_is_refused_with_its_place_and_sizes() {
+    let grid = ChunkGrid::regular(&[8, 6], &[2, 6]);
+    let method = Method::Packed { map_group: vec![2, 6], middle: vec![], reduce_group: vec![8, 2] };
+    let options = |limit| RunOptions::default().with_payloads_in_elements(limit);
+    let units: &[u64] = &[8, 2];
+    let copy = |limit| copy_with(&options(limit), &grid, (units, units), &method, (None, &[]));
+    assert_eq!(copy(8 * 2 * 4).expect("it fits"), 4);
+    let error = copy(8 * 2 * 4 - 1).expect_err("it does not");
+    assert_eq!(error.code(), ErrorCode::MEMORY_TOO_SMALL, "{error}");
+    let places = (error.place("variable"), error.place("elements"));
+    assert_eq!(places, (Some("v"), Some("[0..8, 0..2]")), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("of 64 bytes") && text.contains("above 63 bytes"), "{text}");
+    assert!(text.contains("--payload store"), "{text}");
 }
 
 #[test]

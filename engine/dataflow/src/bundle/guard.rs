@@ -40,7 +40,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::blob::ScratchBlobs;
+    use crate::blob::{Payloads, ScratchBlobs};
     use crate::cancel::CancelToken;
     use crate::graph::{StepInfo, Views};
     use crate::memory::MemoryBudget;
@@ -50,8 +50,8 @@ mod tests {
         let step = StepInfo { name: "Read".to_owned(), location: Location::caller() };
         let (budget, cancel) = (MemoryBudget::unlimited(), CancelToken::default());
         let scratch = Scratch::default();
-        let blobs = Arc::new(ScratchBlobs::new(scratch.clone()));
-        Env::new(Arc::from([step]), budget, scratch, blobs, cancel, Views::default())
+        let payloads = Payloads::Aside(Arc::new(ScratchBlobs::new(scratch.clone())));
+        Env::new(Arc::from([step]), budget, scratch, payloads, cancel, Views::default())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::blob::{BlobStore, ScratchBlobs};
+use crate::blob::{BlobStore, Payloads, ScratchBlobs};
 use crate::cancel::CancelToken;
 use crate::graph::{Env, Views};
 use crate::memory::MemoryBudget;
@@ -29,7 +29,7 @@ pub struct Setting {
     /// Elements of the whole run that were to be put in quarantine.
     quarantined: Arc<AtomicU64>,
     scratch: Scratch,
-    blobs: Arc<dyn BlobStore>,
+    payloads: Payloads,
 }
 
 impl Setting {
@@ -42,6 +42,10 @@ impl Setting {
     ) -> (Self, InProcessShuffle) {
         let scratch = Scratch::new(options.scratch_folder.clone());
         let store = InProcessShuffle::new(budget.clone(), scratch.clone());
+        let payloads = match options.element_limit_bytes {
+            Some(limit_bytes) => Payloads::InElements { limit_bytes },
+            None => Payloads::Aside(Arc::new(ScratchBlobs::new(scratch.clone()))),
+        };
         let setting = Self {
             store: Arc::new(store.clone()),
             budget,
@@ -55,7 +59,7 @@ impl Setting {
             on_error: options.on_error,
             retries: options.retries.clone(),
             quarantined: Arc::default(),
-            blobs: Arc::new(ScratchBlobs::new(scratch.clone())),
+            payloads,
             scratch,
         };
         (setting, store)
@@ -75,10 +79,12 @@ impl Setting {
         self
     }
 
-    /// Keeps the payloads of the run in another store.
+    /// Puts the payloads of the run aside into another store, where they are put aside.
     #[must_use]
     pub fn with_blobs(mut self, blobs: Arc<dyn BlobStore>) -> Self {
-        self.blobs = blobs;
+        if matches!(self.payloads, Payloads::Aside(_)) {
+            self.payloads = Payloads::Aside(blobs);
+        }
         self
     }
 
@@ -165,7 +171,7 @@ impl Setting {
             Arc::clone(graph.steps()),
             self.budget.clone(),
             self.scratch.clone(),
-            Arc::clone(&self.blobs),
+            self.payloads.clone(),
             self.cancel.clone(),
             self.views.clone(),
         )

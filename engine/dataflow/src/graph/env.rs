@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::blob::BlobStore;
+use crate::blob::Payloads;
 use crate::cancel::CancelToken;
 use crate::dofn::{OnCommit, SideInputs};
 use crate::error::{Error, ErrorKind, Result};
@@ -57,8 +57,8 @@ pub struct Env {
     pub budget: MemoryBudget,
     /// Where spilled data goes.
     pub scratch: Scratch,
-    /// Where payloads go.
-    pub blobs: Arc<dyn BlobStore>,
+    /// How payloads travel.
+    pub payloads: Payloads,
     /// The request to stop.
     pub cancel: CancelToken,
     /// The side inputs of the run.
@@ -106,7 +106,7 @@ impl Env {
         steps: Arc<[StepInfo]>,
         budget: MemoryBudget,
         scratch: Scratch,
-        blobs: Arc<dyn BlobStore>,
+        payloads: Payloads,
         cancel: CancelToken,
         views: Views,
     ) -> Self {
@@ -122,7 +122,7 @@ impl Env {
         Self {
             budget,
             scratch,
-            blobs,
+            payloads,
             cancel,
             views,
             notes_elements: false,

@@ -190,7 +190,7 @@ impl<F: DoFn> Chained<F> {
             cancel: &self.env.cancel,
             budget: &self.env.budget,
             scratch: &self.env.scratch,
-            blobs: &self.env.blobs,
+            payloads: &self.env.payloads,
             stamp: self.stamp,
             stamping: self.stamping,
             step: Step { name: &step.name, location: step.location },
