@@ -89,7 +89,7 @@ def words_of(sdk, word_count, endpoint, text, folder):
     counts = os.path.join(out, "words")
     commands = {
         "levain": [word_count, "run", "--runner", "beam", "--endpoint", endpoint, "--beam-option", "parallelism=2",
-                   "--progress", "none", text, counts],
+                   "--store", os.path.join(out, "runs"), "--progress", "none", text, counts],
         "python": [sys.executable, os.path.abspath(__file__), "python", endpoint, text, counts],
     }
     ran, why = measure(commands[sdk])
