@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use dataflow::error::Result;
+use dataflow::error::{Error, Result};
 use dataflow::prelude::Pipeline;
 use dataflow::testing::beam_server;
 use levain::array::{
@@ -76,7 +76,7 @@ impl ArraySink for MemorySink {
     }
 
     fn stream(&self, _: &[u64]) -> Result<Box<dyn UnitStream + '_>> {
-        panic!("no unit is streamed")
+        Err(Error::internal("no unit is streamed"))
     }
 }
 
@@ -116,7 +116,7 @@ fn check_copy(endpoint: &str, way: PayloadWay) {
         plan: CopyPlan { method, ..plan },
     }]));
     let report = pipeline.run(&BeamRunner::at(endpoint).with_payload_way(way));
-    let metrics = report.unwrap_or_else(|error| panic!("{}: {error}", way.name())).metrics;
+    let metrics = report.expect("it runs").metrics;
     let units = sink.1.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(units.len() as u64, SHAPE[1]);
     for (index, unit) in units.iter() {
