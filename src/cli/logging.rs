@@ -1,5 +1,5 @@
-//! The log, on stderr and with the runner that a thread works for, without secrets: libraries log URLs as they
-//! are.
+//! The log, on stderr and with the runner of Beam that a thread works for, without secrets: libraries log
+//! URLs as they are.
 
 use std::fmt::{self, Write as _};
 use std::io::{IsTerminal, Write};
@@ -40,7 +40,7 @@ impl<S: Subscriber> Layer<S> for ToRunner {
         let mut text = Text::default();
         event.record(&mut text);
         let about = event.metadata();
-        log_to_runner(*about.level(), about.target(), redact(&text.0));
+        log_to_runner(*about.level(), about.target(), redact(text.0.trim_end()));
     }
 }
 
