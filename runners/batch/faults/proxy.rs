@@ -143,19 +143,42 @@ impl Proxy {
             }
             None | Some(Mode::Stale) if is_question(&operation) && self.state().remembers() => {
                 let answer = Answer::read(forwarded(&answer), framing, &mut server)?;
-                answer.write(client, operation.method == "HEAD")?;
+                // Kept and counted first: whoever has an answer may ask for both at once.
                 let mut state = self.state();
                 state.forwarded(&operation, sent, answer.bytes());
-                state.past.keep(head, answer);
+                state.past.keep(head, answer.clone());
+                drop(state);
+                answer.write(client, operation.method == "HEAD")?;
                 Ok(Then::Goes)
             }
             mode => {
                 let is_cut = mode == Some(Mode::Truncate);
-                let (received, then) = answer_on(&answer, framing, is_cut, &mut server, client)?;
-                self.state().forwarded(&operation, sent, received);
-                Ok(then)
+                self.pass_back((&operation, sent), (&answer, framing, is_cut), &mut server, client)
             }
         }
+    }
+
+    /// Passes an answer back, and counts it: before, where its length is known, since whoever has it may ask
+    /// for the counts at once.
+    fn pass_back(
+        &self,
+        (operation, sent): (&Operation, u64),
+        (answer, framing, is_cut): (&Head, Framing, bool),
+        server: &mut BufReader<TcpStream>,
+        client: &mut TcpStream,
+    ) -> io::Result<Then> {
+        let known = match framing {
+            Framing::Length(length) if !is_cut => Some(length),
+            _ => None,
+        };
+        if let Some(length) = known {
+            self.state().forwarded(operation, sent, length);
+        }
+        let (received, then) = answer_on(answer, framing, is_cut, server, client)?;
+        if known.is_none() {
+            self.state().forwarded(operation, sent, received);
+        }
+        Ok(then)
     }
 
     /// Passes a request on: the server, the head of its answer, and the bytes that were sent.
