@@ -37,10 +37,12 @@ struct ToRunner;
 
 impl<S: Subscriber> Layer<S> for ToRunner {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
-        event.record(&mut text);
         let about = event.metadata();
-        log_to_runner(*about.level(), about.target(), redact(text.0.trim_end()));
+        log_to_runner(*about.level(), about.target(), || {
+            let mut text = Text::default();
+            event.record(&mut text);
+            redact(text.0.trim_end())
+        });
     }
 }
 

@@ -428,12 +428,12 @@ async fn one_of_many(object: &Object, range: &Option<Range<u64>>) -> Result<Opti
 
 /// Removes empty folders below `folder` and itself, and files that a write did not finish.
 fn sweep(folder: &FilePath) -> std::io::Result<()> {
-    // A folder that is not empty stays, and so does one that somebody else holds on to.
     let mut remove = |file: &FilePath| match std::fs::remove_file(file) {
         // Its write has ended meanwhile.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         removed => removed,
     };
+    // A folder that is not empty stays, and so does one that somebody else holds on to.
     visit_unfinished(folder, &mut remove, &|folder| drop(std::fs::remove_dir(folder)))
 }
 

@@ -37,15 +37,16 @@ thread_local! {
 }
 
 /// Sends a line to the log of the runner for which this thread runs a bundle, with the instruction and the
-/// transform whose code runs; on other threads nothing happens. `location` says which code speaks.
+/// transform whose code runs; on other threads nothing happens, and no message is made. `location` says
+/// which code speaks.
 ///
 /// Never waits: a line is dropped where too many are on their way. The text must hold no secret.
-pub fn log_to_runner(level: Level, location: &str, message: String) {
+pub fn log_to_runner(level: Level, location: &str, message: impl FnOnce() -> String) {
     CURRENT.with_borrow(|current| {
         let Some(Instruction { sender, id, transforms }) = current else { return };
         let transform = step_name().and_then(|step| transforms.get(&step));
         let transform_id = transform.map_or("", String::as_str);
-        send(sender, entry(level, location, message).of(id, transform_id));
+        send(sender, entry(level, location, message()).of(id, transform_id));
     });
 }
 

@@ -64,12 +64,12 @@ fn what_a_bundle_says_is_in_the_log_of_the_runner() {
     let fake = FakeRunner::start(Mischief::None);
     let pipeline = Pipeline::new();
     let says = map(|n: i64| {
-        log_to_runner(Level::WARN, "recipe", format!("{n} is odd"));
+        log_to_runner(Level::WARN, "recipe", || format!("{n} is odd"));
         n
     });
     let numbers = pipeline.apply(Create::of([7i64])).apply(Reshuffle).apply_named("Says", says);
     let _kept = numbers.collect();
-    log_to_runner(Level::WARN, "recipe", "nobody asked this thread".to_owned());
+    log_to_runner(Level::WARN, "recipe", || unreachable!("nobody listens to this thread"));
     pipeline.run(&BeamRunner::at(&fake.endpoint)).expect("it runs");
     let of_recipe = fake.log().into_iter().filter(|[_, _, location, _]| location == "recipe");
     let [[instruction, transform, _, text]] =
